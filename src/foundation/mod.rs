@@ -1,0 +1,6 @@
+//! No database, no network: knows nothing above it.
+
+pub mod access;
+pub mod clock;
+pub mod config;
+pub mod ids;

@@ -1,0 +1,10 @@
+//! What every feature stands on.
+
+pub mod audit;
+pub mod db;
+pub mod http;
+pub mod identity;
+pub mod jobs;
+pub mod plugins;
+pub mod providers;
+pub mod tenancy;

@@ -1,0 +1,4 @@
+//! What we do not own: speech to text and language models. Providers know no product.
+
+pub mod llm;
+pub mod speech;

@@ -1,0 +1,5 @@
+//! One room per feature that a user would name.
+
+pub mod calls;
+pub mod evaluations;
+pub mod scorecards;
