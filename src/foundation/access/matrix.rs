@@ -1,0 +1,145 @@
+//! The matrix of roles and permissions. `tests/golden/permissions.md` shows it to people; a test keeps the two equal.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! permissions {
+    ($($(#[$meta:meta])* $variant:ident = $name:literal),+ $(,)?) => {
+        /// One thing that a caller may be allowed to do: a verb and a noun.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Permission { $($(#[$meta])* $variant),+ }
+
+        impl Permission {
+            /// All of them, in the order of the matrix.
+            pub const ALL: &[Permission] = &[$(Permission::$variant),+];
+
+            /// `read-calls` and the like: stable, shown in problems and documents.
+            pub fn name(self) -> &'static str {
+                match self { $(Permission::$variant => $name),+ }
+            }
+        }
+    };
+}
+
+permissions! {
+    /// See organizations.
+    ReadOrganizations = "read-organizations",
+    /// Create, change and deactivate organizations.
+    ManageOrganizations = "manage-organizations",
+    /// See users.
+    ReadUsers = "read-users",
+    /// Create, change and deactivate users.
+    ManageUsers = "manage-users",
+    /// See agents.
+    ReadAgents = "read-agents",
+    /// Create, change and deactivate agents.
+    ManageAgents = "manage-agents",
+    /// Upload recordings and written conversations.
+    UploadCalls = "upload-calls",
+    /// See calls and their transcripts.
+    ReadCalls = "read-calls",
+    /// Listen to recordings.
+    ListenCalls = "listen-calls",
+    /// Run a failed call again.
+    RetryCalls = "retry-calls",
+    /// See evaluation criteria.
+    ReadScorecards = "read-scorecards",
+    /// Draft and publish evaluation criteria.
+    ManageScorecards = "manage-scorecards",
+    /// See evaluations and analyses.
+    ReadEvaluations = "read-evaluations",
+    /// Run the pipeline's stages.
+    EvaluateCalls = "evaluate-calls",
+    /// See waiting and dead jobs.
+    ReadJobs = "read-jobs",
+    /// Bring dead jobs back.
+    RetryJobs = "retry-jobs",
+    /// Read the audit log.
+    ReadAudit = "read-audit",
+    /// Bind plugins to organizations.
+    ManagePlugins = "manage-plugins",
+    /// Create and end tenants.
+    ManageTenants = "manage-tenants",
+}
+
+/// A named set of permissions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Runs Plumbline for its tenants; sees no tenant's calls.
+    PlatformOperator,
+    /// Everything inside one tenant, in every organization.
+    TenantAdmin,
+    /// A QA manager: everything inside their organizations.
+    OrganizationAdmin,
+    /// Reviews evaluations.
+    Evaluator,
+    /// Leads agents to better calls.
+    Coach,
+    /// Hears and reads their own calls.
+    Agent,
+    /// Reads everything, changes nothing.
+    Auditor,
+}
+
+impl Role {
+    /// All of them, in the order of the matrix.
+    pub const ALL: &[Role] = &[
+        Role::PlatformOperator,
+        Role::TenantAdmin,
+        Role::OrganizationAdmin,
+        Role::Evaluator,
+        Role::Coach,
+        Role::Agent,
+        Role::Auditor,
+    ];
+
+    /// `tenant_admin` and the like, as tokens carry it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::PlatformOperator => "platform_operator",
+            Role::TenantAdmin => "tenant_admin",
+            Role::OrganizationAdmin => "organization_admin",
+            Role::Evaluator => "evaluator",
+            Role::Coach => "coach",
+            Role::Agent => "agent",
+            Role::Auditor => "auditor",
+        }
+    }
+
+    /// The role of that name; tokens carry roles of other applications too, which are none of ours.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|role| role.name() == name)
+    }
+
+    /// Whether the role holds the permission.
+    pub fn may(self, permission: Permission) -> bool {
+        use Permission::*;
+        match self {
+            Role::PlatformOperator => matches!(permission, ManageTenants),
+            Role::TenantAdmin => !matches!(permission, ManageTenants | EvaluateCalls),
+            Role::OrganizationAdmin => {
+                matches!(permission, UploadCalls | RetryCalls | RetryJobs | ManageAgents | ManageScorecards)
+                    || reads(permission)
+            }
+            Role::Evaluator => matches!(permission, UploadCalls | RetryCalls) || sees_calls(permission),
+            Role::Coach => sees_calls(permission),
+            Role::Agent => matches!(permission, ReadCalls | ListenCalls | ReadEvaluations),
+            Role::Auditor => reads(permission),
+        }
+    }
+
+    /// Whether the role reaches every organization of the tenant, whatever the token lists.
+    pub fn reaches_every_organization(self) -> bool {
+        matches!(self, Role::TenantAdmin | Role::Auditor)
+    }
+}
+
+fn sees_calls(permission: Permission) -> bool {
+    use Permission::*;
+    matches!(permission, ReadOrganizations | ReadAgents | ReadCalls | ListenCalls | ReadScorecards | ReadEvaluations)
+}
+
+fn reads(permission: Permission) -> bool {
+    use Permission::*;
+    sees_calls(permission) || matches!(permission, ReadUsers | ReadJobs | ReadAudit)
+}

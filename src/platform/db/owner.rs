@@ -1,0 +1,186 @@
+//! The owner's side: roles, schemas and migrations. Requests and jobs never come here.
+
+use tokio_postgres::{Client, Config};
+
+use super::{
+    connect::single,
+    migrate::{self, newest_tenant_version},
+    query::schema_name,
+};
+use crate::foundation::ids::{OrganizationId, TenantId};
+
+/// What can go wrong on the owner's side.
+#[derive(Debug, thiserror::Error)]
+pub enum OwnerError {
+    /// PostgreSQL cannot be reached or refused a statement.
+    #[error("PostgreSQL: {0}")]
+    Postgres(#[from] tokio_postgres::Error),
+    /// The machine's certificates cannot be read.
+    #[error("TLS: {0}")]
+    Tls(rustls::Error),
+    /// A migration failed; the schema is as it was before.
+    #[error("migrating {schema} failed: {reason}")]
+    Migration {
+        /// Which schema.
+        schema: String,
+        /// What refinery and PostgreSQL said.
+        reason: String,
+    },
+    /// The application's login role could pass the walls.
+    #[error("the login role of DATABASE_URL {0}; Plumbline does not serve with it")]
+    TooPowerful(&'static str),
+    /// The login role's name cannot be quoted safely.
+    #[error("the login role's name {0:?} is not made of letters, digits and underscores")]
+    RoleName(String),
+    /// Another tenant has the slug or the issuer.
+    #[error("a tenant with this slug or issuer exists")]
+    TenantExists,
+}
+
+/// A tenant to be made.
+#[derive(Clone, Debug)]
+pub struct NewTenant {
+    /// Its id, which also names its schema.
+    pub tenant_id: TenantId,
+    /// Short name in URLs: `[a-z][a-z0-9-]*`, 2 to 40 characters.
+    pub slug: String,
+    /// Name for people.
+    pub name: String,
+    /// The OIDC issuer whose tokens are this tenant's.
+    pub issuer: String,
+    /// The organization that tenant-wide rows belong to.
+    pub root_organization_id: OrganizationId,
+}
+
+/// A connection that owns Plumbline's schemas and may create roles.
+pub struct Owner {
+    client: Client,
+}
+
+impl Owner {
+    /// # Errors
+    /// When PostgreSQL cannot be reached.
+    pub async fn connect(config: &Config) -> Result<Self, OwnerError> {
+        Ok(Self { client: single(config).await? })
+    }
+
+    /// Brings roles and the platform schema to the newest version. `login` is the application's connection: its role is created if need be.
+    ///
+    /// # Errors
+    /// When a statement or a migration is refused.
+    pub async fn migrate_platform(&mut self, login: &Config) -> Result<(), OwnerError> {
+        self.roles(login).await?;
+        self.client
+            .batch_execute(
+                "create schema if not exists platform;
+                 grant usage on schema platform to plumbline_platform, plumbline_member;",
+            )
+            .await?;
+        migrate::platform(&mut self.client).await?;
+        Ok(())
+    }
+
+    /// Brings the schema of every tenant to the newest version; tenants that are current cost nothing.
+    /// Returns how many were migrated.
+    ///
+    /// # Errors
+    /// The first failure; tenants before it are done, those after it untouched.
+    pub async fn migrate_tenants(&mut self) -> Result<usize, OwnerError> {
+        let newest = newest_tenant_version();
+        let behind = self
+            .client
+            .query("select tenant_id from platform.tenants where schema_version < $1 order by tenant_id", &[&newest])
+            .await?;
+        for row in &behind {
+            self.migrate_tenant(row.get("tenant_id")).await?;
+        }
+        Ok(behind.len())
+    }
+
+    /// Makes a tenant: its row, its schema with every table, its root organization.
+    ///
+    /// # Errors
+    /// [`OwnerError::TenantExists`]; otherwise what PostgreSQL refused. The tenant stays `provisioning` until all is there.
+    pub async fn create_tenant(&mut self, new: &NewTenant) -> Result<(), OwnerError> {
+        let made = self
+            .client
+            .execute(
+                "insert into platform.tenants (tenant_id, slug, name, status, issuer, root_organization_id)
+                 values ($1, $2, $3, 'provisioning', $4, $5) on conflict do nothing",
+                &[&new.tenant_id, &new.slug, &new.name, &new.issuer, &new.root_organization_id],
+            )
+            .await?;
+        if made == 0 {
+            return Err(OwnerError::TenantExists);
+        }
+        let schema = schema_name(new.tenant_id);
+        self.client
+            .batch_execute(&format!(
+                "create schema if not exists {schema};
+                 grant usage on schema {schema} to plumbline_member, plumbline_agent, plumbline_directory;"
+            ))
+            .await?;
+        self.migrate_tenant(new.tenant_id).await?;
+        self.client
+            .execute(
+                &format!(
+                    "insert into {schema}.organizations
+                         (organization_id, root_organization_id, slug, name, created_at, updated_at)
+                     values ($1, $1, $2, $3, now(), now()) on conflict do nothing"
+                ),
+                &[&new.root_organization_id, &new.slug, &new.name],
+            )
+            .await?;
+        self.client
+            .execute("update platform.tenants set status = 'active' where tenant_id = $1", &[&new.tenant_id])
+            .await?;
+        Ok(())
+    }
+
+    async fn migrate_tenant(&mut self, tenant: TenantId) -> Result<(), OwnerError> {
+        migrate::tenant(&mut self.client, &schema_name(tenant)).await?;
+        self.client
+            .execute(
+                "update platform.tenants set schema_version = $2 where tenant_id = $1",
+                &[&tenant, &newest_tenant_version()],
+            )
+            .await?;
+        Ok(())
+    }
+
+    /// Scope roles, and the login role that may take them but inherits nothing of them.
+    async fn roles(&self, login: &Config) -> Result<(), OwnerError> {
+        let user = login.get_user().unwrap_or("plumbline_app");
+        if user.is_empty() || !user.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            return Err(OwnerError::RoleName(user.to_owned()));
+        }
+        self.client
+            .batch_execute(
+                "do $roles$
+                 declare scope text;
+                 begin
+                     perform pg_advisory_xact_lock(hashtextextended('plumbline.roles', 0));
+                     foreach scope in array array['plumbline_member', 'plumbline_agent', 'plumbline_directory', 'plumbline_platform'] loop
+                         if not exists (select from pg_roles where rolname = scope) then
+                             execute format('create role %I noinherit', scope);
+                         end if;
+                     end loop;
+                 end $roles$;
+                 revoke all on schema public from public;",
+            )
+            .await?;
+        if self.client.query_opt("select from pg_roles where rolname = $1", &[&user]).await?.is_none() {
+            let password = match login.get_password().map(String::from_utf8_lossy) {
+                Some(password) => format!("password '{}'", password.replace('\'', "''")),
+                None => String::new(),
+            };
+            self.client.batch_execute(&format!("create role \"{user}\" login noinherit {password}")).await?;
+        }
+        self.client
+            .batch_execute(&format!(
+                "grant plumbline_member, plumbline_agent, plumbline_directory, plumbline_platform to \"{user}\""
+            ))
+            .await?;
+        Ok(())
+    }
+}

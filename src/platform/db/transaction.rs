@@ -1,0 +1,303 @@
+//! Transactions: what runs a query file in one tenant's schema, under one scope role.
+
+use std::{
+    pin::{Pin, pin},
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
+
+use deadpool_postgres::Object;
+use futures_util::poll;
+use tokio_postgres::{Row, Statement, types::ToSql};
+
+use super::{
+    error::DbError,
+    lanes::Lanes,
+    query::{Query, schema_name},
+};
+use crate::foundation::{
+    access::Grant,
+    ids::{OrganizationId, TenantId},
+};
+
+/// Parameters of a query, in the order of `$1`, `$2`, …
+pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// The role that the platform's own work takes.
+const PLATFORM_ROLE: &str = "plumbline_platform";
+
+/// Something that runs query files.
+pub trait Statements: Sync {
+    /// All rows.
+    ///
+    /// # Errors
+    /// [`DbError::Statement`] with the query's name.
+    fn all(&self, query: Query, params: Params<'_>) -> impl Future<Output = Result<Vec<Row>, DbError>> + Send;
+
+    /// How many rows the statement changed.
+    ///
+    /// # Errors
+    /// As [`Statements::all`].
+    fn execute(&self, query: Query, params: Params<'_>) -> impl Future<Output = Result<u64, DbError>> + Send;
+
+    /// The row, if there is one; the query's key must be unique.
+    ///
+    /// # Errors
+    /// As [`Statements::all`].
+    fn opt(&self, query: Query, params: Params<'_>) -> impl Future<Output = Result<Option<Row>, DbError>> + Send {
+        async move { Ok(self.all(query, params).await?.into_iter().next()) }
+    }
+
+    /// The row of a query that always gives one.
+    ///
+    /// # Errors
+    /// As [`Statements::all`]; [`DbError::NoRow`] when it gave none.
+    fn one(&self, query: Query, params: Params<'_>) -> impl Future<Output = Result<Row, DbError>> + Send {
+        async move { self.opt(query, params).await?.ok_or(DbError::NoRow(query.name)) }
+    }
+}
+
+/// Statements inside one tenant, under one grant.
+pub trait InTenant: Statements {
+    /// What allowed the work.
+    fn grant(&self) -> &Grant;
+
+    /// The organizations whose rows a query may touch: the explicit predicate that every query carries beside row security.
+    fn organizations(&self) -> &[OrganizationId] {
+        self.grant().organizations()
+    }
+
+    /// The organization that tenant-wide rows belong to.
+    fn root(&self) -> OrganizationId {
+        self.grant().root()
+    }
+
+    /// The tenant.
+    fn tenant(&self) -> TenantId {
+        self.grant().tenant()
+    }
+}
+
+/// Where and as whom statements run. Made once per transaction.
+pub(super) struct Context {
+    schema: String,
+    role: &'static str,
+    begin: String,
+}
+
+impl Context {
+    /// What row security reads. Local to the transaction, so that nothing outlives it on the connection.
+    pub(super) fn of(grant: &Grant) -> Self {
+        use std::fmt::Write;
+
+        let role = grant.scope().role();
+        let mut begin = format!("begin; set local role {role}; set local app.organizations = '{{{}", grant.root());
+        for organization in grant.organizations() {
+            let _ = write!(begin, ",{organization}");
+        }
+        begin.push_str("}'");
+        if let Some(agent) = grant.agent() {
+            let _ = write!(begin, "; set local app.agent = '{agent}'");
+        }
+        Self { schema: schema_name(grant.tenant()), role, begin }
+    }
+
+    pub(super) fn platform() -> Self {
+        Self {
+            schema: "tenant_is_not_here".to_owned(),
+            role: PLATFORM_ROLE,
+            begin: format!("begin; set local role {PLATFORM_ROLE}"),
+        }
+    }
+
+    pub(super) fn begin(&self) -> &str {
+        &self.begin
+    }
+
+    fn render(&self, query: Query) -> String {
+        query.render(&self.schema, self.role)
+    }
+}
+
+/// A connection with a transaction on it. Dropped before the end (an error, a cancelled request), it closes the connection:
+/// PostgreSQL rolls back, and nobody inherits a half-open transaction.
+pub(super) struct Held {
+    client: Option<Object>,
+    ended: AtomicBool,
+}
+
+impl Held {
+    pub(super) fn new(client: Object) -> Self {
+        Self { client: Some(client), ended: AtomicBool::new(false) }
+    }
+
+    fn client(&self) -> &Object {
+        self.client.as_ref().expect("the connection is there until the drop")
+    }
+
+    pub(super) async fn batch(&self, text: &str) -> Result<(), tokio_postgres::Error> {
+        self.client().batch_execute(text).await
+    }
+
+    /// Commits or rolls back; when that worked, the connection may be used again.
+    pub(super) async fn end(
+        &self,
+        begun: Pin<&mut impl Future<Output = Result<(), tokio_postgres::Error>>>,
+        commit: bool,
+    ) -> Result<(), DbError> {
+        begun.await.map_err(|source| DbError::Statement { name: "begin", source })?;
+        let name = if commit { "commit" } else { "rollback" };
+        self.batch(name).await.map_err(|source| DbError::Statement { name, source })?;
+        self.ended.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn prepare(&self, context: &Context, query: Query) -> Result<Statement, tokio_postgres::Error> {
+        self.client().prepare_cached(&query.render(&context.schema, context.role)).await
+    }
+
+    async fn all(
+        &self,
+        context: &Context,
+        query: Query,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        let statement = self.prepare(context, query).await?;
+        self.client().query(&statement, params).await
+    }
+
+    async fn execute(&self, context: &Context, query: Query, params: Params<'_>) -> Result<u64, tokio_postgres::Error> {
+        let statement = self.prepare(context, query).await?;
+        self.client().execute(&statement, params).await
+    }
+
+    /// Begins, runs one prepared statement and commits, all sent before the first answer is awaited.
+    async fn whole<T>(
+        &self,
+        context: &Context,
+        query: Query,
+        run: impl AsyncFnOnce(Statement) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, tokio_postgres::Error> {
+        let mut begun = pin!(self.batch(&context.begin));
+        let _ = poll!(begun.as_mut()); // on its way, not awaited: what follows queues up behind it
+        let statement = self.prepare(context, query).await?; // no network when this connection knows it
+        let (begun, outcome, committed) = tokio::join!(begun, run(statement), self.batch("commit"));
+        begun?;
+        committed?;
+        self.ended.store(true, Ordering::Relaxed);
+        outcome
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take()
+            && !self.ended.load(Ordering::Relaxed)
+        {
+            drop(Object::take(client)); // out of the pool, and closed
+        }
+    }
+}
+
+/// A transaction inside one tenant.
+pub struct TenantTx<'a> {
+    held: &'a Held,
+    context: &'a Context,
+    grant: &'a Grant,
+}
+
+impl<'a> TenantTx<'a> {
+    pub(super) fn new(held: &'a Held, context: &'a Context, grant: &'a Grant) -> Self {
+        Self { held, context, grant }
+    }
+}
+
+impl Statements for TenantTx<'_> {
+    async fn all(&self, query: Query, params: Params<'_>) -> Result<Vec<Row>, DbError> {
+        self.held
+            .all(self.context, query, params)
+            .await
+            .map_err(|source| DbError::Statement { name: query.name, source })
+    }
+
+    async fn execute(&self, query: Query, params: Params<'_>) -> Result<u64, DbError> {
+        let done = self.held.execute(self.context, query, params).await;
+        done.map_err(|source| DbError::Statement { name: query.name, source })
+    }
+}
+
+impl InTenant for TenantTx<'_> {
+    fn grant(&self) -> &Grant {
+        self.grant
+    }
+}
+
+/// A transaction on the platform's own tables. No tenant's schema can be named in it.
+pub struct PlatformTx<'a> {
+    held: &'a Held,
+    context: &'a Context,
+}
+
+impl<'a> PlatformTx<'a> {
+    pub(super) fn new(held: &'a Held, context: &'a Context) -> Self {
+        Self { held, context }
+    }
+}
+
+impl Statements for PlatformTx<'_> {
+    async fn all(&self, query: Query, params: Params<'_>) -> Result<Vec<Row>, DbError> {
+        self.held
+            .all(self.context, query, params)
+            .await
+            .map_err(|source| DbError::Statement { name: query.name, source })
+    }
+
+    async fn execute(&self, query: Query, params: Params<'_>) -> Result<u64, DbError> {
+        let done = self.held.execute(self.context, query, params).await;
+        done.map_err(|source| DbError::Statement { name: query.name, source })
+    }
+}
+
+/// One statement in one round trip: the context, the statement and the commit travel together.
+pub struct Alone<'a> {
+    lanes: &'a Lanes,
+    grant: &'a Grant,
+}
+
+impl<'a> Alone<'a> {
+    pub(super) fn new(lanes: &'a Lanes, grant: &'a Grant) -> Self {
+        Self { lanes, grant }
+    }
+}
+
+impl Statements for Alone<'_> {
+    async fn all(&self, query: Query, params: Params<'_>) -> Result<Vec<Row>, DbError> {
+        let started = Instant::now();
+        let held = Held::new(self.lanes.checkout(self.grant.tenant()).await?);
+        let context = Context::of(self.grant);
+        let rows = held
+            .whole(&context, query, async |statement| held.client().query(&statement, params).await)
+            .await
+            .map_err(|source| DbError::Statement { name: query.name, source });
+        super::observe(query.name, started);
+        rows
+    }
+
+    async fn execute(&self, query: Query, params: Params<'_>) -> Result<u64, DbError> {
+        let started = Instant::now();
+        let held = Held::new(self.lanes.checkout(self.grant.tenant()).await?);
+        let context = Context::of(self.grant);
+        let changed = held
+            .whole(&context, query, async |statement| held.client().execute(&statement, params).await)
+            .await
+            .map_err(|source| DbError::Statement { name: query.name, source });
+        super::observe(query.name, started);
+        changed
+    }
+}
+
+impl InTenant for Alone<'_> {
+    fn grant(&self) -> &Grant {
+        self.grant
+    }
+}
