@@ -71,12 +71,14 @@ class Recogniser:
             )
             return [word for segment in segments for word in segment.words], info.language
 
-    def turns(self, samples, language, temperature):
-        """One channel's words, parted where the speaker pauses: dicts of `start`, `end` (seconds), `text` and `words`."""
+    def turns(self, samples, language, temperature, at_sentences=False):
+        """One channel's words, parted where the speaker pauses (and where a sentence ends, if asked): dicts of `start` and `end` in seconds,
+        `text` and `words`. And the language's code."""
         turns = []
         words, language = self.words(samples, language, temperature)
         for word in words:
-            if not turns or word.start - turns[-1]["end"] > TURN_PAUSE_SECONDS:
+            ended = at_sentences and turns and turns[-1]["words"][-1].word.endswith((".", "?", "!"))
+            if not turns or ended or word.start - turns[-1]["end"] > TURN_PAUSE_SECONDS:
                 turns.append({"start": word.start, "end": word.end, "words": []})
             turns[-1]["words"].append(word)
             turns[-1]["end"] = word.end
@@ -216,7 +218,7 @@ def recognise(recogniser, audio, request):
         if diarized:
             turns = diarize(recogniser, channels, request.names, request.language, request.temperature)
             return JSONResponse(diarized_answer(turns, duration))
-        turns, language = recogniser.turns(channels[0], request.language, request.temperature)
+        turns, language = recogniser.turns(channels[0], request.language, request.temperature, at_sentences=True)
     except ValueError as error:  # the engine's word for a language code that it does not know
         raise Refused(400, str(error)[:200], "language", "invalid_value")
     if request.form == "text":
