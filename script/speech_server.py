@@ -307,7 +307,8 @@ class Server(uvicorn.Server):
 
 def serve(weights, port, print_url):
     end_with_stdin()  # before the weights are read: a parent may die while they are
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # uvicorn takes over once it runs
+    for end in (signal.SIGTERM, signal.SIGINT):  # uvicorn takes over once it runs
+        signal.signal(end, lambda *_: os._exit(0))
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -318,10 +319,7 @@ def serve(weights, port, print_url):
     config = uvicorn.Config(application(Recogniser(weights)), log_level="warning", access_log=False, timeout_graceful_shutdown=10)
     server = Server(config)
     server.line = url if print_url else f"speech recogniser ready on {url}"
-    try:
-        server.run(sockets=[listener])
-    except KeyboardInterrupt:
-        pass
+    server.run(sockets=[listener])
     os._exit(0)  # a decode that is still running is not waited for
 
 
