@@ -189,7 +189,8 @@ class Job:
             raise Refused(400, f"Invalid value for 'response_format': expected one of {', '.join(FORMATS)}.", "response_format", "invalid_value")
         if "diarize" in self.model and not self.text(form, "chunking_strategy"):
             raise Refused(400, "chunking_strategy is required for diarization models", "chunking_strategy")
-        self.language = self.text(form, "language") or None
+        # "en_us" and "en-GB" are "en" to Whisper
+        self.language = self.text(form, "language").lower().replace("_", "-").split("-")[0] or None
         if english_only and self.language not in (None, "en"):
             raise Refused(400, f"This recogniser knows English only, not '{self.language}'.", "language", "invalid_value")
         try:
