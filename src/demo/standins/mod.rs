@@ -1,1 +1,2 @@
-
+//! Stand-ins.
+pub mod judge;
