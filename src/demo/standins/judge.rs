@@ -160,11 +160,19 @@ fn fires(rule: &Rule, transcript: &[Heard<'_>]) -> Option<Judgement> {
     let matches = matches?;
     let gap = matches.iter().any(|found| found.phrase.has_gap());
     let single = matches.iter().any(|found| found.phrase.len() == 1);
-    let said: Vec<String> =
-        matches.iter().map(|found| format!("\"{}\" in utterance {}", found.phrase.text(), found.heard.number)).collect();
+    let said: Vec<String> = matches
+        .iter()
+        .map(|found| format!("\"{}\" in utterance {}", found.phrase.text(), found.heard.number))
+        .collect();
     Some(Judgement {
         verdict: rule.verdict,
-        confidence: if gap { 0.85 } else if single { 0.9 } else { 0.95 },
+        confidence: if gap {
+            0.85
+        } else if single {
+            0.9
+        } else {
+            0.95
+        },
         rationale: format!("Rule: {} Found {}.", rule.sentence, said.join(" and ")),
         evidence: matches
             .iter()
@@ -243,9 +251,40 @@ fn confidence_of(found: usize, wanted: usize) -> f64 {
 /// Words of at least four letters that are not glue, each once.
 fn content_words(question: &str) -> Vec<String> {
     const GLUE: [&str; 34] = [
-        "about", "after", "agent", "also", "anyone", "been", "before", "call", "caller", "conversation", "customer",
-        "does", "from", "have", "into", "make", "said", "says", "some", "than", "that", "their", "them", "then",
-        "there", "they", "this", "were", "what", "when", "where", "which", "with", "would",
+        "about",
+        "after",
+        "agent",
+        "also",
+        "anyone",
+        "been",
+        "before",
+        "call",
+        "caller",
+        "conversation",
+        "customer",
+        "does",
+        "from",
+        "have",
+        "into",
+        "make",
+        "said",
+        "says",
+        "some",
+        "than",
+        "that",
+        "their",
+        "them",
+        "then",
+        "there",
+        "they",
+        "this",
+        "were",
+        "what",
+        "when",
+        "where",
+        "which",
+        "with",
+        "would",
     ];
     let mut words = normal_words(question);
     words.retain(|word| word.chars().count() >= 4 && !GLUE.contains(&word.as_str()));

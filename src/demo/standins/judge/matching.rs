@@ -234,7 +234,8 @@ mod tests {
 
     #[test]
     fn long_utterances_are_quoted_by_sentence_and_verbatim() {
-        let long = format!("{} Is v1.5 — the “new” one — right for you?! {}", "Blah blah. ".repeat(12), "More. ".repeat(9));
+        let long =
+            format!("{} Is v1.5 — the “new” one — right for you?! {}", "Blah blah. ".repeat(12), "More. ".repeat(9));
         let heard = heard(&long);
         let span = heard.find(&Phrase::new("right for you"), false).unwrap();
         assert_eq!(heard.quote(&span), "Is v1.5 — the “new” one — right for you?!");
