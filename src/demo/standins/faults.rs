@@ -171,7 +171,7 @@ impl Fault {
 
     /// What this fault makes of the right answer on its way out.
     pub async fn distort(&self, response: Response) -> Response {
-        let (parts, body) = response.into_parts();
+        let (mut parts, body) = response.into_parts();
         let bytes = body.into_bytes().await.unwrap_or_default();
         let piece = bytes.len().div_ceil(8).max(1);
         let pieces: Vec<Bytes> = bytes.chunks(piece).map(Bytes::copy_from_slice).collect();
@@ -184,8 +184,15 @@ impl Fault {
                 }))
             }
             Self::ResetAfterHeaders => {
-                let broken = Err(io::Error::new(io::ErrorKind::ConnectionReset, "a fault on demand"));
-                Body::from_bytes_stream(stream::iter(pieces.into_iter().take(2).map(Ok).chain([broken])))
+                // With a length promised, no reader can take the part for the whole.
+                parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+                let sent = stream::iter(pieces.into_iter().take(2).map(Ok));
+                // The pause lets headers and part leave before the connection breaks.
+                let broken = stream::once(async {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    Err(io::Error::new(io::ErrorKind::ConnectionReset, "a fault on demand"))
+                });
+                Body::from_bytes_stream(sent.chain(broken))
             }
             _ => Body::from_bytes(bytes),
         };

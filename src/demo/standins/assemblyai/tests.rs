@@ -76,11 +76,15 @@ struct Desk {
 
 impl Desk {
     async fn with(recogniser: bool) -> Self {
+        Self::slow(recogniser, Duration::from_millis(60)).await
+    }
+
+    async fn slow(recogniser: bool, processing_delay: Duration) -> Self {
         let seen = Arc::new(Seen::default());
         let near = neighbours(seen.clone()).await;
         let recogniser = recogniser
             .then(|| Recogniser { base_url: Url::parse(&near).unwrap(), api_key: "test-key".to_owned().into() });
-        let options = StandInOptions { recogniser, processing_delay: Duration::from_millis(60), ..StandInOptions::default() };
+        let options = StandInOptions { recogniser, processing_delay, ..StandInOptions::default() };
         Self { stand_ins: StandIns::start(options).await.unwrap(), near, seen }
     }
 
@@ -103,7 +107,13 @@ impl Desk {
     }
 
     async fn get(&self, id: &str) -> Value {
-        self.request(reqwest::Method::GET, &format!("/v2/transcript/{id}"), "").send().await.unwrap().json().await.unwrap()
+        self.request(reqwest::Method::GET, &format!("/v2/transcript/{id}"), "")
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap()
     }
 
     /// Creates a job and polls it to its end; gives the statuses seen and the last object.
@@ -148,9 +158,15 @@ async fn a_stereo_upload_becomes_utterances_by_channel() {
     let said = json!({"speaker": "1", "text": "Good morning.", "start": 500, "end": 2250, "confidence": null, "words": [], "channel": "1"});
     assert_eq!(body["utterances"][0], said);
     assert_eq!(body["utterances"][1]["speaker"], "2");
-    assert_eq!((&body["audio_duration"], &body["audio_channels"], &body["text"]), (&json!(9), &json!(2), &json!("Good morning. Hello.")));
+    assert_eq!(
+        (&body["audio_duration"], &body["audio_channels"], &body["text"]),
+        (&json!(9), &json!(2), &json!("Good morning. Hello."))
+    );
     let form = desk.seen.forms.lock().unwrap()[0].clone();
-    assert!(form.contains("diarize") && form.contains("chunking_strategy") && form.contains("RIFF"), "the audio went along");
+    assert!(
+        form.contains("diarize") && form.contains("chunking_strategy") && form.contains("RIFF"),
+        "the audio went along"
+    );
     let (_, both) = desk.finish(&url, json!({"multichannel": true, "speaker_labels": true})).await;
     assert_eq!(both["utterances"][1]["speaker"], "2A");
 }
@@ -161,7 +177,10 @@ async fn mono_audio_by_presigned_url_has_words_and_utterances_only_when_asked() 
     let url = format!("{}/audio.wav?signature=right", desk.near);
     let (_, body) = desk.finish(&url, json!({})).await;
     assert_eq!((&body["status"], &body["utterances"]), (&json!("completed"), &Value::Null));
-    assert_eq!((&body["words"][1]["text"], &body["words"][1]["start"], &body["words"][1]["end"]), (&json!("morning."), &json!(750), &json!(1500)));
+    assert_eq!(
+        (&body["words"][1]["text"], &body["words"][1]["start"], &body["words"][1]["end"]),
+        (&json!("morning."), &json!(750), &json!(1500))
+    );
     let (_, body) = desk.finish(&url, json!({"speaker_labels": true, "language_detection": true})).await;
     assert_eq!((&body["utterances"][0]["speaker"], &body["utterances"][0]["start"]), (&json!("A"), &json!(500)));
     assert_eq!(body["language_code"], "en");
@@ -199,7 +218,9 @@ async fn keys_parameters_and_foreign_uploads_are_refused() {
     let body: Value = answer.json().await.unwrap();
     assert_eq!(body["error"], "Transcript lookup error, transcript id not found");
     let (_, page) = desk.finish(&desk.upload(b"<!DOCTYPE html><html></html>".to_vec()).await, json!({})).await;
-    assert!(page["error"].as_str().unwrap().starts_with("File does not appear to contain audio. File type is text/html"));
+    assert!(
+        page["error"].as_str().unwrap().starts_with("File does not appear to contain audio. File type is text/html")
+    );
     let (_, redacted) = desk.finish(&url, json!({"redact_pii": true, "redact_pii_policies": ["person_name"]})).await;
     assert_eq!((&redacted["status"], &redacted["text"]), (&json!("error"), &Value::Null));
 }
@@ -232,9 +253,15 @@ async fn webhooks_carry_the_header_and_their_faults_happen() {
     desk.finish(&url, desk.hook()).await;
     let all = desk.webhooks(5).await;
     assert_eq!(all[3], all[4]);
+}
+
+#[tokio::test]
+async fn an_early_webhook_comes_while_the_job_is_processing() {
+    let desk = Desk::slow(true, Duration::from_secs(2)).await;
+    let url = desk.upload(wav(1)).await;
     desk.stand_ins.faults().next_job(JobFault::WebhookEarly);
     let (_, created) = desk.create("", &url, desk.hook()).await;
-    assert_eq!(desk.webhooks(6).await[5].1["transcript_id"], created["id"]);
+    assert_eq!(desk.webhooks(1).await[0].1["transcript_id"], created["id"]);
     assert_eq!(desk.get(created["id"].as_str().unwrap()).await["status"], "processing", "the hint came too early");
 }
 

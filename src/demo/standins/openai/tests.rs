@@ -118,7 +118,9 @@ async fn a_small_budget_cuts_the_answer() {
 async fn queued_faults_strike_once_in_their_order() {
     let stand_ins = stand_ins().await;
     let faults = stand_ins.faults();
-    for fault in [ChatFault::CutAnswer, ChatFault::EmptyAnswer, ChatFault::Refusal, ChatFault::ContentFilter, ChatFault::NotJson] {
+    for fault in
+        [ChatFault::CutAnswer, ChatFault::EmptyAnswer, ChatFault::Refusal, ChatFault::ContentFilter, ChatFault::NotJson]
+    {
         faults.next_chat(fault);
     }
     let ends = [("length", false), ("length", false), ("stop", true), ("content_filter", false), ("stop", false)];
@@ -126,14 +128,22 @@ async fn queued_faults_strike_once_in_their_order() {
         let body = answered(&stand_ins).await;
         let choice = &body["choices"][0];
         assert_eq!(choice["finish_reason"], finish_reason);
-        assert_eq!((choice["message"]["refusal"].is_string(), choice["message"]["content"].is_null()), (refused, refused));
+        assert_eq!(
+            (choice["message"]["refusal"].is_string(), choice["message"]["content"].is_null()),
+            (refused, refused)
+        );
         let content = choice["message"]["content"].as_str().unwrap_or_default();
         assert!(serde_json::from_str::<Value>(content).is_err(), "{finish_reason}: {content}");
     }
     faults.next_chat(ChatFault::NumberOutOfRange);
     faults.next_chat(ChatFault::InventedQuote);
     assert!(answered(&stand_ins).await["choices"][0]["message"]["content"].as_str().unwrap().contains(":7.5"));
-    assert!(answered(&stand_ins).await["choices"][0]["message"]["content"].as_str().unwrap().contains("Nobody on this call"));
+    assert!(
+        answered(&stand_ins).await["choices"][0]["message"]["content"]
+            .as_str()
+            .unwrap()
+            .contains("Nobody on this call")
+    );
     assert_eq!(answered(&stand_ins).await["choices"][0]["finish_reason"], "stop", "the queue is empty");
 }
 
