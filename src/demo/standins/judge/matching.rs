@@ -4,6 +4,8 @@ use std::ops::Range;
 
 /// The most words that a `*` of a phrase stands for.
 const LONGEST_GAP: usize = 6;
+/// More runs than any sentence needs.
+const MOST_RUNS: usize = 16;
 /// Utterances up to this many bytes are quoted whole.
 const SHORT_UTTERANCE: usize = 120;
 /// A sentence longer than this many bytes is not quoted: the matching words alone are.
@@ -32,6 +34,7 @@ pub struct Heard<'a> {
     pub text: &'a str,
     words: Vec<Word>,
     normal: String,
+    punctuated: bool,
 }
 
 #[derive(Debug)]
@@ -58,9 +61,10 @@ impl Speaker {
 }
 
 impl Phrase {
-    /// Reads the text between the quotes; ` * ` is a gap.
+    /// Reads the text between the quotes; ` * ` is a gap. With more than 15 gaps it matches nothing.
     pub fn new(text: &str) -> Self {
-        let runs = text.split('*').map(normal_words).filter(|run| !run.is_empty()).collect();
+        let runs: Vec<_> = text.split('*').map(normal_words).filter(|run| !run.is_empty()).collect();
+        let runs = if runs.len() > MOST_RUNS { Vec::new() } else { runs };
         Self { runs, text: text.to_owned() }
     }
 
@@ -90,7 +94,7 @@ impl<'a> Heard<'a> {
     pub fn new(number: u64, speaker: Speaker, text: &'a str) -> Self {
         let (mut words, mut normal) = (Vec::new(), String::with_capacity(text.len()));
         each_word(text, &mut normal, |raw, normal| words.push(Word { raw, normal }));
-        Self { number, speaker, text, words, normal }
+        Self { number, speaker, text, words, normal, punctuated: text.contains(['.', '?', '!']) }
     }
 
     fn word(&self, at: usize) -> &str {
@@ -103,12 +107,25 @@ impl<'a> Heard<'a> {
     }
 
     /// The first place where the phrase is said; with `asked`, the first where it is part of a question.
+    ///
+    /// A question ends with a question mark. Recognised speech without any punctuation cannot show one, so there every sentence passes.
     pub fn find(&self, phrase: &Phrase, asked: bool) -> Option<Span> {
         let first = phrase.runs.first()?;
-        (0..self.words.len())
-            .filter(|start| self.run_at(first, *start))
-            .filter_map(|start| self.matched_from(phrase, start))
-            .find(|span| !asked || self.is_asked(span))
+        let starts = (0..self.words.len()).filter(|start| self.run_at(first, *start));
+        let mut spans = starts.filter_map(|start| self.matched_from(phrase, start));
+        if !asked || !self.punctuated {
+            return spans.next();
+        }
+        // Each sentence is looked at once, however often the phrase stands in it.
+        let mut stated = 0;
+        spans.find(|span| {
+            if span.bytes.end <= stated {
+                return false;
+            }
+            let sentence = sentence_around(self.text, &span.bytes);
+            stated = sentence.end;
+            self.text[sentence].trim_end().ends_with('?')
+        })
     }
 
     fn run_at(&self, run: &[String], start: usize) -> bool {
@@ -126,12 +143,6 @@ impl<'a> Heard<'a> {
         }
         let end = *ends.first()?;
         Some(Span { bytes: self.words[start].raw.start..self.words[end - 1].raw.end })
-    }
-
-    /// A question ends with a question mark. Recognised speech without any punctuation cannot show one, so there every sentence passes.
-    fn is_asked(&self, span: &Span) -> bool {
-        let sentence = &self.text[sentence_around(self.text, &span.bytes)];
-        sentence.trim_end().ends_with('?') || !self.text.contains(['.', '?', '!'])
     }
 
     /// The words to show for a match, verbatim: the utterance when short, else the sentence, else the matching words alone.
@@ -230,6 +241,16 @@ mod tests {
         let span = heard("Correct. Two rooms, correct?").find(&phrase, true).unwrap();
         assert_eq!(span.bytes, 20..27, "the one that is asked");
         assert!(heard("two rooms correct").find(&phrase, true).is_some(), "no punctuation at all");
+    }
+
+    #[test]
+    fn a_huge_utterance_is_searched_in_linear_time() {
+        let huge = "correct ".repeat(300_000) + ".";
+        let heard = heard(&huge);
+        let started = std::time::Instant::now();
+        assert!(heard.find(&Phrase::new("correct"), true).is_none());
+        assert!(heard.find(&Phrase::new("correct * wrong"), false).is_none());
+        assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
     }
 
     #[test]

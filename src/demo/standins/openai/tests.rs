@@ -225,3 +225,45 @@ async fn nothing_listens_after_the_drop() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(Client::new().get(url).send().await.is_err());
 }
+
+/// `cargo test --lib demo::standins::openai::tests::answers_a_second -- --ignored --nocapture`
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn answers_a_second() {
+    const REQUESTS: u32 = 2_000;
+    let stand_ins = Arc::new(stand_ins().await);
+    let guidance = "Not applicable unless the customer says \"refund\" or \"money * back\". No if the agent says \"calm down\". \
+        Yes if the agent says \"good morning\", \"thank you for calling\" or \"how * help you\" within the first 4 utterances.";
+    let keys: Vec<String> = (0..10).map(|n| format!("criterion_{n}")).collect();
+    let verdict = schema()["properties"]["greeting"].clone();
+    let properties: serde_json::Map<_, _> = keys.iter().map(|key| (key.clone(), verdict.clone())).collect();
+    let schema = json!({"type": "object", "additionalProperties": false, "required": keys, "properties": properties});
+    let criteria: Vec<_> = keys
+        .iter()
+        .map(|key| json!({"key": key, "question": "Was it?", "guidance": guidance, "not_applicable_allowed": true}))
+        .collect();
+    let said = "So you would like to change the delivery address of your order before Friday, is that right?";
+    let transcript: Vec<_> =
+        (1..=20).map(|n| json!({"n": n, "speaker": (["agent", "customer"][n % 2]), "text": said})).collect();
+    let mut body = chat(schema);
+    body["messages"][1]["content"] = json!(json!({"criteria": criteria, "transcript": transcript}).to_string());
+    let (client, body) = (Client::new(), Arc::new(body.to_string()));
+    let started = Instant::now();
+    let senders: Vec<_> = (0..8)
+        .map(|_| {
+            let (client, body, stand_ins) = (client.clone(), body.clone(), stand_ins.clone());
+            tokio::spawn(async move {
+                let url = format!("{}/chat/completions", stand_ins.openai_url());
+                for _ in 0..REQUESTS / 8 {
+                    let key = stand_ins.openai_key();
+                    let sent = client.post(&url).bearer_auth(key.expose_secret()).body(body.to_string()).send();
+                    assert_eq!(sent.await.unwrap().bytes().await.map(|answer| answer.len() > 1_000).ok(), Some(true));
+                }
+            })
+        })
+        .collect();
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    println!("{:.0} answers a second", f64::from(REQUESTS) / started.elapsed().as_secs_f64());
+}
