@@ -133,7 +133,10 @@ pub fn routes(studio: Arc<Studio>, address: SocketAddr) -> Route {
         .at("/v2/upload", post(make(move |request| upload(uploads.clone(), request))))
         .at("/v2/transcript", post(make(move |request| create(creates.clone(), request))))
         .at("/v2/transcript/:id", get(read).delete(make(move |request| delete(deletes.clone(), request))))
-        .at("/upload/:id", get(make(|_| async { Ok::<_, poem::Error>(error(StatusCode::FORBIDDEN, "Forbidden")) })))
+        .at(
+            "/upload/:id",
+            get(make(|_| async { Ok::<_, poem::Error>(Response::from(error(StatusCode::FORBIDDEN, "Forbidden"))) })),
+        )
 }
 
 /// Who asks, and the fault that the key's suffix names.
@@ -144,7 +147,7 @@ struct Visitor {
 
 impl Visitor {
     /// The raw key, without "Bearer".
-    fn of(house: &House, request: &Request) -> Result<Self, Response> {
+    fn of(house: &House, request: &Request) -> Result<Self, Refusal> {
         let Some(given) = request.header(header::AUTHORIZATION).filter(|given| !given.is_empty()) else {
             return Err(error(StatusCode::UNAUTHORIZED, "Authentication error, API token missing/invalid"));
         };
@@ -162,12 +165,12 @@ impl Visitor {
 /// Answers, around the fault: it may take the answer's place before anything is done, or spoil it on its way out.
 async fn with_fault(
     fault: Option<Fault>,
-    answer: impl Future<Output = Result<Response, Response>>,
+    answer: impl Future<Output = Result<Response, Refusal>>,
 ) -> poem::Result<Response> {
     if let Some(refused) = fault.as_ref().and_then(|fault| fault.refusal(wording)) {
         return Ok(refused);
     }
-    let response = answer.await.unwrap_or_else(|refused| refused);
+    let response = answer.await.unwrap_or_else(Response::from);
     Ok(match fault {
         Some(fault) => fault.distort(response).await,
         None => response,
@@ -178,11 +181,20 @@ fn wording(status: StatusCode) -> Value {
     json!({"error": if status == StatusCode::TOO_MANY_REQUESTS { "Too Many Requests" } else { "Server error, developers have been alerted." }})
 }
 
-fn error(status: StatusCode, said: &str) -> Response {
-    server::json(status, &json!({"error": said}))
+/// An error answer: `{"error": "…"}`.
+struct Refusal(StatusCode, String);
+
+impl From<Refusal> for Response {
+    fn from(Refusal(status, said): Refusal) -> Self {
+        server::json(status, &json!({ "error": said }))
+    }
 }
 
-fn not_found() -> Response {
+fn error(status: StatusCode, said: &str) -> Refusal {
+    Refusal(status, said.to_owned())
+}
+
+fn not_found() -> Refusal {
     error(StatusCode::BAD_REQUEST, "Transcript lookup error, transcript id not found")
 }
 
@@ -190,7 +202,7 @@ async fn upload(studio: Arc<Studio>, mut request: Request) -> poem::Result<Respo
     count(&studio.house.counters.uploads);
     let visitor = match Visitor::of(&studio.house, &request) {
         Ok(visitor) => visitor,
-        Err(refused) => return Ok(refused),
+        Err(refused) => return Ok(refused.into()),
     };
     let fault = visitor.fault(studio.house.faults.upload());
     with_fault(fault, async move {
@@ -233,7 +245,7 @@ async fn create(studio: Arc<Studio>, mut request: Request) -> poem::Result<Respo
     count(&studio.house.counters.transcripts_created);
     let visitor = match Visitor::of(&studio.house, &request) {
         Ok(visitor) => visitor,
-        Err(refused) => return Ok(refused),
+        Err(refused) => return Ok(refused.into()),
     };
     let body = request.take_body().into_bytes_limit(LONGEST_BODY).await?;
     let fault = visitor.fault(studio.house.faults.create());
@@ -266,12 +278,12 @@ async fn read(studio: Arc<Studio>, request: Request) -> poem::Result<Response> {
     count(&studio.house.counters.transcripts_read);
     let visitor = match Visitor::of(&studio.house, &request) {
         Ok(visitor) => visitor,
-        Err(refused) => return Ok(refused),
+        Err(refused) => return Ok(refused.into()),
     };
     let id: String = request.path_params()?;
     let queued = Fault::named(&visitor.suffix).map(ReadFault::from).or_else(|| studio.house.faults.read());
     let (http, unknown) = match queued {
-        Some(ReadFault::NotFound) => return Ok(not_found()),
+        Some(ReadFault::NotFound) => return Ok(not_found().into()),
         Some(ReadFault::UnknownStatus) => (None, true),
         Some(ReadFault::Http(fault)) => (Some(fault), false),
         None => (None, false),
@@ -290,7 +302,7 @@ async fn delete(studio: Arc<Studio>, request: Request) -> poem::Result<Response>
     count(&studio.house.counters.transcripts_deleted);
     let visitor = match Visitor::of(&studio.house, &request) {
         Ok(visitor) => visitor,
-        Err(refused) => return Ok(refused),
+        Err(refused) => return Ok(refused.into()),
     };
     let id: String = request.path_params()?;
     let fault = visitor.fault(studio.house.faults.delete());

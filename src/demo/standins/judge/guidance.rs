@@ -189,7 +189,8 @@ impl<'a> Reader<'a> {
             }
             self.tokens.next();
         }
-        (!phrases.is_empty() && !(or && and)).then_some((phrases, and))
+        let mixed = or && and;
+        (!mixed && !phrases.is_empty()).then_some((phrases, and))
     }
 
     /// `within the first 3 utterances`, `within the last utterance`, or nothing.
