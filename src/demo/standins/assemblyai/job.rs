@@ -125,7 +125,7 @@ async fn work(studio: &Studio, asked: &Asked, fault: Option<&JobFault>, fetched:
                     invented."
             .to_owned());
     };
-    let by_channel = wav_channels(&head).map_or(asked.multichannel, |channels| channels == 2);
+    let by_channel = channels(&head).map_or(asked.multichannel, |channels| channels == 2);
     let language = asked.language_code.as_deref().map(|code| code.split('_').next().unwrap_or(code));
     let heard = recognise(&studio.http, recogniser, &audio, by_channel, language).await?;
     if heard.duration_ms < SHORTEST_MS { Err(TOO_SHORT.to_owned()) } else { Ok(heard) }
@@ -194,7 +194,17 @@ fn not_audio(head: &[u8]) -> Option<&'static str> {
     (!matches!(kind.matcher_type(), Audio | Video)).then(|| kind.mime_type())
 }
 
-/// The channels of a WAV file.
+/// The channels of a WAV or FLAC file; `None` for other formats.
+fn channels(head: &[u8]) -> Option<u16> {
+    wav_channels(head).or_else(|| flac_channels(head))
+}
+
+/// The stream information comes first: 18 bytes on, 20 bits of sample rate, then three bits of channels less one.
+fn flac_channels(head: &[u8]) -> Option<u16> {
+    let information = head.strip_prefix(b"fLaC")?;
+    Some(u16::from(information.get(16)? >> 1 & 7) + 1)
+}
+
 fn wav_channels(head: &[u8]) -> Option<u16> {
     let body = head.strip_prefix(b"RIFF")?.get(4..)?.strip_prefix(b"WAVE")?;
     let mut rest = body;
@@ -230,10 +240,14 @@ mod tests {
     }
 
     #[test]
-    fn channels_of_a_wav_are_read() {
+    fn channels_are_read_from_the_head() {
         let wav = b"RIFF\0\0\0\0WAVELIST\x02\0\0\0abfmt \x10\0\0\0\x01\0\x02\0rest";
         assert_eq!(wav_channels(wav), Some(2));
-        assert_eq!(wav_channels(b"ID3"), None);
+        assert_eq!(channels(b"ID3"), None);
+        let mut flac = b"fLaC\0\0\0\x22\x10\0\x10\0\0\0\0\0\0\0\x01\xf4\x02\xf0".to_vec();
+        assert_eq!(channels(&flac), Some(2));
+        flac[20] = 0x00;
+        assert_eq!(channels(&flac), Some(1));
         assert!(not_audio(b"<!DOCTYPE html><html></html>").is_some());
     }
 
@@ -241,6 +255,7 @@ mod tests {
         #[test]
         fn no_head_panics(tail in prop::collection::vec(any::<u8>(), 0..64)) {
             let _ = wav_channels(&[b"RIFF\0\0\0\0WAVE".as_slice(), &tail].concat());
+            let _ = flac_channels(&[b"fLaC".as_slice(), &tail].concat());
             let _ = not_audio(&tail);
         }
     }
