@@ -7,6 +7,13 @@
 pub mod llm;
 pub mod speech;
 
+mod exchange;
+mod refusal;
+mod retries;
+
+pub use exchange::http_client;
+pub use retries::QuickRetries;
+
 use std::time::Duration;
 
 /// Why a provider gave no result.
