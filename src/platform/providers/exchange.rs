@@ -390,3 +390,6 @@ fn io_kind(error: &reqwest::Error) -> Option<io::ErrorKind> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests;

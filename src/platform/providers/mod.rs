@@ -8,6 +8,8 @@ pub mod llm;
 pub mod speech;
 
 mod exchange;
+#[cfg(test)]
+mod faults;
 mod refusal;
 mod retries;
 

@@ -155,7 +155,9 @@ impl Answer {
         match choice.finish_reason.as_deref() {
             Some("length") => return Err((Truncated, "the answer was cut at the token limit")),
             Some("content_filter") => return Err((ContentFilter, "the content filter stopped the answer")),
-            _ if choice.message.refusal.is_some_and(|refusal| !refusal.is_empty()) => return Err((Refused, "the model refused to answer")),
+            _ if choice.message.refusal.is_some_and(|refusal| !refusal.is_empty()) => {
+                return Err((Refused, "the model refused to answer"));
+            }
             Some("stop") => {}
             _ => return Err((Garbage, "the answer ended for a reason that was not asked for")),
         }
@@ -173,3 +175,6 @@ impl Answer {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
