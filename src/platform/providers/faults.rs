@@ -68,10 +68,11 @@ impl Reply {
         self
     }
 
-    /// The connection breaks after the body so far.
+    /// The connection breaks after the body so far. A length is announced, because a chunked body that fails is
+    /// ended by hyper as if it were whole.
     pub(super) fn broken(mut self) -> Self {
         self.pieces.push(Err(io::ErrorKind::ConnectionReset.into()));
-        self
+        self.with("content-length", "900")
     }
 
     /// The body so far comes, and then nothing, not even its end.
@@ -122,7 +123,7 @@ impl Faults {
                 let (method, path) = (request.method().clone(), request.uri().path().to_owned());
                 seen.lock().unwrap().push(Asked { method, path, headers: request.headers().clone(), body });
                 let next = script.lock().unwrap().pop_front();
-                poem::Result::Ok(next.unwrap_or_else(|| reply(418, "")).response())
+                poem::Result::<Response>::Ok(next.unwrap_or_else(|| reply(418, "")).response())
             }
         });
         let server =

@@ -145,3 +145,43 @@ async fn settings_do_not_show_the_key() {
     let shown = format!("{:?}", settings(&server));
     assert!(shown.contains("judge-1") && !shown.contains("verysecret"), "{shown}");
 }
+
+/// What the log got, at its most talkative.
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_log_has_request_ids_and_neither_keys_nor_words() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter("plumbline=trace")
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let content = value!({"quote": SAID}).to_string();
+    let server = Faults::new([
+        reply(503, SAID).with("x-request-id", "req_41"),
+        answer(value!("stop"), said(&content)),
+        answer(value!("length"), said(&content)),
+    ])
+    .await;
+    let client = OpenAi::new(settings(&server), http_client().unwrap()).unwrap();
+    assert!(client.complete(&completion()).await.is_ok());
+    assert_eq!(code(client.complete(&completion()).await), "truncated");
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("req_41") && log.contains("req_42") && log.contains("provider answered"), "{log}");
+    assert!(!log.contains("4111") && !log.contains("verysecret") && !log.contains("quote"), "{log}");
+}
