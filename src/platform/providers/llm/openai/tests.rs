@@ -170,6 +170,9 @@ async fn the_log_has_request_ids_and_neither_keys_nor_words() {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
+    // With a single subscriber in the process, tracing lets the thread that first reaches an event decide for all
+    // threads whether it is wanted; the other tests' threads would say no.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _guard = tracing::subscriber::set_default(subscriber);
     let content = value!({"quote": SAID}).to_string();
     let server = Faults::new([
