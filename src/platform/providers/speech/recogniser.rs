@@ -22,6 +22,8 @@ use crate::platform::providers::{
 const LONGEST_TRANSCRIPT_BYTES: usize = 64 * 1024 * 1024;
 /// What the voices of the channels are to be called, so that an answer names channels and not guessed speakers.
 const CHANNEL_NAME: &str = "channel_";
+/// The speaker of a recording in which voices cannot be told apart.
+const UNKNOWN_SPEAKER: &str = "unknown";
 
 /// How to reach a recogniser in OpenAI's form.
 #[derive(Debug, Clone)]
@@ -147,7 +149,12 @@ impl Answer {
             let speaker = segment.speaker.as_deref().filter(|speaker| !speaker.is_empty());
             let speaker = speaker.ok_or("the answer leaves a speaker out")?;
             let channel = speaker.strip_prefix(CHANNEL_NAME).and_then(turns::channel);
-            Ok(segment.utterance(channel.unwrap_or_else(|| Voice::Label(speaker.into()))))
+            Ok(segment.utterance(match channel {
+                Some(voice) => voice,
+                // What a recogniser says of two channels that carry the same.
+                None if speaker == UNKNOWN_SPEAKER => Voice::Single,
+                None => Voice::Label(speaker.into()),
+            }))
         });
         let utterances = utterances.collect::<Result<_, &'static str>>()?;
         Ok(self.transcript(utterances))
