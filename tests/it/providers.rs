@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use plumbline::{
     demo::standins::{
-        StandInOptions, StandIns,
-        faults::{ChatFault, Fault, RetryHint},
+        self, StandInOptions, StandIns,
+        faults::{ChatFault, Fault, JobFault, RetryHint},
     },
     platform::providers::{
         ProviderError, QuickRetries, http_client,
@@ -120,31 +120,75 @@ async fn every_bad_day_of_the_language_model_has_its_code() {
 #[tokio::test]
 async fn a_passing_fault_passes_unnoticed() {
     let stand_ins = StandIns::start(StandInOptions::default()).await.unwrap();
-    stand_ins.faults().chat(ChatFault::Http(Fault::RateLimited(RetryHint::Date(Duration::from_secs(2)))));
-    stand_ins.faults().chat(ChatFault::Http(Fault::ServerError));
+    stand_ins.faults().next_chat(ChatFault::Http(Fault::RateLimited(RetryHint::Date(Duration::from_secs(2)))));
+    stand_ins.faults().next_chat(ChatFault::Http(Fault::ServerError));
     assert!(model(&stand_ins, "").complete(&completion()).await.is_ok());
+}
+
+/// Asks until the work is at its end, for at most 30 s.
+async fn end_of(client: &AssemblyAi, audio: AudioSource) -> Result<Submission, ProviderError> {
+    let submitted = client.submit(audio, &SpeechOptions::default()).await.unwrap();
+    let Submission::Waiting { reference } = submitted else { panic!("{submitted:?}") };
+    for _ in 0..300 {
+        let now = client.fetch(&reference).await;
+        if !matches!(now, Ok(Submission::Waiting { .. })) {
+            return now;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("no end of {reference}")
 }
 
 #[tokio::test]
 async fn a_recording_is_ordered_and_the_failed_work_told_apart() {
-    // Without a recogniser behind it the stand-in fails every job; what matters here is that it takes the order.
     let stand_ins = StandIns::start(StandInOptions::default()).await.unwrap();
     let client = speech(&stand_ins, stand_ins.assemblyai_key());
-    let audio = recording(b"RIFF....WAVE".to_vec(), "call.wav", 2);
-    let submitted = client.submit(audio, &SpeechOptions::default()).await.unwrap();
-    let Submission::Waiting { reference } = submitted else { panic!("{submitted:?}") };
-    let mut end = client.fetch(&reference).await;
-    for _ in 0..100 {
-        if !matches!(end, Ok(Submission::Waiting { .. })) {
-            break;
+    for (fault, code) in
+        [(JobFault::Download, None), (JobFault::NotAudio, Some("bad_audio")), (JobFault::TooShort, Some("bad_audio"))]
+    {
+        stand_ins.faults().next_job(fault);
+        let end = end_of(&client, recording(b"RIFF....WAVE".to_vec(), "call.wav", 2)).await;
+        match code {
+            None => assert!(matches!(end, Ok(Submission::Abandoned { .. })), "{end:?}"),
+            Some(code) => assert_eq!(end.err().map(|error| error.code()), Some(code)),
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        end = client.fetch(&reference).await;
     }
-    assert!(matches!(end, Ok(Submission::Abandoned { .. }) | Err(ProviderError::Permanent { .. })), "{end:?}");
     assert_eq!(client.fetch("0000").await.err().unwrap().code(), "unknown_reference");
     let stranger = speech(&stand_ins, SecretString::from("stranger"));
-    assert_eq!(stranger.fetch(&reference).await.err().unwrap().code(), "credentials");
+    assert_eq!(stranger.fetch("0000").await.err().unwrap().code(), "credentials");
+}
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"))
+}
+
+#[tokio::test]
+#[ignore = "needs a running recogniser and a recording with two channels"]
+async fn the_speech_stand_in_before_a_real_recogniser_hears_both_channels() {
+    let recogniser = standins::Recogniser {
+        base_url: variable("PLUMBLINE_TEST_RECOGNISER_URL").parse().unwrap(),
+        api_key: SecretString::from(variable("PLUMBLINE_SPEECH_KEY")),
+    };
+    let options = StandInOptions { recogniser: Some(recogniser), ..StandInOptions::default() };
+    let stand_ins = StandIns::start(options).await.unwrap();
+    let client = speech(&stand_ins, stand_ins.assemblyai_key());
+    let file = std::fs::read(variable("PLUMBLINE_TEST_RECORDING")).unwrap();
+    let both = vec![Voice::Channel(1), Voice::Channel(2)];
+    // The recogniser gives no words for two channels, so without utterances there is only the text left.
+    for (fault, voices) in [
+        (None, both.clone()),
+        (Some(JobFault::SentimentWithoutStart), both),
+        (Some(JobFault::NoUtterances), vec![Voice::Single]),
+    ] {
+        fault.into_iter().for_each(|fault| stand_ins.faults().next_job(fault));
+        let Ok(Submission::Done(heard)) = end_of(&client, recording(file.clone(), "call.flac", 2)).await else {
+            panic!("not transcribed")
+        };
+        assert!(heard.duration_ms.is_some());
+        for voice in voices {
+            assert!(heard.utterances.iter().any(|utterance| utterance.voice == voice), "{voice:?}");
+        }
+    }
 }
 
 /// `PLUMBLINE_TEST_RECOGNISER_URL=http://127.0.0.1:8931/v1 PLUMBLINE_TEST_RECORDING=two-channels.flac
@@ -152,7 +196,6 @@ async fn a_recording_is_ordered_and_the_failed_work_told_apart() {
 #[tokio::test]
 #[ignore = "needs a running recogniser and a recording with two channels"]
 async fn a_real_recogniser_hears_both_channels() {
-    let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
     let settings = RecogniserSettings {
         base_url: variable("PLUMBLINE_TEST_RECOGNISER_URL").parse().unwrap(),
         api_key: std::env::var("PLUMBLINE_SPEECH_KEY").ok().map(SecretString::from),
