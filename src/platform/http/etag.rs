@@ -41,7 +41,8 @@ impl ETag {
 
     /// The tag of something immutable or derived, by a digest of its content (hexadecimal, or other plain characters).
     pub fn of_digest(digest: &str) -> Self {
-        let plain: String = digest.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')).collect();
+        let plain: String =
+            digest.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')).collect();
         Self(format!("\"{plain}\""))
     }
 

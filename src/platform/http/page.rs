@@ -118,12 +118,7 @@ impl Listing {
     }
 
     /// Cuts what was fetched to the page, and makes the cursor of the next one.
-    pub fn page<R, T>(
-        &self,
-        mut rows: Vec<R>,
-        position: impl Fn(&R) -> Position,
-        view: impl FnMut(R) -> T,
-    ) -> Page<T> {
+    pub fn page<R, T>(&self, mut rows: Vec<R>, position: impl Fn(&R) -> Position, view: impl FnMut(R) -> T) -> Page<T> {
         let limit = usize::from(self.limit);
         let more = rows.len() > limit;
         rows.truncate(limit);
@@ -186,7 +181,9 @@ impl<T: Type> Type for Page<T> {
                 ..MetaSchema::new("array")
             };
             let next_cursor = MetaSchema {
-                description: Some("Where the next page begins: send it as `cursor`, with the same filters. Null on the last page."),
+                description: Some(
+                    "Where the next page begins: send it as `cursor`, with the same filters. Null on the last page.",
+                ),
                 nullable: true,
                 ..MetaSchema::new("string")
             };
@@ -344,7 +341,10 @@ mod tests {
         let first = listing(Some(1), Cursor(None)).expect("no cursor is fine");
         let next = first.page(rows(3), |row| *row, |_| ()).next_cursor;
         assert_eq!(listing(Some(2), Cursor(next.clone())).err(), Some(400));
-        assert_eq!(Listing::new("other", &Some(1), Limit(2), &Cursor(next)).err().map(|r| r.problem().status), Some(400));
+        assert_eq!(
+            Listing::new("other", &Some(1), Limit(2), &Cursor(next)).err().map(|r| r.problem().status),
+            Some(400)
+        );
         for garbage in ["", "!", "e30", "bm90IGpzb24"] {
             assert_eq!(listing(Some(1), Cursor(Some(garbage.to_owned()))).err(), Some(400), "{garbage:?}");
         }
