@@ -10,13 +10,17 @@
 //! ```
 //! Request bodies are objects that say `#[oai(deny_unknown_fields)]`, so that a misspelt field is refused and not ignored.
 
+pub mod answer;
 pub mod etag;
+pub mod idempotency;
 pub mod page;
 pub mod problem;
 pub mod request_id;
 
 pub use self::{
+    answer::{Accepted, Created},
     etag::{ETag, Fresh, IfMatch, IfNoneMatch, Tagged},
+    idempotency::{IdempotencyKey, KeyError, Keyed, Once, once},
     page::{Cursor, Limit, Listing, Page, Position},
     problem::{FieldProblem, Kind, Problem, Refusal},
 };
