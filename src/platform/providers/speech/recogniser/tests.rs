@@ -106,8 +106,12 @@ async fn two_channels_are_asked_for_voices_by_channel() {
 #[tokio::test]
 async fn voices_are_channels_only_where_the_answer_says_so() {
     let segment = |start: f64, speaker: &str, text: &str| value!({"type": "transcript.text.segment", "id": "seg_001", "start": start, "end": start + 0.5, "text": text, "speaker": speaker});
-    let segments =
-        value!([segment(4.04, "channel_2", "Yes."), segment(0.1, "channel_1", " Hi. "), segment(6.0, "B", "Who?"), segment(7.0, "unknown", "Me.")]);
+    let segments = value!([
+        segment(4.04, "channel_2", "Yes."),
+        segment(0.1, "channel_1", " Hi. "),
+        segment(6.0, "B", "Who?"),
+        segment(7.0, "unknown", "Me.")
+    ]);
     let transcript =
         submit(2, value!({"task": "transcribe", "duration": 8.47, "text": "t", "segments": segments})).await;
     let transcript = transcript.unwrap();
