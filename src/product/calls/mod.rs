@@ -20,7 +20,11 @@ use crate::{
         access::Grant,
         ids::{CallId, OrganizationId},
     },
-    platform::db::{Db, DbError, TenantTx},
+    platform::{
+        audit::audit,
+        db::{Db, DbError, InTenant, TenantTx},
+        http::{KeyError, UploadError},
+    },
 };
 
 /// What comes after a call has arrived or is to be tried again. Only `pipeline` knows the order of the stages; it gives this to the room.
@@ -63,15 +67,12 @@ pub enum CallError {
     /// The bytes are not a whole recording.
     #[error(transparent)]
     Audio(#[from] AudioFault),
-    /// More bytes came than are taken.
-    #[error("a recording may have {limit_bytes} bytes")]
-    TooLarge {
-        /// The limit.
-        limit_bytes: u64,
-    },
-    /// The client went away or fell silent in the middle.
-    #[error("the upload did not arrive whole: {0}")]
-    Interrupted(String),
+    /// The upload broke off, or is too long.
+    #[error(transparent)]
+    Upload(#[from] UploadError),
+    /// The client sent nothing for too long.
+    #[error("the client fell silent in the middle of the upload")]
+    Silent,
     /// The organization has this very recording.
     #[error("the organization has this very recording")]
     SameAudio(CallId),
@@ -87,6 +88,9 @@ pub enum CallError {
     /// The object store failed.
     #[error("the object store failed")]
     Store(#[from] object_store::Error),
+    /// The idempotency key does not work.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -131,7 +135,7 @@ pub async fn retry(
             return Err(CallError::Conflict);
         }
         let details = serde_json::json!({ "stage": failure.stage, "kind": failure.kind });
-        crate::platform::audit::audit(tx, "call.retried", "call", Some(call_id.0), call.organization_id, details)
+        audit(tx, "call.retried", "call", Some(call_id.0), call.organization_id, details)
             .await?;
         Ok(Call { status, failure: None, ..call })
     })
@@ -140,7 +144,7 @@ pub async fn retry(
 
 /// Refuses an upload that names things which are not there.
 async fn admit(
-    on: &impl crate::platform::db::InTenant,
+    on: &impl InTenant,
     grant: &Grant,
     details: &CallDetails,
 ) -> Result<(), CallError> {

@@ -2,10 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws_lc_rs::digest::{Context, SHA256};
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Datelike, Utc};
-use futures_util::{Stream, StreamExt};
+use futures_util::{StreamExt, stream::BoxStream};
 use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart, path::Path};
 
 use super::{
@@ -13,7 +12,6 @@ use super::{
     audio::{self, AudioFormat},
     model::{AudioFile, Call, CallDetails, CallStatus},
     store,
-    written::hex,
 };
 use crate::{
     foundation::{
@@ -24,6 +22,7 @@ use crate::{
     platform::{
         audit,
         db::{Db, TenantTx},
+        http::{Measure, Measured, UploadError},
     },
 };
 
@@ -67,7 +66,7 @@ impl Recordings {
         grant: &Grant,
         clock: &Clock,
         details: &CallDetails,
-        bytes: impl Stream<Item = std::io::Result<Bytes>> + Unpin,
+        bytes: BoxStream<'static, std::io::Result<Bytes>>,
     ) -> Result<Stored, CallError> {
         let call_id = CallId::new();
         let audio_file_id = AudioFileId::new();
@@ -87,7 +86,7 @@ impl Recordings {
                 return Err(error);
             }
         };
-        let format = match audio::inspect(&arrived.head, &arrived.tail, arrived.size_bytes) {
+        let format = match audio::inspect(&arrived.head, &arrived.tail, arrived.measure.size_bytes) {
             Ok(format) => format,
             Err(fault) => {
                 self.forget(db, grant, &object_key).await;
@@ -96,8 +95,8 @@ impl Recordings {
         };
         let file = AudioFile {
             audio_file_id,
-            sha256: arrived.sha256,
-            size_bytes: i64::try_from(arrived.size_bytes).unwrap_or(i64::MAX),
+            sha256: arrived.measure.sha256,
+            size_bytes: i64::try_from(arrived.measure.size_bytes).unwrap_or(i64::MAX),
             content_type: format.content_type.to_owned(),
             channels: format.channels,
             agent_channel: details.agent_channel,
@@ -123,33 +122,19 @@ impl Recordings {
     async fn stream(
         &self,
         key: &Path,
-        mut bytes: impl Stream<Item = std::io::Result<Bytes>> + Unpin,
+        bytes: BoxStream<'static, std::io::Result<Bytes>>,
     ) -> Result<Arrived, CallError> {
         let upload = self.objects.put_multipart(key).await?;
         let mut write = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
-        let mut seen = Seen::new();
+        let mut bytes = Measured::new(bytes, self.limits.max_bytes);
+        let mut ends = Ends::default();
         loop {
-            let next = match tokio::time::timeout(self.limits.idle, bytes.next()).await {
-                Ok(None) => break,
-                Ok(Some(Ok(piece))) => Ok(piece),
-                Ok(Some(Err(error))) => Err(CallError::Interrupted(error.kind().to_string())),
-                Err(_) => Err(CallError::Interrupted("the client fell silent".to_owned())),
-            };
-            let piece = match next {
-                Ok(piece) if seen.size_bytes + piece.len() as u64 > self.limits.max_bytes => {
-                    Err(CallError::TooLarge { limit_bytes: self.limits.max_bytes })
-                }
-                other => other,
-            };
-            let ready = match piece {
-                Ok(piece) => write.wait_for_capacity(PARTS_IN_FLIGHT).await.map(|()| piece).map_err(CallError::Store),
-                Err(error) => Err(error),
-            };
-            match ready {
-                Ok(piece) => {
-                    seen.see(&piece);
+            match self.next(&mut bytes, &mut write).await {
+                Ok(Some(piece)) => {
+                    ends.see(&piece);
                     write.put(piece);
                 }
+                Ok(None) => break,
                 Err(error) => {
                     let _ = write.abort().await; // the first error is the one to tell; leftovers are swept
                     return Err(error);
@@ -157,7 +142,17 @@ impl Recordings {
             }
         }
         write.finish().await?;
-        Ok(seen.arrived())
+        Ok(Arrived { measure: bytes.measure(), head: ends.head.freeze(), tail: ends.tail.freeze() })
+    }
+
+    /// The next piece, once there is room for it.
+    async fn next(&self, bytes: &mut Measured, write: &mut WriteMultipart) -> Result<Option<Bytes>, CallError> {
+        let Ok(next) = tokio::time::timeout(self.limits.idle, bytes.next()).await else {
+            return Err(CallError::Silent);
+        };
+        let Some(piece) = next.transpose()? else { return Ok(None) };
+        write.wait_for_capacity(PARTS_IN_FLIGHT).await?;
+        Ok(Some(piece))
     }
 }
 
@@ -202,44 +197,47 @@ impl Stored {
 
 /// What a stream was, once it has gone by.
 struct Arrived {
-    size_bytes: u64,
-    sha256: String,
+    measure: Measure,
     head: Bytes,
     tail: Bytes,
 }
 
-struct Seen {
-    size_bytes: u64,
-    hash: Context,
+/// The first and the last bytes of a stream.
+#[derive(Default)]
+struct Ends {
     head: BytesMut,
     tail: BytesMut,
 }
 
-impl Seen {
-    fn new() -> Self {
-        Self { size_bytes: 0, hash: Context::new(&SHA256), head: BytesMut::new(), tail: BytesMut::new() }
-    }
-
+impl Ends {
     fn see(&mut self, piece: &[u8]) {
-        self.size_bytes += piece.len() as u64;
-        self.hash.update(piece);
         let wanted = audio::HEAD_BYTES - self.head.len();
         self.head.extend_from_slice(&piece[..piece.len().min(wanted)]);
         let recent = &piece[piece.len().saturating_sub(audio::TAIL_BYTES)..];
         let surplus = (self.tail.len() + recent.len()).saturating_sub(audio::TAIL_BYTES);
-        if surplus > 0 {
-            let kept = self.tail.split_off(surplus.min(self.tail.len()));
-            self.tail = kept;
-        }
+        let _ = self.tail.split_to(surplus);
         self.tail.extend_from_slice(recent);
     }
+}
 
-    fn arrived(self) -> Arrived {
-        Arrived {
-            size_bytes: self.size_bytes,
-            sha256: hex(self.hash.finish().as_ref()),
-            head: self.head.freeze(),
-            tail: self.tail.freeze(),
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_ends_are_the_ends(pieces in proptest::collection::vec(0..200_000_usize, 0..6)) {
+            let mut ends = Ends::default();
+            let mut all = vec![];
+            for (n, length) in pieces.into_iter().enumerate() {
+                let piece: Vec<u8> = (0..length).map(|at| (at % 251 + n) as u8).collect();
+                ends.see(&piece);
+                all.extend(piece);
+            }
+            prop_assert_eq!(&ends.head[..], &all[..all.len().min(audio::HEAD_BYTES)]);
+            prop_assert_eq!(&ends.tail[..], &all[all.len().saturating_sub(audio::TAIL_BYTES)..]);
         }
     }
 }

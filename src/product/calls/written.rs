@@ -1,6 +1,6 @@
 //! Written conversations: chats and e-mail threads, which need no transcription.
 
-use aws_lc_rs::digest::{Context, SHA256};
+use sha2::{Digest, Sha256};
 use chrono::{DateTime, Utc};
 
 use super::{
@@ -62,7 +62,7 @@ pub async fn receive(
 
 /// Digest of what was said and by whom, hex: the transcript's part of a receipt.
 pub fn digest(utterances: &[Utterance]) -> String {
-    let mut hash = Context::new(&SHA256);
+    let mut hash = Sha256::new();
     for utterance in utterances {
         let line = serde_json::json!([
             utterance.n,
@@ -71,10 +71,10 @@ pub fn digest(utterances: &[Utterance]) -> String {
             utterance.end_ms,
             utterance.text
         ]);
-        hash.update(line.to_string().as_bytes());
+        hash.update(line.to_string());
         hash.update(b"\n");
     }
-    hex(hash.finish().as_ref())
+    hex(&hash.finalize())
 }
 
 /// Lower-case hexadecimal.
