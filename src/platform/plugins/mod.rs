@@ -1,1 +1,41 @@
+//! Scorers and prompt builders: the traits that the product calls, and the sandbox in which a customer's own run.
+//!
+//! The built-in scorer and a WebAssembly component obey the same trait, take the same [`ScoreInput`] and give the same
+//! [`ScoreOutput`]. Nothing here knows a tenant, an organization or a table.
 
+mod error;
+mod model;
+
+use async_trait::async_trait;
+
+pub use error::PluginError;
+pub use model::{
+    Answer, AutoFail, CallFacts, Criterion, CriterionScore, Description, Evidence, FULL_SCORE, Identity, Insight,
+    InsightKind, Prompt, PromptInput, ScoreInput, ScoreOutput, Scorecard, Section, Speaker, Utterance, Verdict,
+};
+
+/// Turns answers into scores. Its settings are part of it: equal input gives an equal output.
+#[async_trait]
+pub trait Scorer: Send + Sync {
+    /// Which code this is: what the receipt says.
+    fn identity(&self) -> &Identity;
+
+    /// Scores one evaluation.
+    ///
+    /// # Errors
+    /// Any [`PluginError`] that a call can meet; a scorer that is part of the product has none.
+    async fn score(&self, input: &ScoreInput) -> Result<ScoreOutput, PluginError>;
+}
+
+/// Turns a transcript and a scorecard into what the language model is asked.
+#[async_trait]
+pub trait PromptBuilder: Send + Sync {
+    /// Which code this is: what the receipt says.
+    fn identity(&self) -> &Identity;
+
+    /// Builds the prompt of one evaluation.
+    ///
+    /// # Errors
+    /// Any [`PluginError`] that a call can meet; a builder that is part of the product has none.
+    async fn build(&self, input: &PromptInput) -> Result<Prompt, PluginError>;
+}
