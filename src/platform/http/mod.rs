@@ -10,12 +10,14 @@
 //! ```
 //! Request bodies are objects that say `#[oai(deny_unknown_fields)]`, so that a misspelt field is refused and not ignored.
 
+pub mod created;
 pub mod etag;
 pub mod page;
 pub mod problem;
 pub mod request_id;
 
 pub use self::{
+    created::Created,
     etag::{ETag, Fresh, IfMatch, IfNoneMatch, Tagged},
     page::{Cursor, Limit, Listing, Page, Position},
     problem::{FieldProblem, Kind, Problem, Refusal},

@@ -30,7 +30,9 @@ impl<'a> ApiExtractor<'a> for Caller {
     fn register(registry: &mut Registry) {
         let scheme = MetaSecurityScheme {
             ty: "http",
-            description: Some("An access token (JWT) of the tenant's OpenID Connect issuer, made for this API's audience."),
+            description: Some(
+                "An access token (JWT) of the tenant's OpenID Connect issuer, made for this API's audience.",
+            ),
             name: None,
             key_in: None,
             scheme: Some("bearer"),
@@ -64,7 +66,9 @@ async fn prove(authenticator: &Authenticator, request: &Request) -> Result<Calle
     };
     let header = header.to_str().map_err(|_| AuthError::Refused)?;
     match header.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("Bearer") => authenticator.authenticate(token.trim()).await,
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("Bearer") => {
+            authenticator.authenticate(token.trim()).await
+        }
         _ => Err(AuthError::Refused),
     }
 }

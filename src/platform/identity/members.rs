@@ -44,6 +44,14 @@ impl MemberStatus {
     pub fn parse(name: &str) -> Self {
         if name == "active" { Self::Active } else { Self::Deactivated }
     }
+
+    /// As the columns hold it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Deactivated => "deactivated",
+        }
+    }
 }
 
 /// A tenant's user, as the directory knows it.

@@ -5,8 +5,10 @@ pub mod organizations;
 mod model;
 mod store;
 mod tenants;
+mod text;
 
 pub use self::{
     model::{Directory, DirectoryEntry, OrganizationStatus, Tenant, TenantStatus, Unserved},
     tenants::Tenants,
+    text::{InvalidField, check_text},
 };
