@@ -227,7 +227,8 @@ async fn organizations_are_renamed_under_if_match_and_deactivated() {
     let root = format!("/api/organizations/{}/deactivate", world.tenant.root_organization_id);
     assert_eq!(read(world.post(&root, &admin, json!({})).await).await.0, 409);
 
-    let log = format!("select count(*) from {}.audit_events where actor = 'user:admin'", schema_name(world.tenant.tenant_id));
+    let log =
+        format!("select count(*) from {}.audit_events where actor = 'user:admin'", schema_name(world.tenant.tenant_id));
     assert_eq!(world.count(&log).await, 3, "created, updated and deactivated; nothing of what was refused");
 }
 
@@ -327,7 +328,9 @@ async fn tenants_that_are_not_served_say_so_to_proven_callers_alone() {
         ("schema_version = 0", 503, "/problems/tenant-not-ready"),
     ] {
         let world = World::new().await;
-        world.sql(&format!("update platform.tenants set {change} where tenant_id = '{}'", world.tenant.tenant_id)).await;
+        world
+            .sql(&format!("update platform.tenants set {change} where tenant_id = '{}'", world.tenant.tenant_id))
+            .await;
         let response = world.get("/api/organizations", &world.admin()).await;
         assert_eq!(response.0.header("retry-after").is_some(), status == 503);
         let (answered, problem, _) = read(response).await;
@@ -367,7 +370,10 @@ struct Forge {
 
 impl Forge {
     async fn start() -> Self {
-        use aws_lc_rs::{encoding::AsDer, rsa::{KeyPair, KeySize}};
+        use aws_lc_rs::{
+            encoding::AsDer,
+            rsa::{KeyPair, KeySize},
+        };
         let pair = KeyPair::generate(KeySize::Rsa2048).expect("a key");
         let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().expect("a key");
         let private = EncodingKey::from_rsa_der(der.as_ref());
@@ -386,7 +392,8 @@ impl Forge {
             .at("/keys", get(keys))
             .data(published.clone());
         let acceptor = TcpAcceptor::from_tokio(listener).expect("a listener");
-        let server = tokio::spawn(async move { Server::new_with_acceptor(acceptor).run(routes).await.expect("serving") });
+        let server =
+            tokio::spawn(async move { Server::new_with_acceptor(acceptor).run(routes).await.expect("serving") });
         Self { published, private, public, server }
     }
 

@@ -10,7 +10,7 @@ use std::{
 
 use moka::future::Cache;
 use poem_openapi::Enum;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     foundation::{
@@ -29,7 +29,7 @@ const KNOWN_FOR: Duration = Duration::from_secs(30);
 const MOST_MEMBERS: u64 = 100_000;
 
 /// Whether a user or an agent takes part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize, Deserialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum MemberStatus {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use poem_openapi::Enum;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::foundation::ids::{OrganizationId, TenantId};
 
@@ -76,7 +76,7 @@ impl Tenant {
 }
 
 /// Whether an organization, a user or an agent takes part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize, Deserialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum OrganizationStatus {

@@ -19,8 +19,8 @@ use crate::{
     },
     platform::{
         http::{
-            Created, Cursor, Fresh, IfMatch, IfNoneMatch, Kind, Limit, Listing, Page, Position, Problem, Refusal,
-            Tagged, etag::stale,
+            Created, Cursor, Fresh, IdempotencyKey, IfMatch, IfNoneMatch, Kind, Limit, Listing, Once, Page, Position,
+            Problem, Refusal, Tagged, etag::stale,
         },
         identity::MemberStatus,
     },
@@ -44,11 +44,18 @@ impl AgentsApi {
     ///
     /// With a user linked, whoever signs in as that user with the role `agent` sees the agent's calls.
     #[oai(path = "/", method = "post", operation_id = "create_agent")]
-    async fn create_agent(&self, caller: Caller, new: Json<NewAgentBody>) -> Result<Created<AgentView>, Refusal> {
+    async fn create_agent(
+        &self,
+        caller: Caller,
+        #[oai(name = "Idempotency-Key")] key: Header<IdempotencyKey>,
+        new: Json<NewAgentBody>,
+    ) -> Result<Created<AgentView>, Refusal> {
         let grant = caller.may(Permission::ManageAgents)?;
+        let keyed = key.0.request("create_agent").with(&new.0);
         let NewAgentBody { organization_id, user_id, external_id, display_name } = new.0;
-        let made = self.agents.create(&grant, organization_id, Profile { user_id, external_id, display_name }).await?;
-        Ok(Created::at(format!("/api/agents/{}", made.agent_id), made.etag(), made.into()))
+        let Once { value: made, replayed } =
+            self.agents.create(&grant, &keyed, organization_id, Profile { user_id, external_id, display_name }).await?;
+        Ok(Created::of(replayed, format!("/api/agents/{}", made.agent_id), made.etag(), made.into()))
     }
 
     /// List agents
@@ -200,6 +207,7 @@ impl From<AgentError> for Refusal {
             }
             AgentError::Stale => stale(),
             AgentError::Invalid(invalid) => Refusal::invalid(invalid.field, invalid.message),
+            AgentError::Key(error) => error.into(),
             AgentError::Db(error) => error.into(),
         }
     }

@@ -21,7 +21,7 @@ use crate::{
     platform::{
         audit::audit,
         db::{Db, DbError, TenantTx},
-        http::{ETag, IfMatch, Listing},
+        http::{ETag, IfMatch, KeyError, Keyed, Listing, Once, once},
         tenancy::InvalidField,
     },
 };
@@ -50,6 +50,9 @@ pub enum AgentError {
     /// A value is not allowed.
     #[error(transparent)]
     Invalid(#[from] InvalidField),
+    /// The idempotency key does not work.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The database refused.
     #[error(transparent)]
     Db(DbError),
@@ -86,9 +89,10 @@ impl Agents {
     pub async fn create(
         &self,
         grant: &Grant,
+        keyed: &Keyed,
         organization: OrganizationId,
         profile: Profile,
-    ) -> Result<Agent, AgentError> {
+    ) -> Result<Once<Agent>, AgentError> {
         profile.check()?;
         if !grant.reaches(organization) {
             return Err(AgentError::NoOrganization);
@@ -103,15 +107,20 @@ impl Agents {
             created_at: now,
             updated_at: now,
         };
-        self.db
+        let made = self
+            .db
             .tenant(grant, "agents.create", async |tx| {
-                check_user(tx, agent.profile.user_id).await?;
-                store::insert(tx, &agent).await?;
-                record(tx, "agent.created", &agent, json!({})).await
+                once(tx, keyed, now, async || {
+                    check_user(tx, agent.profile.user_id).await?;
+                    store::insert(tx, &agent).await?;
+                    record(tx, "agent.created", &agent, json!({})).await?;
+                    Ok::<_, AgentError>(agent)
+                })
+                .await
             })
             .await?;
         self.members.forget(grant.tenant());
-        Ok(agent)
+        Ok(made)
     }
 
     /// One agent.

@@ -1,6 +1,7 @@
 //! The agent. No I/O.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     foundation::ids::{AgentId, OrganizationId, UserId},
@@ -11,7 +12,7 @@ use crate::{
 };
 
 /// A person heard on calls.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agent {
     /// Its id.
     pub agent_id: AgentId,
@@ -30,7 +31,7 @@ pub struct Agent {
 }
 
 /// What can be changed of an agent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     /// The user that the agent signs in as.
     pub user_id: Option<UserId>,

@@ -19,8 +19,8 @@ use crate::{
     },
     platform::{
         http::{
-            Created, Cursor, Fresh, IfMatch, IfNoneMatch, Kind, Limit, Listing, Page, Position, Problem, Refusal,
-            Tagged, etag::stale,
+            Created, Cursor, Fresh, IdempotencyKey, IfMatch, IfNoneMatch, Kind, Limit, Listing, Once, Page, Position,
+            Problem, Refusal, Tagged, etag::stale,
         },
         identity::MemberStatus,
     },
@@ -44,11 +44,18 @@ impl UsersApi {
     ///
     /// Whoever signs in with the subject is this user. Roles and organizations come with the token, not from here.
     #[oai(path = "/", method = "post", operation_id = "create_user")]
-    async fn create_user(&self, caller: Caller, new: Json<NewUserBody>) -> Result<Created<UserView>, Refusal> {
+    async fn create_user(
+        &self,
+        caller: Caller,
+        #[oai(name = "Idempotency-Key")] key: Header<IdempotencyKey>,
+        new: Json<NewUserBody>,
+    ) -> Result<Created<UserView>, Refusal> {
         let grant = caller.may(Permission::ManageUsers)?;
+        let keyed = key.0.request("create_user").with(&new.0);
         let NewUserBody { organization_id, subject, display_name, email } = new.0;
-        let made = self.users.create(&grant, organization_id, Profile { subject, display_name, email }).await?;
-        Ok(Created::at(format!("/api/users/{}", made.user_id), made.etag(), made.into()))
+        let Once { value: made, replayed } =
+            self.users.create(&grant, &keyed, organization_id, Profile { subject, display_name, email }).await?;
+        Ok(Created::of(replayed, format!("/api/users/{}", made.user_id), made.etag(), made.into()))
     }
 
     /// List users
@@ -197,6 +204,7 @@ impl From<UserError> for Refusal {
             }
             UserError::Stale => stale(),
             UserError::Invalid(invalid) => Refusal::invalid(invalid.field, invalid.message),
+            UserError::Key(error) => error.into(),
             UserError::Db(error) => error.into(),
         }
     }

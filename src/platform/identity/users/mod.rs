@@ -21,7 +21,7 @@ use crate::{
     platform::{
         audit::audit,
         db::{Db, DbError, TenantTx},
-        http::{ETag, IfMatch, Listing},
+        http::{ETag, IfMatch, KeyError, Keyed, Listing, Once, once},
         tenancy::InvalidField,
     },
 };
@@ -44,6 +44,9 @@ pub enum UserError {
     /// A value is not allowed.
     #[error(transparent)]
     Invalid(#[from] InvalidField),
+    /// The idempotency key does not work.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The database refused.
     #[error(transparent)]
     Db(DbError),
@@ -76,7 +79,13 @@ impl Users {
     ///
     /// # Errors
     /// [`UserError::Invalid`], [`UserError::NoOrganization`], [`UserError::SubjectTaken`].
-    pub async fn create(&self, grant: &Grant, home: OrganizationId, profile: Profile) -> Result<User, UserError> {
+    pub async fn create(
+        &self,
+        grant: &Grant,
+        keyed: &Keyed,
+        home: OrganizationId,
+        profile: Profile,
+    ) -> Result<Once<User>, UserError> {
         profile.check()?;
         if !grant.reaches(home) {
             return Err(UserError::NoOrganization);
@@ -91,14 +100,19 @@ impl Users {
             created_at: now,
             updated_at: now,
         };
-        self.db
+        let made = self
+            .db
             .tenant(grant, "users.create", async |tx| {
-                store::insert(tx, &user).await?;
-                record(tx, "user.created", &user, json!({})).await
+                once(tx, keyed, now, async || {
+                    store::insert(tx, &user).await?;
+                    record(tx, "user.created", &user, json!({})).await?;
+                    Ok::<_, UserError>(user)
+                })
+                .await
             })
             .await?;
         self.members.forget(grant.tenant());
-        Ok(user)
+        Ok(made)
     }
 
     /// One user.

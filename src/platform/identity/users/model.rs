@@ -1,6 +1,7 @@
 //! The user. No I/O.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     foundation::ids::{OrganizationId, UserId},
@@ -11,7 +12,7 @@ use crate::{
 };
 
 /// A login of a tenant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     /// Its id.
     pub user_id: UserId,
@@ -30,7 +31,7 @@ pub struct User {
 }
 
 /// What can be changed of a user.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     /// The stable name at the issuer (`sub`); without one nobody signs in as this user.
     pub subject: Option<String>,

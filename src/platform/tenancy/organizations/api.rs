@@ -18,8 +18,8 @@ use crate::{
     },
     platform::{
         http::{
-            Created, Cursor, Fresh, IfMatch, IfNoneMatch, Kind, Limit, Listing, Page, Position, Problem, Refusal,
-            Tagged, etag::stale,
+            Created, Cursor, Fresh, IdempotencyKey, IfMatch, IfNoneMatch, Kind, Limit, Listing, Once, Page, Position,
+            Problem, Refusal, Tagged, etag::stale,
         },
         tenancy::OrganizationStatus,
     },
@@ -46,12 +46,14 @@ impl OrganizationsApi {
     async fn create_organization(
         &self,
         caller: Caller,
+        #[oai(name = "Idempotency-Key")] key: Header<IdempotencyKey>,
         new: Json<NewOrganizationBody>,
     ) -> Result<Created<OrganizationView>, Refusal> {
         let grant = caller.may(Permission::ManageOrganizations)?;
+        let keyed = key.0.request("create_organization").with(&new.0);
         let new = NewOrganization { slug: new.0.slug, name: new.0.name };
-        let made = self.organizations.create(&grant, new).await?;
-        Ok(Created::at(format!("/api/organizations/{}", made.organization_id), made.etag(), made.into()))
+        let Once { value: made, replayed } = self.organizations.create(&grant, &keyed, new).await?;
+        Ok(Created::of(replayed, format!("/api/organizations/{}", made.organization_id), made.etag(), made.into()))
     }
 
     /// List organizations
@@ -174,6 +176,7 @@ impl From<OrganizationError> for Refusal {
             OrganizationError::Stale => stale(),
             OrganizationError::Root => Refusal::new(Kind::IllegalState, "the root organization stays active"),
             OrganizationError::Invalid(invalid) => Refusal::invalid(invalid.field, invalid.message),
+            OrganizationError::Key(error) => error.into(),
             OrganizationError::Db(error) => error.into(),
         }
     }

@@ -17,7 +17,7 @@ use crate::{
     platform::{
         audit::audit,
         db::{Db, DbError, TenantTx},
-        http::{ETag, IfMatch, Listing},
+        http::{ETag, IfMatch, KeyError, Keyed, Listing, Once, once},
     },
 };
 
@@ -39,6 +39,9 @@ pub enum OrganizationError {
     /// A value is not allowed.
     #[error(transparent)]
     Invalid(#[from] InvalidField),
+    /// The idempotency key does not work.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The database refused.
     #[error(transparent)]
     Db(DbError),
@@ -71,7 +74,12 @@ impl Organizations {
     ///
     /// # Errors
     /// [`OrganizationError::Invalid`], [`OrganizationError::SlugTaken`].
-    pub async fn create(&self, grant: &Grant, new: NewOrganization) -> Result<Organization, OrganizationError> {
+    pub async fn create(
+        &self,
+        grant: &Grant,
+        keyed: &Keyed,
+        new: NewOrganization,
+    ) -> Result<Once<Organization>, OrganizationError> {
         new.check()?;
         let now = self.now();
         let organization = Organization {
@@ -83,14 +91,19 @@ impl Organizations {
             created_at: now,
             updated_at: now,
         };
-        self.db
+        let made = self
+            .db
             .tenant(grant, "organizations.create", async |tx| {
-                store::insert(tx, &organization).await?;
-                record(tx, "organization.created", organization.organization_id, grant.root()).await
+                once(tx, keyed, now, async || {
+                    store::insert(tx, &organization).await?;
+                    record(tx, "organization.created", organization.organization_id, grant.root()).await?;
+                    Ok::<_, OrganizationError>(organization)
+                })
+                .await
             })
             .await?;
         self.tenants.forget_directory(grant.tenant()).await;
-        Ok(organization)
+        Ok(made)
     }
 
     /// One organization.

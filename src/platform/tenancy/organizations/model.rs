@@ -1,6 +1,7 @@
 //! The organization. No I/O.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
@@ -12,7 +13,7 @@ const MOST_NAME_CHARS: usize = 200;
 const MOST_SLUG_CHARS: usize = 63;
 
 /// A unit inside a tenant, which owns calls, scorecards and plugin bindings.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Organization {
     /// Its id.
     pub organization_id: OrganizationId,
