@@ -205,9 +205,7 @@ impl Drop for DevIssuer {
 impl RealmKey {
     /// `der` is a private key in PKCS #8. The key id is a digest of the public key, so that it is the same after a restart.
     fn of(der: &[u8]) -> Result<Self, IssuerError> {
-        let pair = KeyPair::from_pkcs8(der).map_err(|_| IssuerError::Key)?;
-        drop(pair);
-        let private = EncodingKey::from_rsa_der(der);
+        let private = EncodingKey::from_rsa_der(rsa_key_in(der).ok_or(IssuerError::Key)?);
         let mut public = Jwk::from_encoding_key(&private, Algorithm::RS256).map_err(|_| IssuerError::Key)?;
         let bytes = serde_json::to_vec(&public.algorithm).map_err(|_| IssuerError::Key)?;
         let kid = URL_SAFE_NO_PAD.encode(&Sha256::digest(bytes)[..16]);
@@ -221,6 +219,13 @@ fn generate() -> Result<Vec<u8>, IssuerError> {
     let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| IssuerError::Key)?;
     let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| IssuerError::Key)?;
     Ok(der.as_ref().to_vec())
+}
+
+/// The RSA key inside a PKCS #8 document of 2048 bits, whose header is always the same: jsonwebtoken takes the bare key alone.
+fn rsa_key_in(pkcs8: &[u8]) -> Option<&[u8]> {
+    const VERSION_AND_ALGORITHM: &[u8] = b"\x02\x01\x00\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00";
+    let rest = pkcs8.strip_prefix(b"\x30\x82")?.get(2..)?.strip_prefix(VERSION_AND_ALGORITHM)?;
+    rest.strip_prefix(b"\x04\x82")?.get(2..)
 }
 
 /// Whole or not at all, and readable by nobody else from the first moment on.

@@ -30,19 +30,45 @@ use plumbline::{
     },
 };
 use poem::{
-    Endpoint, EndpointExt, Route, Server,
+    EndpointExt, Route, Server,
     endpoint::BoxEndpoint,
     get, handler,
-    http::StatusCode,
     listener::TcpAcceptor,
-    test::{TestClient, TestResponse},
     web::{Data, Json},
 };
 use poem_openapi::OpenApiService;
+use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 use tokio_postgres::Config;
 
-type Client = TestClient<BoxEndpoint<'static>>;
+/// The API on a port of its own.
+struct Client {
+    base: String,
+    http: reqwest::Client,
+}
+
+impl Client {
+    async fn new(endpoint: BoxEndpoint<'static>) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let base = format!("http://{}", listener.local_addr().expect("an address"));
+        let acceptor = TcpAcceptor::from_tokio(listener).expect("a listener");
+        tokio::spawn(async move { Server::new_with_acceptor(acceptor).run(endpoint).await.expect("serving") });
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        Self { base, http }
+    }
+
+    fn get(&self, path: &str) -> RequestBuilder {
+        self.http.get(format!("{}{path}", self.base))
+    }
+
+    fn post(&self, path: &str) -> RequestBuilder {
+        self.http.post(format!("{}{path}", self.base))
+    }
+
+    fn patch(&self, path: &str) -> RequestBuilder {
+        self.http.patch(format!("{}{path}", self.base))
+    }
+}
 
 /// The database, made once for all tests of this file.
 async fn database() -> (Config, Config) {
@@ -94,7 +120,7 @@ impl World {
         };
         Owner::connect(&owner).await.expect("the owner").create_tenant(&tenant).await.expect("a tenant");
         let db = Arc::new(Db::new(Connections::to(login, 4).open().expect("connections")));
-        let client = TestClient::new(api(db, trust_development));
+        let client = Client::new(api(db, trust_development)).await;
         Self { issuer, realm, tenant, owner, client }
     }
 
@@ -119,17 +145,23 @@ impl World {
         self.token("admin", "tenant_admin", &[])
     }
 
-    async fn get(&self, path: &str, token: &str) -> TestResponse {
-        self.client.get(path).header("authorization", format!("Bearer {token}")).send().await
+    async fn get(&self, path: &str, token: &str) -> Response {
+        self.client.get(path).header("authorization", format!("Bearer {token}")).send().await.expect("an answer")
     }
 
-    async fn post(&self, path: &str, token: &str, body: Value) -> TestResponse {
-        self.client.post(path).header("authorization", format!("Bearer {token}")).body_json(&body).send().await
+    async fn post(&self, path: &str, token: &str, body: Value) -> Response {
+        self.client
+            .post(path)
+            .header("authorization", format!("Bearer {token}"))
+            .json(&body)
+            .send()
+            .await
+            .expect("an answer")
     }
 
-    async fn patch(&self, path: &str, token: &str, etag: &str, body: Value) -> TestResponse {
+    async fn patch(&self, path: &str, token: &str, etag: &str, body: Value) -> Response {
         let request = self.client.patch(path).header("authorization", format!("Bearer {token}"));
-        request.header("if-match", etag).body_json(&body).send().await
+        request.header("if-match", etag).json(&body).send().await.expect("an answer")
     }
 
     async fn organization(&self, slug: &str) -> String {
@@ -168,11 +200,15 @@ fn request(subject: &str, role: &str, organizations: &[&str]) -> TokenRequest {
     }
 }
 
-async fn read(response: TestResponse) -> (u16, Value, String) {
-    let status = response.0.status().as_u16();
-    let etag = response.0.header("etag").unwrap_or_default().to_owned();
-    let bytes = response.0.into_body().into_bytes().await.expect("a body");
+async fn read(response: Response) -> (u16, Value, String) {
+    let status = response.status().as_u16();
+    let etag = header_of(&response, "etag").unwrap_or_default();
+    let bytes = response.bytes().await.expect("a body");
     (status, serde_json::from_slice(&bytes).unwrap_or_default(), etag)
+}
+
+fn header_of(response: &Response, name: &str) -> Option<String> {
+    response.headers().get(name).map(|value| value.to_str().expect("text").to_owned())
 }
 
 fn text(body: &Value, field: &str) -> String {
@@ -207,7 +243,7 @@ async fn organizations_are_renamed_under_if_match_and_deactivated() {
     let path = format!("/api/organizations/{}", world.organization("sales").await);
     let etag = read(world.get(&path, &admin).await).await.2;
     let without = world.client.patch(&path).header("authorization", format!("Bearer {admin}"));
-    assert_eq!(read(without.body_json(&json!({"name": "S"})).send().await).await.0, 428);
+    assert_eq!(read(without.json(&json!({"name": "S"})).send().await.expect("an answer")).await.0, 428);
     let (status, renamed, newer) = read(world.patch(&path, &admin, &etag, json!({"name": "Sales EMEA"})).await).await;
     assert_eq!((status, text(&renamed, "name").as_str()), (200, "Sales EMEA"));
     assert_ne!(newer, etag);
@@ -298,6 +334,21 @@ async fn agents_belong_to_reached_organizations_and_see_nothing_until_linked() {
 }
 
 #[tokio::test]
+async fn a_repeated_creation_is_answered_as_the_first_time() {
+    let world = World::new().await;
+    let (admin, sales) = (world.admin(), world.organization("sales").await);
+    let create = async |name: &str| {
+        let body = json!({"organization_id": sales, "display_name": name});
+        let request = world.client.post("/api/agents").header("authorization", format!("Bearer {admin}"));
+        read(request.header("idempotency-key", "once").json(&body).send().await.expect("an answer")).await
+    };
+    let (first, again, other) = (create("Abe").await, create("Abe").await, create("Bob").await);
+    assert_eq!((first.0, again.0, other.0), (201, 201, 422));
+    assert_eq!(first.1, again.1);
+    assert_eq!(read(world.get("/api/agents", &admin).await).await.1["items"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
 async fn lists_are_cut_into_pages() {
     let world = World::new().await;
     let (admin, sales) = (world.admin(), world.organization("sales").await);
@@ -332,7 +383,7 @@ async fn tenants_that_are_not_served_say_so_to_proven_callers_alone() {
             .sql(&format!("update platform.tenants set {change} where tenant_id = '{}'", world.tenant.tenant_id))
             .await;
         let response = world.get("/api/organizations", &world.admin()).await;
-        assert_eq!(response.0.header("retry-after").is_some(), status == 503);
+        assert_eq!(header_of(&response, "retry-after").is_some(), status == 503);
         let (answered, problem, _) = read(response).await;
         assert_eq!((answered, text(&problem, "type").as_str()), (status, kind));
         let wrong = TokenRequest { audience: "other".to_owned(), ..request("admin", "tenant_admin", &[]) };
@@ -355,7 +406,7 @@ fn document(issuer: Data<&Arc<Published>>) -> Json<Value> {
 }
 
 #[handler]
-fn keys(issuer: Data<&Arc<Published>>) -> Json<Value> {
+fn key_set(issuer: Data<&Arc<Published>>) -> Json<Value> {
     issuer.asked.fetch_add(1, Ordering::SeqCst);
     Json(issuer.keys.lock().expect("a lock").clone())
 }
@@ -376,7 +427,8 @@ impl Forge {
         };
         let pair = KeyPair::generate(KeySize::Rsa2048).expect("a key");
         let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().expect("a key");
-        let private = EncodingKey::from_rsa_der(der.as_ref());
+        // The bare RSA key: what follows the header of PKCS #8, which is 26 bytes long at this key size.
+        let private = EncodingKey::from_rsa_der(&der.as_ref()[26..]);
         let mut public = jsonwebtoken::jwk::Jwk::from_encoding_key(&private, Algorithm::RS256).expect("a key");
         public.common.key_id = Some("k".to_owned());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -389,7 +441,7 @@ impl Forge {
         });
         let routes = Route::new()
             .at("/.well-known/openid-configuration", get(document))
-            .at("/keys", get(keys))
+            .at("/keys", get(key_set))
             .data(published.clone());
         let acceptor = TcpAcceptor::from_tokio(listener).expect("a listener");
         let server =
@@ -479,12 +531,12 @@ async fn bad_tokens_all_look_the_same() {
         answers.push((what, problem));
     }
     assert!(answers.iter().all(|(_, problem)| *problem == answers[0].1), "{answers:?}");
-    let anonymous = world.client.get("/api/organizations").send().await;
-    assert_eq!(anonymous.0.header("www-authenticate"), Some("Bearer"));
+    let anonymous = world.client.get("/api/organizations").send().await.expect("an answer");
+    assert_eq!(header_of(&anonymous, "www-authenticate").as_deref(), Some("Bearer"));
     assert_eq!(read(anonymous).await.0, 401);
     let twice = world.client.get("/api/organizations").header("authorization", format!("Bearer {good}"));
-    let twice = twice.header("authorization", "Bearer x").send().await;
-    assert_eq!(twice.0.status(), StatusCode::UNAUTHORIZED);
+    let twice = twice.header("authorization", "Bearer x").send().await.expect("an answer");
+    assert_eq!(twice.status().as_u16(), 401);
 }
 
 #[tokio::test]
@@ -531,7 +583,7 @@ async fn an_issuer_that_is_down_keeps_its_known_keys() {
     cold.server.abort();
     tokio::time::sleep(Duration::from_millis(50)).await;
     let response = world.get("/api/organizations", &cold.token(json!({}))).await;
-    assert!(response.0.header("retry-after").is_some());
+    assert!(header_of(&response, "retry-after").is_some());
     let (status, problem, _) = read(response).await;
     assert_eq!((status, text(&problem, "type").as_str()), (503, "/problems/issuer-unavailable"));
 }
