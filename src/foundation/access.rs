@@ -66,10 +66,11 @@ impl Caller {
     /// Leave to do one thing.
     ///
     /// # Errors
-    /// [`Denied`] when no role of the caller holds the permission.
+    /// [`Denied`] when no role of the caller holds the permission, or only the role agent does and no agent is linked to the caller:
+    /// there are no own calls to see then.
     pub fn may(&self, permission: Permission) -> Result<Grant, Denied> {
         let own_calls_only = !self.0.roles.iter().any(|role| *role != Role::Agent && role.may(permission));
-        if own_calls_only && !self.0.roles.iter().any(|role| role.may(permission)) {
+        if own_calls_only && !(self.0.agent.is_some() && self.0.roles.iter().any(|role| role.may(permission))) {
             return Err(Denied(permission));
         }
         Ok(Grant {
@@ -174,5 +175,35 @@ impl Grant {
     /// What was allowed.
     pub fn permission(&self) -> Permission {
         self.permission
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[allow(clippy::disallowed_methods, reason = "the constructor is what is tested")]
+    fn caller(roles: &[Role], agent: Option<AgentId>) -> Caller {
+        Caller::proved(Identity {
+            tenant: TenantId::new(),
+            root: OrganizationId::new(),
+            subject: "s".to_owned(),
+            user: None,
+            agent,
+            roles: roles.to_vec(),
+            organizations: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn an_agent_sees_own_calls_and_nothing_without_being_linked() {
+        let linked =
+            caller(&[Role::Agent], Some(AgentId::new())).may(Permission::ReadCalls).expect("agents read calls");
+        assert_eq!(linked.scope(), Scope::Agent);
+        assert!(linked.agent().is_some());
+        assert!(caller(&[Role::Agent], None).may(Permission::ReadCalls).is_err());
+        let both =
+            caller(&[Role::Agent, Role::Evaluator], None).may(Permission::ReadCalls).expect("evaluators read calls");
+        assert_eq!(both.scope(), Scope::Member);
     }
 }

@@ -5,21 +5,16 @@ use uuid::Uuid;
 
 use crate::{
     foundation::ids::{AuditEventId, OrganizationId},
-    platform::db::{DbError, InTenant, Statements, TenantTx},
+    platform::{
+        db::{DbError, InTenant, Statements, TenantTx},
+        http::request_id,
+    },
     sql,
 };
 
-tokio::task_local! {
-    static REQUEST_ID: String;
-}
-
-/// Runs `work` so that the audit events in it name the request. What `work` spawns is not part of it.
-pub async fn in_request<F: Future>(request_id: String, work: F) -> F::Output {
-    REQUEST_ID.scope(request_id, work).await
-}
-
 /// Appends one event to the log of `organization`, which must be one that the transaction's grant reaches, or the root. It stands if the
-/// transaction commits. The actor is the grant's, the request that of [`in_request`].
+/// transaction commits. The actor is the grant's, the request the one that is being
+/// answered.
 ///
 /// `action` is a noun and a past participle (`organization.created`), `subject_kind` the noun; `details` hold ids and names of fields,
 /// no personal data.
@@ -34,7 +29,7 @@ pub async fn audit(
     organization: OrganizationId,
     details: Value,
 ) -> Result<(), DbError> {
-    let request_id = REQUEST_ID.try_with(Clone::clone).ok();
+    let request_id = request_id::current();
     let id = AuditEventId::new();
     let actor = tx.grant().actor();
     tx.execute(

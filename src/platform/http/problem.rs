@@ -52,8 +52,14 @@ kinds! {
     InvalidCursor = "invalid-cursor", 400, "The cursor does not fit this list";
     /// No credential, or one that is malformed, expired, foreign or revoked. Send `Authorization: Bearer <token>`.
     Unauthorized = "unauthorized", 401, "A valid credential is needed";
+    /// The credential is good, but its holder's user was deactivated. Ask an administrator of the organization.
+    UserDeactivated = "user-deactivated", 401, "The user is deactivated";
     /// The credential is good, but none of its roles may do this.
     Forbidden = "forbidden", 403, "Not allowed";
+    /// The credential is good and its only role is `agent`, but no active agent is linked to its holder's user, so there is nothing to see.
+    AgentNotLinked = "agent-not-linked", 403, "No agent is linked to the user";
+    /// The tenant was suspended by the platform's operators. Nothing of it can be read or changed meanwhile.
+    TenantSuspended = "tenant-suspended", 403, "The tenant is suspended";
     /// There is no such thing, or the caller may not know of it.
     NotFound = "not-found", 404, "Not found";
     /// The path exists, but not with this method; the `Allow` header lists those that do.
@@ -92,6 +98,10 @@ kinds! {
     Internal = "internal", 500, "Internal error";
     /// A needed part is overloaded or away for a moment. Try again after `Retry-After` seconds.
     Busy = "busy", 503, "Try again in a moment";
+    /// The tenant's data is being brought to this server's version. Try again after `Retry-After` seconds.
+    TenantNotReady = "tenant-not-ready", 503, "The tenant is being prepared";
+    /// The keys that prove the credential cannot be read from its issuer now. Try again after `Retry-After` seconds.
+    IssuerUnavailable = "issuer-unavailable", 503, "The issuer cannot be reached";
 }
 
 impl Kind {

@@ -1,1 +1,14 @@
+//! Tenants: who they are, whether they may be served, and which organizations they have.
 
+pub mod organizations;
+
+mod model;
+mod store;
+mod tenants;
+mod text;
+
+pub use self::{
+    model::{Directory, DirectoryEntry, OrganizationStatus, Tenant, TenantStatus, Unserved},
+    tenants::Tenants,
+    text::{InvalidField, check_text},
+};

@@ -1,0 +1,218 @@
+//! One bearer token: what it says before it is believed, and whether it may be. No I/O: keys and the time are passed in.
+
+use std::net::SocketAddr;
+
+use chrono::{DateTime, Utc};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, dangerous};
+use serde::Deserialize;
+
+use super::claims::Claims;
+
+/// A longer token is none.
+const MOST_BYTES: usize = 8 * 1024;
+const MOST_LEEWAY_S: u8 = 30;
+/// As `users.subject` bounds it.
+const MOST_SUBJECT_CHARS: usize = 255;
+
+/// What a token must fulfil beside a signature of its tenant's issuer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRules {
+    audience: String,
+    leeway_s: u8,
+}
+
+impl TokenRules {
+    /// Tokens must name `audience`. Clocks may differ by `leeway_s` seconds, of which no more than 30 count.
+    pub fn new(audience: impl Into<String>, leeway_s: u8) -> Self {
+        Self { audience: audience.into(), leeway_s: leeway_s.min(MOST_LEEWAY_S) }
+    }
+}
+
+impl Default for TokenRules {
+    /// The audience `plumbline` and 10 seconds.
+    fn default() -> Self {
+        Self::new("plumbline", 10)
+    }
+}
+
+/// Trust in development issuers was asked for by a server that others can reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("development issuers are trusted only by a server that listens on loopback; it listens on {0}")]
+pub struct DevelopmentTrustRefused(pub SocketAddr);
+
+/// Whether tokens of development issuers count: when the settings ask for it, and only on a server that nobody else can reach.
+///
+/// # Errors
+/// [`DevelopmentTrustRefused`] when it was asked for on another address.
+pub fn trust_development_issuer(asked: bool, listens_on: SocketAddr) -> Result<bool, DevelopmentTrustRefused> {
+    if asked && !listens_on.ip().is_loopback() {
+        return Err(DevelopmentTrustRefused(listens_on));
+    }
+    Ok(asked)
+}
+
+/// Why a token is refused: for logs. The caller learns only that it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refused {
+    #[error("too long")]
+    TooLong,
+    #[error("malformed")]
+    Malformed,
+    #[error("signed with an algorithm that is not allowed")]
+    Algorithm,
+    #[error("not an access token")]
+    NotAnAccessToken,
+    #[error("the signature, the issuer or the audience is wrong, or a required claim is missing")]
+    Unproved,
+    #[error("expired")]
+    Expired,
+    #[error("not yet valid")]
+    NotYetValid,
+    #[error("no usable subject")]
+    Subject,
+}
+
+/// What a token says of itself before its signature is checked: enough to find the key, and nothing to be believed.
+#[derive(Debug)]
+pub(super) struct Unverified<'a> {
+    token: &'a str,
+    pub(super) issuer: String,
+    pub(super) kid: String,
+    pub(super) algorithm: Algorithm,
+}
+
+impl<'a> Unverified<'a> {
+    /// Of a bounded, well-formed token with an allowed algorithm and type.
+    pub(super) fn read(token: &'a str) -> Result<Self, Refused> {
+        #[derive(Deserialize)]
+        struct Issuer {
+            iss: String,
+        }
+        if token.len() > MOST_BYTES {
+            return Err(Refused::TooLong);
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(|_| Refused::Malformed)?;
+        if !is_allowed(header.alg) {
+            return Err(Refused::Algorithm);
+        }
+        let typ = header.typ.as_deref().unwrap_or_default().to_ascii_lowercase();
+        if !matches!(typ.trim_start_matches("application/"), "jwt" | "at+jwt") {
+            return Err(Refused::NotAnAccessToken);
+        }
+        if header.crit.is_some() || header.enc.is_some() || header.zip.is_some() {
+            return Err(Refused::Malformed);
+        }
+        let kid = header.kid.ok_or(Refused::Malformed)?;
+        let Issuer { iss } = dangerous::insecure_decode_claims(token).map_err(|_| Refused::Malformed)?;
+        Ok(Self { token, issuer: iss, kid, algorithm: header.alg })
+    }
+
+    /// Checks signature, issuer, audience, times and kind. `key` must be one that may verify the token's algorithm.
+    pub(super) fn verify(&self, key: &DecodingKey, rules: &TokenRules, now: DateTime<Utc>) -> Result<Claims, Refused> {
+        let mut validation = Validation::new(self.algorithm);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        validation.set_issuer(&[&self.issuer]);
+        validation.set_audience(&[&rules.audience]);
+        validation.validate_aud = true;
+        // Times are compared below, with the time that was passed in.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        let claims =
+            jsonwebtoken::decode::<Claims>(self.token, key, &validation).map_err(|_| Refused::Unproved)?.claims;
+        if claims.iss != self.issuer {
+            return Err(Refused::Unproved);
+        }
+        check_times(&claims, f64::from(rules.leeway_s), now)?;
+        if !claims.is_access_token() {
+            return Err(Refused::NotAnAccessToken);
+        }
+        let length = claims.sub.chars().count();
+        if length == 0 || length > MOST_SUBJECT_CHARS || claims.sub.chars().any(char::is_control) {
+            return Err(Refused::Subject);
+        }
+        Ok(claims)
+    }
+}
+
+/// Public-key signatures alone: with a shared secret, whoever can check a token can make one.
+fn is_allowed(algorithm: Algorithm) -> bool {
+    use Algorithm::*;
+    matches!(algorithm, RS256 | RS384 | RS512 | PS256 | PS384 | PS512 | ES256 | ES384 | EdDSA)
+}
+
+fn check_times(claims: &Claims, leeway_s: f64, now: DateTime<Utc>) -> Result<(), Refused> {
+    #[allow(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit 53 bits")]
+    let now = now.timestamp_millis() as f64 / 1_000.0;
+    if now >= claims.exp + leeway_s {
+        return Err(Refused::Expired);
+    }
+    let not_before = [claims.nbf, claims.iat].into_iter().flatten();
+    if not_before.into_iter().any(|from| now + leeway_s < from) {
+        return Err(Refused::NotYetValid);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn unsigned(header: &Value, claims: &Value) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        format!("{}.{}.c2ln", part(header), part(claims))
+    }
+
+    fn refused(header: Value) -> Option<Refused> {
+        Unverified::read(&unsigned(&header, &json!({"iss": "i"}))).err()
+    }
+
+    #[test]
+    fn headers_are_checked_before_anything_is_looked_up() {
+        assert_eq!(refused(json!({"alg": "RS256", "typ": "JWT", "kid": "k"})), None);
+        assert_eq!(refused(json!({"alg": "ES256", "typ": "at+jwt", "kid": "k"})), None);
+        assert_eq!(refused(json!({"alg": "EdDSA", "typ": "application/AT+JWT", "kid": "k"})), None);
+        assert_eq!(refused(json!({"alg": "none", "typ": "JWT", "kid": "k"})), Some(Refused::Malformed));
+        assert_eq!(refused(json!({"alg": "HS256", "typ": "JWT", "kid": "k"})), Some(Refused::Algorithm));
+        assert_eq!(refused(json!({"alg": "RS256", "typ": "JWT"})), Some(Refused::Malformed));
+        assert_eq!(refused(json!({"alg": "RS256", "kid": "k"})), Some(Refused::NotAnAccessToken));
+        assert_eq!(refused(json!({"alg": "RS256", "typ": "logout+jwt", "kid": "k"})), Some(Refused::NotAnAccessToken));
+        assert_eq!(
+            refused(json!({"alg": "RS256", "typ": "JWT", "kid": "k", "crit": ["b64"]})),
+            Some(Refused::Malformed)
+        );
+    }
+
+    #[test]
+    fn garbage_is_refused() {
+        for garbage in ["", ".", "..", "a.b.c", "ey.ey.ey", "\u{0}", "eyJhbGciOiJSUzI1NiJ9"] {
+            assert!(Unverified::read(garbage).is_err(), "{garbage:?}");
+        }
+        let long = unsigned(&json!({"alg": "RS256", "typ": "JWT", "kid": "k"}), &json!({"iss": "i".repeat(9_000)}));
+        assert_eq!(Unverified::read(&long).unwrap_err(), Refused::TooLong);
+    }
+
+    #[test]
+    fn times_have_a_small_leeway() {
+        let at = |s: i64| DateTime::from_timestamp(s, 0).expect("a time");
+        let claims = Claims { exp: 1_000.0, nbf: Some(500.0), iat: Some(500.0), ..Claims::default() };
+        assert_eq!(check_times(&claims, 10.0, at(1_009)), Ok(()));
+        assert_eq!(check_times(&claims, 10.0, at(1_010)), Err(Refused::Expired));
+        assert_eq!(check_times(&claims, 10.0, at(490)), Ok(()));
+        assert_eq!(check_times(&claims, 10.0, at(489)), Err(Refused::NotYetValid));
+        let issued_later = Claims { exp: 1_000.0, iat: Some(700.0), ..Claims::default() };
+        assert_eq!(check_times(&issued_later, 10.0, at(600)), Err(Refused::NotYetValid));
+        assert_eq!(TokenRules::new("a", 200), TokenRules::new("a", 30));
+    }
+
+    #[test]
+    fn development_issuers_are_for_loopback() {
+        let loopback = "127.0.0.1:8080".parse().expect("an address");
+        let everywhere = "0.0.0.0:8080".parse().expect("an address");
+        assert_eq!(trust_development_issuer(true, loopback), Ok(true));
+        assert_eq!(trust_development_issuer(false, everywhere), Ok(false));
+        assert_eq!(trust_development_issuer(true, everywhere), Err(DevelopmentTrustRefused(everywhere)));
+    }
+}

@@ -1,0 +1,46 @@
+//! Rows of `platform.tenants` and the directory's view of `organizations`: one function per query file.
+
+use tokio_postgres::Row;
+
+use super::model::{DirectoryEntry, OrganizationStatus, Tenant, TenantStatus};
+use crate::{
+    foundation::ids::TenantId,
+    platform::db::{DbError, InTenant, PlatformTx, Statements},
+    sql,
+};
+
+/// The tenant whose tokens the issuer signs.
+pub(super) async fn find_by_issuer(tx: &PlatformTx<'_>, issuer: &str) -> Result<Option<Tenant>, DbError> {
+    tx.opt(sql!("tenancy/find_by_issuer"), &[&issuer]).await?.as_ref().map(tenant).transpose()
+}
+
+/// One tenant.
+pub(super) async fn find_by_id(tx: &PlatformTx<'_>, tenant_id: TenantId) -> Result<Option<Tenant>, DbError> {
+    tx.opt(sql!("tenancy/find_by_id"), &[&tenant_id]).await?.as_ref().map(tenant).transpose()
+}
+
+/// Every organization of the tenant.
+pub(super) async fn list_directory(on: &impl InTenant) -> Result<Vec<DirectoryEntry>, DbError> {
+    on.all(sql!("tenancy/list_directory"), &[&on.root()]).await?.iter().map(entry).collect()
+}
+
+fn tenant(row: &Row) -> Result<Tenant, DbError> {
+    Ok(Tenant {
+        tenant_id: row.try_get("tenant_id")?,
+        slug: row.try_get("slug")?,
+        name: row.try_get("name")?,
+        // A status that this version does not know is one that it must not serve.
+        status: TenantStatus::parse(row.try_get("status")?).unwrap_or(TenantStatus::Suspended),
+        issuer: row.try_get("issuer")?,
+        root_organization_id: row.try_get("root_organization_id")?,
+        schema_version: row.try_get("schema_version")?,
+    })
+}
+
+fn entry(row: &Row) -> Result<DirectoryEntry, DbError> {
+    Ok(DirectoryEntry {
+        organization_id: row.try_get("organization_id")?,
+        slug: row.try_get("slug")?,
+        status: OrganizationStatus::parse(row.try_get("status")?),
+    })
+}

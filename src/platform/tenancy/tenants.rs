@@ -1,0 +1,122 @@
+//! The directory of tenants, cached: asked for every request, read from PostgreSQL twice a minute.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use moka::future::Cache;
+
+use super::{
+    model::{Directory, Tenant},
+    store,
+};
+use crate::{
+    foundation::{access::Grant, ids::TenantId},
+    platform::db::{Db, DbError},
+};
+
+/// How long a suspension or a new organization may go unnoticed by another server.
+const KNOWN_FOR: Duration = Duration::from_secs(30);
+/// How long an issuer that is no tenant's stays so.
+const UNKNOWN_FOR: Duration = Duration::from_secs(10);
+const MOST_TENANTS: u64 = 10_000;
+/// Apart from the known ones, so that a flood of invented issuers pushes no tenant out.
+const MOST_UNKNOWN: u64 = 4_096;
+
+/// Tenants by issuer and by id, and the organizations of each.
+pub struct Tenants {
+    db: Arc<Db>,
+    by_issuer: Cache<String, Arc<Tenant>>,
+    unknown_issuers: Cache<String, ()>,
+    by_id: Cache<TenantId, Arc<Tenant>>,
+    directories: Cache<TenantId, Arc<Directory>>,
+    /// Counts what was forgotten, so that a directory read before a change is not kept after it.
+    changes: AtomicU64,
+}
+
+impl Tenants {
+    /// Over the given door, with nothing cached.
+    pub fn new(db: Arc<Db>) -> Self {
+        let known = || Cache::builder().max_capacity(MOST_TENANTS).time_to_live(KNOWN_FOR);
+        Self {
+            db,
+            by_issuer: known().build(),
+            unknown_issuers: Cache::builder().max_capacity(MOST_UNKNOWN).time_to_live(UNKNOWN_FOR).build(),
+            by_id: Cache::builder().max_capacity(MOST_TENANTS).time_to_live(KNOWN_FOR).build(),
+            directories: Cache::builder().max_capacity(MOST_TENANTS).time_to_live(KNOWN_FOR).build(),
+            changes: AtomicU64::new(0),
+        }
+    }
+
+    /// The tenant whose tokens this issuer signs, compared byte for byte. Whether it may be served is the caller's question
+    /// ([`Tenant::serve`]).
+    ///
+    /// # Errors
+    /// [`DbError`] when it is not cached and PostgreSQL cannot tell.
+    pub async fn by_issuer(&self, issuer: &str) -> Result<Option<Arc<Tenant>>, DbError> {
+        if let Some(tenant) = self.by_issuer.get(issuer).await {
+            return Ok(Some(tenant));
+        }
+        if self.unknown_issuers.contains_key(issuer) {
+            return Ok(None);
+        }
+        let found =
+            self.db.platform("tenancy.find_by_issuer", async |tx| store::find_by_issuer(tx, issuer).await).await?;
+        let Some(tenant) = found.map(Arc::new) else {
+            self.unknown_issuers.insert(issuer.to_owned(), ()).await;
+            return Ok(None);
+        };
+        self.by_issuer.insert(issuer.to_owned(), tenant.clone()).await;
+        Ok(Some(tenant))
+    }
+
+    /// One tenant.
+    ///
+    /// # Errors
+    /// As [`Tenants::by_issuer`].
+    pub async fn by_id(&self, tenant_id: TenantId) -> Result<Option<Arc<Tenant>>, DbError> {
+        if let Some(tenant) = self.by_id.get(&tenant_id).await {
+            return Ok(Some(tenant));
+        }
+        let found = self.db.platform("tenancy.find_by_id", async |tx| store::find_by_id(tx, tenant_id).await).await?;
+        let Some(tenant) = found.map(Arc::new) else { return Ok(None) };
+        self.by_id.insert(tenant_id, tenant.clone()).await;
+        Ok(Some(tenant))
+    }
+
+    /// The tenant's organizations.
+    ///
+    /// # Errors
+    /// As [`Tenants::by_issuer`].
+    pub async fn directory(&self, tenant: &Tenant) -> Result<Arc<Directory>, DbError> {
+        if let Some(directory) = self.directories.get(&tenant.tenant_id).await {
+            return Ok(directory);
+        }
+        let changes = self.changes.load(Ordering::Acquire);
+        #[allow(clippy::disallowed_methods, reason = "organizations are looked up before anybody is proved")]
+        let grant = Grant::directory(tenant.tenant_id, tenant.root_organization_id, Vec::new());
+        let directory = Arc::new(Directory::new(store::list_directory(&self.db.alone(&grant)).await?));
+        if self.changes.load(Ordering::Acquire) == changes {
+            self.directories.insert(tenant.tenant_id, directory.clone()).await;
+        }
+        Ok(directory)
+    }
+
+    /// Forgets the tenant's organizations, because one has just changed.
+    pub async fn forget_directory(&self, tenant_id: TenantId) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.directories.invalidate(&tenant_id).await;
+    }
+
+    /// Forgets the tenant, because it has just changed.
+    pub async fn forget(&self, tenant: &Tenant) {
+        self.by_issuer.invalidate(&tenant.issuer).await;
+        self.unknown_issuers.invalidate(&tenant.issuer).await;
+        self.by_id.invalidate(&tenant.tenant_id).await;
+        self.forget_directory(tenant.tenant_id).await;
+    }
+}
