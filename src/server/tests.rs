@@ -111,7 +111,7 @@ impl Things {
 
     /// Upload
     #[oai(path = "/upload", method = "post", operation_id = "upload_thing")]
-    async fn upload_thing(&self, upload: Upload<NewThing, Fields>) -> Result<Json<serde_json::Value>, Refusal> {
+    async fn upload_thing(&self, upload: Upload<NewThing, Fields>) -> Result<Json<Value>, Refusal> {
         let SentFile { fields, bytes, content_type, file_name } = match upload {
             Upload::Document(thing) => return Ok(Json(json!({"name": thing.name}))),
             Upload::File(file) => file,
