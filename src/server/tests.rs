@@ -36,6 +36,7 @@ struct Thing {
 #[derive(Object)]
 #[oai(deny_unknown_fields)]
 struct NewThing {
+    #[oai(validator(max_length = 3000, min_length = 1))]
     name: String,
 }
 
@@ -236,6 +237,8 @@ async fn an_unknown_field_is_named_and_a_panic_says_nothing() {
     let c = Client::things().await;
     let (status, slug, problem) = refused(c.post("/api/things").json(&json!({"name": "x", "nmae": "y"}))).await;
     assert_eq!((status, slug.as_str(), &problem["errors"][0]["field"]), (400, "unknown-field", &json!("nmae")));
+    let (_, slug, problem) = refused(c.post("/api/things").json(&json!({"name": ""}))).await;
+    assert_eq!((slug.as_str(), &problem["errors"][0]["field"]), ("validation", &json!("name")), "{problem}");
     let (_, _, problem) = refused(c.post("/api/things/panic")).await;
     assert!(!problem.to_string().contains("secret"), "{problem}");
 }
@@ -343,6 +346,9 @@ async fn ranges_pages_and_known_revisions_are_answered() {
     assert_eq!(header(&part, "content-range"), Some("bytes 2-4/10"));
     assert_eq!((header(&part, "content-type"), header(&part, "content-length")), (Some("audio/wav"), Some("3")));
     assert_eq!(part.bytes().await.expect("a body"), "234");
+
+    let head = sent(c.http.head(format!("{}/api/things/{ID}/file", c.url)), 200).await;
+    assert_eq!(head.bytes().await.expect("no body").len(), 0);
 
     let page: Value = sent(c.get("/api/things?limit=2"), 200).await.json().await.expect("JSON");
     assert_eq!(page["items"].as_array().map(Vec::len), Some(2));
