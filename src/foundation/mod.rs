@@ -3,4 +3,5 @@
 pub mod access;
 pub mod clock;
 pub mod config;
+pub mod digest;
 pub mod ids;
