@@ -227,7 +227,7 @@ impl Violations {
 }
 
 /// An organization's evaluation criteria, through all their versions.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scorecard {
     /// Its id.
     pub scorecard_id: ScorecardId,
@@ -248,7 +248,7 @@ pub struct Scorecard {
 }
 
 /// One published version: never changed, so that an evaluation keeps what it was judged by.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScorecardVersion {
     /// Its id.
     pub scorecard_version_id: ScorecardVersionId,
