@@ -190,7 +190,12 @@ impl Evaluations {
     ///
     /// # Errors
     /// [`EvaluationError::Db`].
-    pub async fn list(&self, grant: &Grant, filter: Filter, listing: &Listing) -> Result<Vec<Summary>, EvaluationError> {
+    pub async fn list(
+        &self,
+        grant: &Grant,
+        filter: Filter,
+        listing: &Listing,
+    ) -> Result<Vec<Summary>, EvaluationError> {
         let on = self.db.alone(grant);
         let reached = grant.organizations().iter().copied();
         let organizations: Vec<_> =

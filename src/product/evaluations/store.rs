@@ -199,7 +199,7 @@ pub async fn record_assessed(tx: &TenantTx<'_>, new: &NewEvaluation<'_>) -> Resu
             &new.receipt.model,
             &new.receipt.prompt,
             &format!("{} {}", builder.name, builder.version),
-            &new.raw_answer.replace('\0', "\u{fffd}"),
+            &new.raw_answer,
             &Json(new.answers),
             &prompt_tokens,
             &completion_tokens,
@@ -246,7 +246,8 @@ pub async fn record_scored(tx: &TenantTx<'_>, new: &NewScores<'_>) -> Result<boo
     let mut rows = ScoreRows::default();
     for section in &new.scorecard.sections {
         for criterion in &section.criteria {
-            let verdict = new.answers.iter().find(|answer| answer.criterion == criterion.key).map(|answer| answer.verdict);
+            let verdict =
+                new.answers.iter().find(|answer| answer.criterion == criterion.key).map(|answer| answer.verdict);
             let score = new.scores.iter().find(|score| score.key == criterion.key);
             rows.keys.push(&criterion.key);
             rows.sections.push(&section.key);

@@ -17,7 +17,8 @@ use crate::{
         ids::{OrganizationId, ScorecardId, ScorecardVersionId},
     },
     platform::http::{
-        Created, Cursor, ETag, Fresh, IdempotencyKey, IfMatch, IfNoneMatch, Limit, Listing, Once, Page, Position, Refusal, Tagged,
+        Created, Cursor, ETag, Fresh, IdempotencyKey, IfMatch, IfNoneMatch, Limit, Listing, Once, Page, Position,
+        Refusal, Tagged,
     },
 };
 
@@ -49,7 +50,8 @@ impl ScorecardsApi {
         let grant = caller.may(Permission::ManageScorecards)?;
         let keyed = key.0.request("create_scorecard").with(&new.0);
         let NewScorecardBody { organization_id, definition } = new.0;
-        let Once { value: made, replayed } = self.scorecards.create(&grant, &keyed, organization_id, definition).await?;
+        let Once { value: made, replayed } =
+            self.scorecards.create(&grant, &keyed, organization_id, definition).await?;
         Ok(Created::of(replayed, format!("/api/evaluation-criteria/{}", made.scorecard_id), made.etag(), made.into()))
     }
 
@@ -187,8 +189,16 @@ struct ScorecardView {
 
 impl From<Scorecard> for ScorecardView {
     fn from(scorecard: Scorecard) -> Self {
-        let Scorecard { scorecard_id, organization_id, name, draft, published_version, revision: _, created_at, updated_at } =
-            scorecard;
+        let Scorecard {
+            scorecard_id,
+            organization_id,
+            name,
+            draft,
+            published_version,
+            revision: _,
+            created_at,
+            updated_at,
+        } = scorecard;
         Self { scorecard_id, organization_id, name, draft, published_version, created_at, updated_at }
     }
 }
@@ -224,6 +234,15 @@ impl From<ScorecardVersion> for ScorecardVersionView {
             published_at,
             published_by,
         } = version;
-        Self { scorecard_version_id, scorecard_id, organization_id, version, definition, digest, published_at, published_by }
+        Self {
+            scorecard_version_id,
+            scorecard_id,
+            organization_id,
+            version,
+            definition,
+            digest,
+            published_at,
+            published_by,
+        }
     }
 }

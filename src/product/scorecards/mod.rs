@@ -69,8 +69,12 @@ impl From<ScorecardError> for Refusal {
                 let add = |problem: Problem, wrong: Violation| problem.field(wrong.field, wrong.message);
                 violations.into_iter().fold(problem, add).into()
             }
-            ScorecardError::NameTaken => Problem::new(Kind::Conflict, error.to_string()).field("name", "is taken").into(),
-            ScorecardError::NoDraft | ScorecardError::Unchanged(_) => Refusal::new(Kind::IllegalState, error.to_string()),
+            ScorecardError::NameTaken => {
+                Problem::new(Kind::Conflict, error.to_string()).field("name", "is taken").into()
+            }
+            ScorecardError::NoDraft | ScorecardError::Unchanged(_) => {
+                Refusal::new(Kind::IllegalState, error.to_string())
+            }
             ScorecardError::Stale => stale(),
             ScorecardError::Key(error) => error.into(),
             ScorecardError::Db(error) => error.into(),
@@ -190,7 +194,12 @@ impl Scorecards {
     ///
     /// # Errors
     /// [`ScorecardError::NotFound`], [`ScorecardError::NoDraft`], [`ScorecardError::Unchanged`], [`ScorecardError::Stale`].
-    pub async fn publish(&self, grant: &Grant, keyed: &Keyed, id: ScorecardId) -> Result<Once<ScorecardVersion>, ScorecardError> {
+    pub async fn publish(
+        &self,
+        grant: &Grant,
+        keyed: &Keyed,
+        id: ScorecardId,
+    ) -> Result<Once<ScorecardVersion>, ScorecardError> {
         let now = self.now();
         self.db
             .tenant(grant, "scorecards.publish", async |tx| {
@@ -231,7 +240,12 @@ impl Scorecards {
     ///
     /// # Errors
     /// [`ScorecardError::NoVersion`], also for a scorecard that the grant does not reach.
-    pub async fn version(&self, grant: &Grant, id: ScorecardId, version: i32) -> Result<ScorecardVersion, ScorecardError> {
+    pub async fn version(
+        &self,
+        grant: &Grant,
+        id: ScorecardId,
+        version: i32,
+    ) -> Result<ScorecardVersion, ScorecardError> {
         store::find_version(&self.db.alone(grant), id, Some(version)).await?.ok_or(ScorecardError::NoVersion)
     }
 
@@ -288,6 +302,11 @@ fn versioned(error: DbError) -> ScorecardError {
     }
 }
 
-async fn record(tx: &TenantTx<'_>, action: &str, scorecard: &Scorecard, details: serde_json::Value) -> Result<(), DbError> {
+async fn record(
+    tx: &TenantTx<'_>,
+    action: &str,
+    scorecard: &Scorecard,
+    details: serde_json::Value,
+) -> Result<(), DbError> {
     audit(tx, action, "scorecard", Some(scorecard.scorecard_id.0), scorecard.organization_id, details).await
 }
