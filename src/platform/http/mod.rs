@@ -11,16 +11,25 @@
 //! Request bodies are objects that say `#[oai(deny_unknown_fields)]`, so that a misspelt field is refused and not ignored.
 
 pub mod answer;
+pub mod body_limit;
 pub mod etag;
 pub mod idempotency;
 pub mod page;
 pub mod problem;
+pub mod range;
+pub mod refuse;
 pub mod request_id;
+pub mod stream;
+pub mod upload;
 
 pub use self::{
     answer::{Accepted, Created},
+    body_limit::{BodyLimit, TooLong},
     etag::{ETag, Fresh, IfMatch, IfNoneMatch, Tagged},
     idempotency::{IdempotencyKey, KeyError, Keyed, Once, once},
     page::{Cursor, Limit, Listing, Page, Position},
     problem::{FieldProblem, Kind, Problem, Refusal},
+    range::{FileAnswer, Slice, sized},
+    stream::{Measure, Measured, UploadError},
+    upload::{SentFile, Upload},
 };

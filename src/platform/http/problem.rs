@@ -174,6 +174,11 @@ impl Problem {
         self
     }
 
+    /// As the error of an extractor or a middleware.
+    pub fn into_error(self) -> poem::Error {
+        Refusal::from(self).into()
+    }
+
     /// Says after how many seconds it is worth trying again; told with 429 and 503 alone.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {

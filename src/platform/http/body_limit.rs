@@ -1,0 +1,98 @@
+//! How large a body may be, whether its length is announced or it comes in chunks.
+
+use std::io;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited, combinators::BoxBody};
+use poem::{
+    Body, Endpoint, Middleware, Request, Result,
+    http::{Method, header},
+};
+
+use super::problem::{Kind, Refusal};
+
+/// The largest bodies that are read.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimit {
+    /// Bytes of a body that is held in memory whole: JSON and whatever else is no upload.
+    pub document_bytes: u64,
+    /// Bytes of a recording that is streamed (`multipart/form-data`, `application/octet-stream`); its extractor counts the recording itself.
+    pub upload_bytes: u64,
+}
+
+/// What a multipart body may add to the recording in it.
+const FRAME_BYTES: u64 = 1024 * 1024;
+
+/// A body is larger than the operation takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the body is larger than {limit_bytes} bytes")]
+pub struct TooLong {
+    /// What would have been taken.
+    pub limit_bytes: u64,
+}
+
+impl TooLong {
+    /// The reason for an error of reading, if it is this one.
+    pub fn inside(error: &io::Error) -> Option<&TooLong> {
+        error.get_ref().and_then(|inner| inner.downcast_ref())
+    }
+}
+
+impl From<TooLong> for Refusal {
+    fn from(error: TooLong) -> Self {
+        Refusal::new(Kind::TooLarge, error.to_string())
+    }
+}
+
+/// [`BodyLimit`] around an endpoint.
+pub struct Limiting<E> {
+    inner: E,
+    limit: BodyLimit,
+}
+
+impl<E: Endpoint> Middleware<E> for BodyLimit {
+    type Output = Limiting<E>;
+
+    fn transform(&self, inner: E) -> Self::Output {
+        Limiting { inner, limit: *self }
+    }
+}
+
+impl<E: Endpoint> Endpoint for Limiting<E> {
+    type Output = E::Output;
+
+    async fn call(&self, mut request: Request) -> Result<Self::Output> {
+        let limit_bytes = if is_upload(&request) {
+            self.limit.upload_bytes.saturating_add(FRAME_BYTES)
+        } else {
+            self.limit.document_bytes
+        };
+        let announced = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+        if announced.is_some_and(|length| length > limit_bytes) {
+            return Err(Refusal::from(TooLong { limit_bytes }).into());
+        }
+        // hyper holds a body to its announced length; only a chunked one must be counted
+        if announced.is_none() && !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let body = request.take_body();
+            request.set_body(limited(body, limit_bytes));
+        }
+        self.inner.call(request).await
+    }
+}
+
+fn is_upload(request: &Request) -> bool {
+    request.content_type().is_some_and(|content_type| {
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case("multipart/form-data") || essence.eq_ignore_ascii_case("application/octet-stream")
+    })
+}
+
+fn limited(body: Body, limit_bytes: u64) -> Body {
+    let limit = usize::try_from(limit_bytes).unwrap_or(usize::MAX);
+    let body: BoxBody<Bytes, io::Error> = body.into();
+    let limited = Limited::new(body, limit).map_err(move |error| match error.downcast::<LengthLimitError>() {
+        Ok(_) => io::Error::other(TooLong { limit_bytes }),
+        Err(error) => io::Error::other(error),
+    });
+    Body::from(BodyExt::boxed(limited))
+}
