@@ -5,6 +5,7 @@
 
 mod assess;
 mod follow_up;
+mod plugin;
 mod score;
 mod transcribe;
 
@@ -102,9 +103,9 @@ fn entry(stage: Stage) -> CallStatus {
     }
 }
 
-/// Whether a call waits for a stage, or failed at it and is being tried again.
-fn waits_for(call_status: CallStatus, failed_stage: Option<Stage>, stage: Stage) -> bool {
-    call_status == entry(stage) || (call_status == CallStatus::Failed && failed_stage == Some(stage))
+/// Whether a call waits for a stage, or failed and is being tried again. Which stage it failed at is held by the compare-and-set.
+fn waits_for(call_status: &str, stage: Stage) -> bool {
+    call_status == entry(stage).as_str() || call_status == CallStatus::Failed.as_str()
 }
 
 async fn enqueue(

@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
-use object_store::{ObjectStore, ObjectStoreExt, path::Path};
+use object_store::{ObjectStoreExt, path::Path};
 
 use super::{Means, TranscribeCall, enqueue, grant, show_failure, waits_for};
 use crate::{
-    foundation::access::Grant,
+    foundation::{access::Grant, ids::CallId},
     platform::{
         db::DbError,
         jobs::{self, Handler, Job, JobError, Lease},
@@ -91,7 +91,7 @@ impl Transcribe {
         &self,
         grant: &Grant,
         lease: &Lease,
-        call_id: crate::foundation::ids::CallId,
+        call_id: CallId,
     ) -> Result<Option<Work>, JobError> {
         self.0
             .db
@@ -103,7 +103,7 @@ impl Transcribe {
                 )?;
                 match (call, file) {
                     (Some(call), Some(file))
-                        if waits_for(call.status, call.failure.as_ref().map(|f| f.stage), Stage::Transcribe) =>
+                        if waits_for(call.status.as_str(), Stage::Transcribe) =>
                     {
                         Ok(Some(Work { call, file, running }))
                     }
@@ -155,7 +155,7 @@ impl Transcribe {
         self.0
             .db
             .tenant(grant, "transcribe.note", async |tx| {
-                Ok::<_, DbError>(store::insert_transcription(tx, &work.call, &transcription).await?)
+                store::insert_transcription(tx, &work.call, &transcription).await
             })
             .await?;
         Ok(())

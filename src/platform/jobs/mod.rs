@@ -1,5 +1,6 @@
 //! Work that outlives a request: queued in PostgreSQL on the transaction of whoever wants it, leased by workers, fair between tenants.
 
+pub mod api;
 mod backoff;
 mod queue;
 mod worker;
@@ -11,7 +12,7 @@ use tokio::sync::Notify;
 
 pub use self::{
     backoff::delay,
-    queue::{Lease, QueuedJob, enqueue, finish, list, pull_forward, retry},
+    queue::{Lease, QueuedJob, enqueue, finish, pull_forward},
     worker::{Worker, WorkerSettings},
 };
 use crate::platform::{db::DbError, providers::ProviderError};

@@ -131,7 +131,7 @@ pub async fn pull_forward<J: Job>(
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn list(
+pub(super) async fn list(
     on: &impl InTenant,
     status: &str,
     after: Option<(DateTime<Utc>, JobId)>,
@@ -146,7 +146,7 @@ pub async fn list(
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn find(on: &impl InTenant, job_id: JobId) -> Result<Option<QueuedJob>, DbError> {
+pub(super) async fn find(on: &impl InTenant, job_id: JobId) -> Result<Option<QueuedJob>, DbError> {
     let row = on.opt(sql!("jobs/find"), &[&job_id, &on.organizations()]).await?;
     row.as_ref().map(queued).transpose()
 }
@@ -155,7 +155,7 @@ pub async fn find(on: &impl InTenant, job_id: JobId) -> Result<Option<QueuedJob>
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn retry(tx: &TenantTx<'_>, job_id: JobId, now: DateTime<Utc>) -> Result<bool, DbError> {
+pub(super) async fn retry(tx: &TenantTx<'_>, job_id: JobId, now: DateTime<Utc>) -> Result<bool, DbError> {
     Ok(tx.execute(sql!("jobs/retry"), &[&job_id, &now, &tx.organizations()]).await? == 1)
 }
 

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     foundation::ids::{AgentId, AudioFileId, CallId, OrganizationId, ScorecardId},
@@ -141,7 +142,7 @@ pub struct CallDetails {
 }
 
 /// One speaker's turn.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Utterance {
     /// Its position, from 1.
     pub n: i32,

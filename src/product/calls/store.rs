@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio_postgres::Row;
 
 use super::{
     metrics::ConversationMetrics,
-    model::{AudioFile, Call, CallDetails, CallStatus, Channel, Failure, Speaker, Stage, Utterance},
+    model::{AudioFile, Call, CallDetails, CallStatus, Channel, Failure, Stage, Utterance},
 };
 use crate::{
     foundation::ids::{AgentId, CallId, OrganizationId},
@@ -287,23 +287,12 @@ pub struct Transcript {
     pub utterances: Vec<Utterance>,
 }
 
-#[derive(Deserialize)]
-struct StoredUtterance {
-    n: i32,
-    speaker: Speaker,
-    start_ms: Option<i64>,
-    end_ms: Option<i64>,
-    text: String,
-}
-
 /// A call's finished transcript.
 pub async fn find_transcript(on: &impl InTenant, call_id: CallId) -> Result<Option<Transcript>, DbError> {
     let Some(row) = on.opt(sql!("calls/find_transcript"), &[&call_id, &on.organizations()]).await? else {
         return Ok(None);
     };
     let stored = |what| move |source| DbError::Stored { what, source };
-    let utterances: Vec<StoredUtterance> =
-        serde_json::from_value(row.try_get("utterances")?).map_err(stored("utterances"))?;
     Ok(Some(Transcript {
         provider: row.try_get("provider")?,
         model: row.try_get("model")?,
@@ -315,10 +304,7 @@ pub async fn find_transcript(on: &impl InTenant, call_id: CallId) -> Result<Opti
             .transpose()
             .map_err(stored("metrics"))?,
         completed_at: row.try_get("completed_at")?,
-        utterances: utterances
-            .into_iter()
-            .map(|StoredUtterance { n, speaker, start_ms, end_ms, text }| Utterance { n, speaker, start_ms, end_ms, text })
-            .collect(),
+        utterances: serde_json::from_value(row.try_get("utterances")?).map_err(stored("utterances"))?,
     }))
 }
 

@@ -1,6 +1,5 @@
 //! Written conversations: chats and e-mail threads, which need no transcription.
 
-use sha2::{Digest, Sha256};
 use chrono::{DateTime, Utc};
 
 use super::{
@@ -10,7 +9,7 @@ use super::{
     store::{self, Transcription},
 };
 use crate::{
-    foundation::ids::CallId,
+    foundation::{digest, ids::CallId},
     platform::{
         audit,
         db::{InTenant, TenantTx},
@@ -60,30 +59,9 @@ pub async fn receive(
     }
 }
 
-/// Digest of what was said and by whom, hex: the transcript's part of a receipt.
+/// Digest of what was said and by whom: SHA-256 over canonical JSON, the transcript's part of a receipt.
 pub fn digest(utterances: &[Utterance]) -> String {
-    let mut hash = Sha256::new();
-    for utterance in utterances {
-        let line = serde_json::json!([
-            utterance.n,
-            utterance.speaker,
-            utterance.start_ms,
-            utterance.end_ms,
-            utterance.text
-        ]);
-        hash.update(line.to_string());
-        hash.update(b"\n");
-    }
-    hex(&hash.finalize())
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    digest::of_json(&utterances)
 }
 
 fn check(utterances: &[Utterance]) -> Result<(), CallError> {

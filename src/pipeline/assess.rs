@@ -1,0 +1,158 @@
+//! The language model answers the scorecard's questions; every quote is held against the transcript.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, SubsecRound, Utc};
+
+use super::{AssessCall, Means, enqueue, grant, plugin, show_failure, waits_for};
+use crate::{
+    foundation::{
+        access::Grant,
+        ids::{CallId, EvaluationId},
+    },
+    platform::{
+        db::DbError,
+        jobs::{self, Handler, Job, JobError, Lease},
+        providers::llm::{Completed, Completion},
+    },
+    product::{
+        calls::{self, model::Stage},
+        evaluations::{
+            answer, evidence,
+            prompt::{self, BoundBuilder, Built},
+            receipt::{Assessment, Receipt},
+            store::{self, ForAssess, NewEvaluation},
+        },
+        scorecards::model::ScorecardVersion,
+    },
+};
+
+pub(super) struct Assess(pub(super) Arc<Means>);
+
+#[async_trait::async_trait]
+impl Handler for Assess {
+    fn kind(&self) -> &'static str {
+        AssessCall::KIND
+    }
+
+    async fn run(&self, lease: &Lease) -> Result<(), JobError> {
+        let means = &self.0;
+        let call_id = lease.job::<AssessCall>()?.call_id;
+        let grant = grant(lease);
+        let Some(material) = store::load_for_assess(&means.db.alone(&grant), call_id).await? else {
+            return Err(JobError::Permanent { kind: "no_call", reason: "there is no such call".to_owned() });
+        };
+        if !waits_for(&material.call.status, Stage::Assess) {
+            return means.db.tenant(&grant, "assess.done_before", async |tx| jobs::finish(tx, lease).await).await;
+        }
+        let scorecard = material.scorecard.as_ref().ok_or_else(|| JobError::Permanent {
+            kind: "no_scorecard",
+            reason: "no scorecard is published for this call; publish one and retry the call".to_owned(),
+        })?;
+        let evaluation_id = EvaluationId::new();
+        let built = self.build(&material, scorecard, evaluation_id, means.clock.now()).await?;
+        let question = Completion {
+            system: built.prompt.system.clone(),
+            user: built.prompt.user.clone(),
+            schema_name: "evaluation".to_owned(),
+            schema: built.schema.clone(),
+            max_output_tokens: built.prompt.max_output_tokens,
+        };
+        let answered = means.language_model.complete(&question).await?;
+        self.record(&grant, lease, call_id, evaluation_id, &material, scorecard, &built, &answered).await
+    }
+
+    async fn gave_up(&self, lease: &Lease, error: &JobError) -> Result<(), DbError> {
+        let Ok(job) = lease.job::<AssessCall>() else { return Ok(()) };
+        show_failure(&self.0, lease, job.call_id, Stage::Assess, error).await
+    }
+}
+
+impl Assess {
+    async fn build(
+        &self,
+        material: &ForAssess,
+        scorecard: &ScorecardVersion,
+        evaluation_id: EvaluationId,
+        now: DateTime<Utc>,
+    ) -> Result<Built, JobError> {
+        let input = material.prompt_input(scorecard, evaluation_id, now);
+        let built = match &material.prompt_builder {
+            None => prompt::build_with(None, &input).await,
+            Some(binding) => {
+                let loaded = plugin::load(&self.0, binding).await?;
+                let builder = loaded.and_then(|plugin| plugin.prompt_builder(&binding.settings.to_string()));
+                let bound = BoundBuilder { builder: builder.as_deref().map_err(Clone::clone), policy: binding.policy };
+                prompt::build_with(Some(bound), &input).await
+            }
+        };
+        built.map_err(|error| {
+            if error.is_temporary() {
+                JobError::Temporary { reason: error.to_string(), retry_after: None }
+            } else {
+                JobError::Permanent { kind: error.code(), reason: error.to_string() }
+            }
+        })
+    }
+
+    /// Stores the answer before anything is scored, so that no retry of a later stage buys it again.
+    #[allow(clippy::too_many_arguments, reason = "everything that one evaluation is made of")]
+    async fn record(
+        &self,
+        grant: &Grant,
+        lease: &Lease,
+        call_id: CallId,
+        evaluation_id: EvaluationId,
+        material: &ForAssess,
+        scorecard: &ScorecardVersion,
+        built: &Built,
+        answered: &Completed,
+    ) -> Result<(), JobError> {
+        let raw = answer::parse(&answered.content, &scorecard.for_plugins())
+            .map_err(|error| JobError::Temporary { reason: error.to_string(), retry_after: None })?;
+        let answers = evidence::check(raw, &material.call.utterances)
+            .map_err(|error| JobError::Permanent { kind: "transcript_too_large", reason: error.to_string() })?;
+        let receipt = Receipt::of(&Assessment {
+            transcript: &material.call.utterances,
+            scorecard_version_id: scorecard.scorecard_version_id,
+            scorecard_digest: &scorecard.digest,
+            prompt: &built.prompt,
+            prompt_builder: &built.builder,
+            prompt_note: built.note.as_deref(),
+            schema: &built.schema,
+            provider: self.0.language_model.name(),
+            model: &answered.model,
+            raw_answer: &answered.content,
+            answers: &answers,
+        });
+        let now = self.0.clock.now().trunc_subsecs(6);
+        let new = NewEvaluation {
+            evaluation_id,
+            call_id,
+            organization_id: material.call.organization_id,
+            agent_id: material.call.agent_id,
+            scorecard_version_id: scorecard.scorecard_version_id,
+            raw_answer: &answered.content,
+            answers: &answers,
+            prompt_tokens: answered.prompt_tokens,
+            completion_tokens: answered.completion_tokens,
+            receipt: &receipt,
+            assessed_at: now,
+        };
+        self.0
+            .db
+            .tenant(grant, "assess.record", async |tx| {
+                let (moved, recorded, next, finished) = tokio::join!(
+                    calls::store::mark_assessed(tx, call_id),
+                    store::record_assessed(tx, &new),
+                    enqueue(tx, material.call.organization_id, call_id, Stage::Score, now),
+                    jobs::finish(tx, lease),
+                );
+                finished?;
+                recorded?;
+                next?;
+                if moved? { Ok(()) } else { Err(JobError::LeaseLost) }
+            })
+            .await
+    }
+}

@@ -1,0 +1,153 @@
+//! Answers become scores, insights and an overall score, by the organization's scorer or the built-in one.
+
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+
+use super::{Means, ScoreCall, enqueue, grant, plugin, show_failure, waits_for};
+use crate::{
+    foundation::{access::Grant, ids::CallId},
+    platform::{
+        db::DbError,
+        jobs::{self, Handler, Job, JobError, Lease},
+        plugins::{PluginError, ScoreInput, Scorer},
+    },
+    product::{
+        calls::{self, model::Stage},
+        evaluations::{
+            insights,
+            scoring::{self, BoundScorer, Outcome, Scored, ScorerFailed},
+            store::{self, ForScore, NewScores},
+        },
+    },
+};
+
+pub(super) struct Score(pub(super) Arc<Means>);
+
+#[async_trait::async_trait]
+impl Handler for Score {
+    fn kind(&self) -> &'static str {
+        ScoreCall::KIND
+    }
+
+    async fn run(&self, lease: &Lease) -> Result<(), JobError> {
+        let means = &self.0;
+        let call_id = lease.job::<ScoreCall>()?.call_id;
+        let grant = grant(lease);
+        let Some(material) = store::load_for_score(&means.db.alone(&grant), call_id).await? else {
+            return Err(JobError::Permanent {
+                kind: "no_evaluation",
+                reason: "there is no evaluation to score".to_owned(),
+            });
+        };
+        if !waits_for(&material.call.status, Stage::Score) {
+            return means.db.tenant(&grant, "score.done_before", async |tx| jobs::finish(tx, lease).await).await;
+        }
+        let input = material.material().score_input(&material.answers);
+        match self.score(&material, &input).await? {
+            Outcome::Held { note } => self.hold(&grant, lease, call_id, &material, &note).await,
+            Outcome::Scored(scored) => self.record(&grant, lease, call_id, &material, &input, scored).await,
+        }
+    }
+
+    async fn gave_up(&self, lease: &Lease, error: &JobError) -> Result<(), DbError> {
+        let Ok(job) = lease.job::<ScoreCall>() else { return Ok(()) };
+        show_failure(&self.0, lease, job.call_id, Stage::Score, error).await
+    }
+}
+
+impl Score {
+    async fn score(&self, material: &ForScore, input: &ScoreInput) -> Result<Outcome, JobError> {
+        let scored = match &material.scorer {
+            None => scoring::score_with(None, input).await,
+            Some(binding) => {
+                let loaded = plugin::load(&self.0, binding).await?;
+                let scorer: Result<Arc<dyn Scorer>, PluginError> =
+                    loaded.and_then(|plugin| plugin.scorer(&binding.settings.to_string()));
+                let bound = BoundScorer { scorer: scorer.as_deref().map_err(Clone::clone), policy: binding.policy };
+                scoring::score_with(Some(bound), input).await
+            }
+        };
+        scored.map_err(|ScorerFailed(error)| {
+            if error.is_temporary() {
+                JobError::Temporary { reason: error.to_string(), retry_after: None }
+            } else {
+                JobError::Permanent { kind: error.code(), reason: error.to_string() }
+            }
+        })
+    }
+
+    async fn hold(
+        &self,
+        grant: &Grant,
+        lease: &Lease,
+        call_id: CallId,
+        material: &ForScore,
+        note: &str,
+    ) -> Result<(), JobError> {
+        let failure = calls::model::Failure { stage: Stage::Score, kind: "held".to_owned(), reason: note.to_owned() };
+        self.0
+            .db
+            .tenant(grant, "score.hold", async |tx| {
+                let (held, shown, finished) = tokio::join!(
+                    store::mark_held(tx, material.evaluation_id, note),
+                    calls::store::mark_failed(tx, call_id, super::entry(Stage::Score), &failure),
+                    jobs::finish(tx, lease),
+                );
+                held?;
+                shown?;
+                finished
+            })
+            .await
+    }
+
+    async fn record(
+        &self,
+        grant: &Grant,
+        lease: &Lease,
+        call_id: CallId,
+        material: &ForScore,
+        input: &ScoreInput,
+        scored: Scored,
+    ) -> Result<(), JobError> {
+        let now = self.0.clock.now();
+        let Scored { output, scorer, note } = scored;
+        // The binding is part of the receipt only when the bound scorer is the one that scored.
+        let bound = material.scorer.as_ref().filter(|_| scorer.sha256.is_some());
+        let receipt = material.receipt.clone().scored(
+            &scorer,
+            bound.map(|binding| (binding.binding_id, &binding.settings)),
+            input,
+            &output,
+        );
+        let insights = insights::of(&input.scorecard, &material.answers, &output);
+        let name = format!("{} {}", scorer.name, scorer.version);
+        let scores = NewScores {
+            evaluation_id: material.evaluation_id,
+            scorecard: &input.scorecard,
+            answers: &material.answers,
+            scores: &output.criteria,
+            insights: &insights,
+            scorer: &name,
+            note: note.as_deref(),
+            overall: output.overall,
+            receipt: &receipt,
+            evaluated_at: now,
+        };
+        let overall = output.overall.map(|hundredths| Decimal::new(i64::from(hundredths), 2));
+        self.0
+            .db
+            .tenant(grant, "score.record", async |tx| {
+                let (recorded, moved, next, finished) = tokio::join!(
+                    store::record_scored(tx, &scores),
+                    calls::store::mark_evaluated(tx, call_id, now, overall),
+                    enqueue(tx, material.call.organization_id, call_id, Stage::FollowUp, now),
+                    jobs::finish(tx, lease),
+                );
+                finished?;
+                next?;
+                if recorded? && moved? { Ok(()) } else { Err(JobError::LeaseLost) }
+            })
+            .await
+    }
+}
