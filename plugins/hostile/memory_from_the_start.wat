@@ -1,4 +1,4 @@
 ;; Declares 4 GiB.
-;; expect: memory
+;; expect: compile
 ;; in: memory
 (memory (export "memory") 65536)

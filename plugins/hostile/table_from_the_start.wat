@@ -1,4 +1,4 @@
 ;; Declares a table of ten million elements.
-;; expect: memory
+;; expect: compile
 ;; in: module
 (table 10000000 funcref)

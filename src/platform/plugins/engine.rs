@@ -66,6 +66,7 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
         .max_tables_per_component(TABLES)
         .max_component_instance_size(1 << 20)
         .max_core_instance_size(1 << 20)
+        .max_tables_per_module(TABLES / 4)
         .max_memory_size(limits.memory_bytes)
         .table_elements(limits.table_elements)
         .max_unused_warm_slots(calls)
@@ -102,6 +103,10 @@ fn untyped(message: String) -> PluginError {
     }
     if message.contains("resource limit exceeded") {
         return PluginError::Memory(message);
+    }
+    // The types of the exports are only compared when the first instance is made.
+    if message.starts_with("expected `") {
+        return PluginError::WrongWorld(message);
     }
     PluginError::Trap(message)
 }

@@ -119,8 +119,7 @@ impl PluginHost {
     }
 
     async fn compile(&self, bytes: Bytes, sha256: String) -> Result<Arc<Compiled>, PluginError> {
-        let program = self.program(bytes).await?;
-        let (program, code_bytes) = program;
+        let (program, code_bytes) = self.program(bytes).await?;
         let mut turn = self.turn().await?;
         let described = program.describe(&mut turn.store).await;
         let description = turn.end(described).outcome?;
@@ -217,4 +216,32 @@ fn names(engine: &Engine, component: &Component) -> (Vec<String>, Vec<String>) {
 
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &[u8] = include_bytes!("../../../plugins/monologue_deduction/monologue_deduction.wasm");
+
+    #[tokio::test]
+    async fn the_same_bytes_are_compiled_once() {
+        let host = PluginHost::new(Limits { concurrency: 2, ..Limits::default() }).unwrap();
+        let digest = hexadecimal(&Sha256::digest(EXAMPLE));
+        assert!(host.loaded(&digest).await.is_none());
+        let (one, other) = tokio::join!(host.load(EXAMPLE), host.load(EXAMPLE));
+        let (one, other) = (one.unwrap(), other.unwrap());
+        assert_eq!(one.sha256(), digest);
+        assert!(one.is_compiled_like(&other), "many callers at once compile once");
+        assert!(host.loaded(&digest).await.unwrap().is_compiled_like(&one));
+    }
+
+    #[tokio::test]
+    async fn a_plugin_outlives_its_place_in_the_cache() {
+        let host = PluginHost::new(Limits { concurrency: 2, cache_bytes: 1, ..Limits::default() }).unwrap();
+        let plugin = host.load(EXAMPLE).await.unwrap();
+        host.rooms.compiled.run_pending_tasks().await;
+        assert!(host.loaded(plugin.sha256()).await.is_none(), "larger than the whole cache");
+        plugin.validate_settings("{}").await.unwrap();
+    }
 }

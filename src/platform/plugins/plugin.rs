@@ -131,6 +131,11 @@ impl Plugin {
         Ok(run)
     }
 
+    #[cfg(test)]
+    pub(super) fn is_compiled_like(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.compiled, &other.compiled)
+    }
+
     fn scorer_program(&self) -> Result<&v1::ScorerProgram, PluginError> {
         match &self.compiled.program {
             Program::Scorer(pre) => Ok(pre),
