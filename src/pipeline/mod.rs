@@ -1,1 +1,179 @@
+//! The order of the stages, and nothing else.
+//!
+//! Each stage is a job in three steps: *load* (a short transaction), *act* (no transaction, exactly one outside effect), *record* (a short
+//! transaction: the call's status by compare-and-set, the next job, the end of this one). A retry therefore never pays twice for what was recorded.
 
+mod assess;
+mod follow_up;
+mod score;
+mod transcribe;
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use object_store::ObjectStore;
+use serde::{Deserialize, Serialize};
+
+use self::{assess::Assess, follow_up::FollowUp, score::Score, transcribe::Transcribe};
+use crate::{
+    foundation::{
+        access::{Grant, Permission},
+        clock::Clock,
+        ids::{CallId, OrganizationId},
+    },
+    platform::{
+        db::{Db, DbError, TenantTx},
+        jobs::{self, Handler, Job, JobError, Lease},
+        plugins::PluginHost,
+        providers::{llm::LanguageModel, speech::SpeechToText},
+    },
+    product::calls::{
+        self,
+        model::{Call, CallStatus, Failure, Stage},
+    },
+};
+
+/// What the stages work with.
+pub struct Means {
+    /// The door to data.
+    pub db: Arc<Db>,
+    /// The time.
+    pub clock: Clock,
+    /// Where recordings and plugins lie.
+    pub objects: Arc<dyn ObjectStore>,
+    /// Speech to text; none where no recogniser is configured, and then calls with audio say so.
+    pub speech: Option<Arc<dyn SpeechToText>>,
+    /// The language model.
+    pub language_model: Arc<dyn LanguageModel>,
+    /// Where plugins run.
+    pub plugins: Arc<PluginHost>,
+    /// How long to wait between two looks at a transcription that runs.
+    pub transcription_poll: Duration,
+    /// Where providers can reach this server, if they can.
+    pub public_url: Option<url::Url>,
+}
+
+/// Every kind of job that there is.
+pub fn handlers(means: &Arc<Means>) -> Vec<Arc<dyn Handler>> {
+    vec![
+        Arc::new(Transcribe(means.clone())),
+        Arc::new(Assess(means.clone())),
+        Arc::new(Score(means.clone())),
+        Arc::new(FollowUp(means.clone())),
+    ]
+}
+
+/// Leave to run one stage for the organization of its job.
+#[allow(clippy::disallowed_methods, reason = "a leased job is the proof")]
+fn grant(lease: &Lease) -> Grant {
+    Grant::system(lease.tenant, lease.root, lease.organization, &lease.kind, Permission::EvaluateCalls)
+}
+
+/// Makes a stage that gave up visible on its call.
+async fn show_failure(
+    means: &Means,
+    lease: &Lease,
+    call_id: CallId,
+    stage: Stage,
+    error: &JobError,
+) -> Result<(), DbError> {
+    let kind = match error {
+        JobError::Permanent { kind, .. } => kind,
+        _ => "attempts_exhausted",
+    };
+    let failure = Failure { stage, kind: kind.to_owned(), reason: error.to_string() };
+    let grant = grant(lease);
+    means
+        .db
+        .tenant(&grant, "pipeline.show_failure", async |tx| {
+            calls::store::mark_failed(tx, call_id, entry(stage), &failure).await
+        })
+        .await?;
+    Ok(())
+}
+
+/// The status of a call that waits for a stage.
+fn entry(stage: Stage) -> CallStatus {
+    match stage {
+        Stage::Transcribe => CallStatus::Received,
+        Stage::Assess => CallStatus::Transcribed,
+        Stage::Score => CallStatus::Assessed,
+        Stage::FollowUp => CallStatus::Evaluated,
+    }
+}
+
+/// Whether a call waits for a stage, or failed at it and is being tried again.
+fn waits_for(call_status: CallStatus, failed_stage: Option<Stage>, stage: Stage) -> bool {
+    call_status == entry(stage) || (call_status == CallStatus::Failed && failed_stage == Some(stage))
+}
+
+async fn enqueue(
+    tx: &TenantTx<'_>,
+    organization: OrganizationId,
+    call_id: CallId,
+    stage: Stage,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    match stage {
+        Stage::Transcribe => jobs::enqueue(tx, organization, &TranscribeCall { call_id }, now, now).await,
+        Stage::Assess => jobs::enqueue(tx, organization, &AssessCall { call_id }, now, now).await,
+        Stage::Score => jobs::enqueue(tx, organization, &ScoreCall { call_id }, now, now).await,
+        Stage::FollowUp => jobs::enqueue(tx, organization, &FollowUpCall { call_id }, now, now).await,
+    }
+}
+
+macro_rules! stage_jobs {
+    ($($(#[$meta:meta])* $name:ident = $kind:literal),+ $(,)?) => {$(
+        $(#[$meta])*
+        #[derive(Debug, Serialize, Deserialize)]
+        pub struct $name {
+            /// Which call.
+            pub call_id: CallId,
+        }
+
+        impl Job for $name {
+            const KIND: &'static str = $kind;
+
+            fn dedup_key(&self) -> Option<String> {
+                Some(self.call_id.to_string())
+            }
+        }
+    )+};
+}
+
+stage_jobs! {
+    /// Turn speech into a transcript.
+    TranscribeCall = "transcribe_call",
+    /// Ask the language model the scorecard's questions.
+    AssessCall = "assess_call",
+    /// Turn the answers into scores.
+    ScoreCall = "score_call",
+    /// Do what follows from a score.
+    FollowUpCall = "follow_up_call",
+}
+
+/// What the room of calls asks of the pipeline.
+pub struct Order;
+
+#[async_trait::async_trait]
+impl calls::Stages for Order {
+    async fn begin(&self, tx: &TenantTx<'_>, call: &Call, now: DateTime<Utc>) -> Result<(), DbError> {
+        let first = match call.status {
+            CallStatus::Received => Stage::Transcribe,
+            _ => Stage::Assess,
+        };
+        enqueue(tx, call.organization_id, call.call_id, first, now).await
+    }
+
+    async fn again(
+        &self,
+        tx: &TenantTx<'_>,
+        organization: OrganizationId,
+        call_id: CallId,
+        failed: Stage,
+        now: DateTime<Utc>,
+    ) -> Result<CallStatus, DbError> {
+        enqueue(tx, organization, call_id, failed, now).await?;
+        Ok(entry(failed))
+    }
+}

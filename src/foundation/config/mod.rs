@@ -1,1 +1,187 @@
+//! Settings: from a file and from the environment, which wins. `docs/plumbline.sample.toml` documents every one; a test keeps it complete.
 
+mod load;
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use url::Url;
+
+pub use self::load::{ConfigError, load};
+
+/// Everything that can be set. `Debug` shows no secret.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the server listens.
+    pub server: ServerConfig,
+    /// Where PostgreSQL is.
+    pub database: DatabaseConfig,
+    /// Where recordings and plugins are stored.
+    pub objects: ObjectsConfig,
+    /// What limits uploads.
+    pub upload: UploadConfig,
+    /// Whose tokens are trusted.
+    pub identity: IdentityConfig,
+    /// Who turns speech into text.
+    pub speech: SpeechConfig,
+    /// Who answers the scorecards' questions.
+    pub language_model: LanguageModelConfig,
+    /// How jobs are worked off.
+    pub worker: WorkerConfig,
+    /// What is logged.
+    pub log: LogConfig,
+}
+
+/// Where the server listens.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Address and port.
+    pub bind: SocketAddr,
+}
+
+/// Where PostgreSQL is.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseConfig {
+    /// The login role's connection string: it must own nothing. Also `DATABASE_URL`.
+    pub url: Option<SecretString>,
+    /// The owner's connection string, for migrations and new tenants alone. Also `DATABASE_OWNER_URL`.
+    pub owner_url: Option<SecretString>,
+    /// Connections of this process.
+    pub lanes: usize,
+}
+
+/// Where recordings and plugins are stored.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectsConfig {
+    /// A local directory; used when there is no bucket.
+    pub directory: PathBuf,
+    /// An S3 bucket.
+    pub bucket: Option<String>,
+    /// The bucket's region.
+    pub region: String,
+    /// An S3 server other than Amazon's, such as `http://127.0.0.1:9000`.
+    pub endpoint: Option<Url>,
+    /// Also `AWS_ACCESS_KEY_ID`.
+    pub access_key_id: Option<SecretString>,
+    /// Also `AWS_SECRET_ACCESS_KEY`.
+    pub secret_access_key: Option<SecretString>,
+}
+
+/// What limits uploads.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UploadConfig {
+    /// The largest recording.
+    pub max_bytes: u64,
+    /// The largest JSON body.
+    pub max_json_bytes: u64,
+    /// How long a client may be silent.
+    pub idle_seconds: u64,
+}
+
+/// Whose tokens are trusted.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdentityConfig {
+    /// The `aud` that every token must name.
+    pub audience: String,
+    /// Trust issuers that say of themselves that they are for development. Refused unless the server listens on loopback.
+    pub trust_development_issuer: bool,
+}
+
+/// Who turns speech into text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SpeechProvider {
+    /// AssemblyAI.
+    Assemblyai,
+    /// A self-hosted server with OpenAI's `/v1/audio/transcriptions`.
+    Recogniser,
+    /// Nobody: calls with audio fail and say so.
+    None,
+}
+
+/// Who turns speech into text.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpeechConfig {
+    /// Who; when absent, AssemblyAI if it has a key, the recogniser if it has an address, else nobody.
+    pub provider: Option<SpeechProvider>,
+    /// AssemblyAI's address.
+    pub assemblyai_base_url: Url,
+    /// Also `ASSEMBLYAI_API_KEY`.
+    pub assemblyai_api_key: Option<SecretString>,
+    /// AssemblyAI's models, in order of preference.
+    pub assemblyai_models: Vec<String>,
+    /// The recogniser's address, with `/v1`. Also `PLUMBLINE_SPEECH_URL`.
+    pub recogniser_base_url: Option<Url>,
+    /// The recogniser's key, if it wants one. Also `PLUMBLINE_SPEECH_KEY`.
+    pub recogniser_api_key: Option<SecretString>,
+    /// The recogniser's model.
+    pub recogniser_model: String,
+    /// The time that one request may take.
+    pub timeout_seconds: u64,
+    /// The least time between two looks at a transcription that runs.
+    pub poll_seconds: f64,
+}
+
+/// Who answers the scorecards' questions.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LanguageModelConfig {
+    /// OpenAI's address or that of a compatible server, with `/v1`. Also `OPENAI_BASE_URL`.
+    pub base_url: Url,
+    /// Also `OPENAI_API_KEY`.
+    pub api_key: Option<SecretString>,
+    /// The model.
+    pub model: String,
+    /// Also `OPENAI_ORGANIZATION`.
+    pub organization: Option<String>,
+    /// Also `OPENAI_PROJECT`.
+    pub project: Option<String>,
+    /// Sent only when set: reasoning models refuse it.
+    pub temperature: Option<f64>,
+    /// The most tokens that one answer may cost.
+    pub max_completion_tokens: Option<u32>,
+    /// The time that one request may take.
+    pub timeout_seconds: u64,
+}
+
+/// How jobs are worked off.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerConfig {
+    /// Jobs that run at once in this process.
+    pub concurrency: usize,
+    /// How long a worker may be silent before its jobs are given to others.
+    pub lease_seconds: u64,
+    /// How long running jobs may take to end on SIGTERM.
+    pub drain_seconds: u64,
+    /// Uploads that nobody finished are swept away after this time.
+    pub abandoned_upload_seconds: u64,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What is logged.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogConfig {
+    /// How lines look.
+    pub format: LogFormat,
+    /// Which lines, in the form of `RUST_LOG`, such as `info,plumbline=debug`.
+    pub filter: String,
+}

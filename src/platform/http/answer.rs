@@ -28,7 +28,12 @@ pub enum Created<T: Type + ToJSON> {
 }
 
 impl<T: Type + ToJSON> Created<T> {
-    /// The new thing, where it is, and its revision.
+    /// The new thing, where it is, and its revision; made just now.
+    pub fn at(location: String, etag: ETag, thing: T) -> Self {
+        Self::of(false, location, etag, thing)
+    }
+
+    /// As [`Created::at`], and whether the request had been answered before.
     pub fn of(replayed: bool, location: String, etag: ETag, thing: T) -> Self {
         Self::Created(Json(thing), location, etag, replayed.then_some(true))
     }

@@ -34,7 +34,8 @@ pub struct TooLong {
 impl TooLong {
     /// The reason for an error of reading, if it is this one.
     pub fn inside(error: &io::Error) -> Option<&TooLong> {
-        error.get_ref().and_then(|inner| inner.downcast_ref())
+        let inner = error.get_ref()?;
+        inner.downcast_ref().or_else(|| TooLong::inside(inner.downcast_ref()?)) // poem wraps what it reads once more
     }
 }
 

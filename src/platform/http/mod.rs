@@ -30,6 +30,7 @@ pub use self::{
     page::{Cursor, Limit, Listing, Page, Position},
     problem::{FieldProblem, Kind, Problem, Refusal},
     range::{FileAnswer, Slice, sized},
+    request_id::record_tenant,
     stream::{Measure, Measured, UploadError},
     upload::{SentFile, Upload},
 };

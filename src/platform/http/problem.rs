@@ -219,73 +219,73 @@ fn shortened(mut text: String) -> String {
 pub enum Refusal {
     /// The request cannot be read, or a value is not allowed.
     #[oai(status = 400, content_type = "application/problem+json")]
-    BadRequest(Json<Problem>),
+    BadRequest(Json<Box<Problem>>),
     /// A valid credential is needed.
     #[oai(status = 401, content_type = "application/problem+json")]
     Unauthorized(
-        Json<Problem>,
+        Json<Box<Problem>>,
         /// The scheme that is understood.
         #[oai(header = "WWW-Authenticate")]
         String,
     ),
     /// The caller's roles do not allow it.
     #[oai(status = 403, content_type = "application/problem+json")]
-    Forbidden(Json<Problem>),
+    Forbidden(Json<Box<Problem>>),
     /// There is no such thing, or the caller may not know of it.
     #[oai(status = 404, content_type = "application/problem+json")]
-    NotFound(Json<Problem>),
+    NotFound(Json<Box<Problem>>),
     /// The path does not have this method.
     #[oai(status = 405, content_type = "application/problem+json")]
     MethodNotAllowed(
-        Json<Problem>,
+        Json<Box<Problem>>,
         /// The methods that the path has.
         #[oai(header = "Allow")]
         Option<String>,
     ),
     /// The client took too long to send its request.
     #[oai(status = 408, content_type = "application/problem+json")]
-    RequestTimeout(Json<Problem>),
+    RequestTimeout(Json<Box<Problem>>),
     /// It collides with what exists, or with the state that it is in.
     #[oai(status = 409, content_type = "application/problem+json")]
-    Conflict(Json<Problem>),
+    Conflict(Json<Box<Problem>>),
     /// It was changed since it was read.
     #[oai(status = 412, content_type = "application/problem+json")]
-    PreconditionFailed(Json<Problem>),
+    PreconditionFailed(Json<Box<Problem>>),
     /// The body is too large.
     #[oai(status = 413, content_type = "application/problem+json")]
-    TooLarge(Json<Problem>),
+    TooLarge(Json<Box<Problem>>),
     /// The content type is not supported.
     #[oai(status = 415, content_type = "application/problem+json")]
-    UnsupportedMediaType(Json<Problem>),
+    UnsupportedMediaType(Json<Box<Problem>>),
     /// The range lies outside of the file.
     #[oai(status = 416, content_type = "application/problem+json")]
     RangeNotSatisfiable(
-        Json<Problem>,
+        Json<Box<Problem>>,
         /// The file's size: `bytes */<size>`.
         #[oai(header = "Content-Range")]
         Option<String>,
     ),
     /// The content makes no sense.
     #[oai(status = 422, content_type = "application/problem+json")]
-    Unprocessable(Json<Problem>),
+    Unprocessable(Json<Box<Problem>>),
     /// An edit must say which revision it edits.
     #[oai(status = 428, content_type = "application/problem+json")]
-    PreconditionRequired(Json<Problem>),
+    PreconditionRequired(Json<Box<Problem>>),
     /// Too many requests in a short time.
     #[oai(status = 429, content_type = "application/problem+json")]
     TooManyRequests(
-        Json<Problem>,
+        Json<Box<Problem>>,
         /// Seconds after which to try again.
         #[oai(header = "Retry-After")]
         u32,
     ),
     /// Something went wrong that is not the caller's fault.
     #[oai(status = 500, content_type = "application/problem+json")]
-    Internal(Json<Problem>),
+    Internal(Json<Box<Problem>>),
     /// A needed part is overloaded or away for a moment.
     #[oai(status = 503, content_type = "application/problem+json")]
     Unavailable(
-        Json<Problem>,
+        Json<Box<Problem>>,
         /// Seconds after which to try again.
         #[oai(header = "Retry-After")]
         u32,
@@ -345,23 +345,25 @@ impl Refusal {
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
         let retry_after_s = problem.retry_after_s.unwrap_or(RETRY_AFTER_S);
-        match problem.status {
-            400 => Self::BadRequest(Json(problem)),
-            401 => Self::Unauthorized(Json(problem), "Bearer".to_owned()),
-            403 => Self::Forbidden(Json(problem)),
-            404 => Self::NotFound(Json(problem)),
-            405 => Self::MethodNotAllowed(Json(problem), None),
-            408 => Self::RequestTimeout(Json(problem)),
-            409 => Self::Conflict(Json(problem)),
-            412 => Self::PreconditionFailed(Json(problem)),
-            413 => Self::TooLarge(Json(problem)),
-            415 => Self::UnsupportedMediaType(Json(problem)),
-            416 => Self::RangeNotSatisfiable(Json(problem), None),
-            422 => Self::Unprocessable(Json(problem)),
-            428 => Self::PreconditionRequired(Json(problem)),
-            429 => Self::TooManyRequests(Json(problem), retry_after_s),
-            503 => Self::Unavailable(Json(problem), retry_after_s),
-            _ => Self::Internal(Json(problem)),
+        let status = problem.status;
+        let problem = Json(Box::new(problem));
+        match status {
+            400 => Self::BadRequest(problem),
+            401 => Self::Unauthorized(problem, "Bearer".to_owned()),
+            403 => Self::Forbidden(problem),
+            404 => Self::NotFound(problem),
+            405 => Self::MethodNotAllowed(problem, None),
+            408 => Self::RequestTimeout(problem),
+            409 => Self::Conflict(problem),
+            412 => Self::PreconditionFailed(problem),
+            413 => Self::TooLarge(problem),
+            415 => Self::UnsupportedMediaType(problem),
+            416 => Self::RangeNotSatisfiable(problem, None),
+            422 => Self::Unprocessable(problem),
+            428 => Self::PreconditionRequired(problem),
+            429 => Self::TooManyRequests(problem, retry_after_s),
+            503 => Self::Unavailable(problem, retry_after_s),
+            _ => Self::Internal(problem),
         }
     }
 }

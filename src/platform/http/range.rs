@@ -18,7 +18,10 @@ use futures_util::{StreamExt, stream::BoxStream};
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt, StreamBody};
 use poem::Body;
-use poem_openapi::{ApiResponse, payload::Binary};
+use poem_openapi::{
+    ApiResponse,
+    payload::{Binary, Json},
+};
 use sync_wrapper::SyncStream;
 
 use super::{
@@ -67,10 +70,7 @@ pub fn slice(header: Option<&str>, size: u64) -> Result<Slice, Refusal> {
     };
     if bytes.is_empty() {
         let problem = Problem::new(Kind::RangeNotSatisfiable, format!("the file has {size} bytes"));
-        return Err(Refusal::RangeNotSatisfiable(
-            poem_openapi::payload::Json(problem),
-            Some(format!("bytes */{size}")),
-        ));
+        return Err(Refusal::RangeNotSatisfiable(Json(Box::new(problem)), Some(format!("bytes */{size}"))));
     }
     Ok(Slice { bytes, size, partial: true })
 }

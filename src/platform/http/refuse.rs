@@ -77,13 +77,16 @@ fn refusal(error: &Error) -> Refusal {
 
 /// What a body's parser complained about. An unknown field is its own kind, since it is most often a misspelt one.
 pub(super) fn body(reason: &str) -> Refusal {
-    let unknown = reason.split_once("unknown field `").and_then(|(_, rest)| rest.split_once('`'));
-    match unknown {
-        Some((field, _)) => Problem::new(Kind::UnknownField, "the body has a field that is not known")
-            .field(field, "is not known")
-            .into(),
-        None => Problem::new(Kind::Validation, "the body does not fit its schema").field("body", reason).into(),
+    let named = |before: &str, after: &str| {
+        let (_, rest) = reason.split_once(before)?;
+        rest.split_once('`').filter(|(_, rest)| rest.starts_with(after)).map(|(field, _)| field)
+    };
+    if let Some(field) = named("unknown field `", "") {
+        let problem = Problem::new(Kind::UnknownField, "the body has a field that is not known");
+        return problem.field(field, "is not known").into();
     }
+    let field = named("field `", " verification failed").unwrap_or("body");
+    Problem::new(Kind::Validation, "the body does not fit its schema").field(field, reason).into()
 }
 
 fn kind_of(status: StatusCode) -> Kind {

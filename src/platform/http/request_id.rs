@@ -2,7 +2,7 @@
 
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response, Result, http::HeaderValue};
 
-use crate::foundation::ids::JobId;
+use crate::foundation::ids::{JobId, TenantId};
 
 /// The header that carries the id, both ways.
 pub const HEADER: &str = "x-request-id";
@@ -48,6 +48,11 @@ impl<E: Endpoint> Endpoint for WithRequestId<E> {
         }
         Ok(response)
     }
+}
+
+/// Names the tenant in the request's log lines; whoever proves the caller calls it.
+pub fn record_tenant(tenant: TenantId) {
+    tracing::Span::current().record("tenant", tracing::field::display(tenant));
 }
 
 /// Runs `work` as if it answered the request with this id.

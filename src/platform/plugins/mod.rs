@@ -3,16 +3,28 @@
 //! The built-in scorer and a WebAssembly component obey the same trait, take the same [`ScoreInput`] and give the same
 //! [`ScoreOutput`]. Nothing here knows a tenant, an organization or a table.
 
+mod abi;
+mod check;
+mod engine;
 mod error;
+mod host;
+mod limits;
 mod model;
+mod plugin;
+mod sandbox;
+mod text;
 
 use async_trait::async_trait;
 
 pub use error::PluginError;
+pub use host::{PluginHost, Run};
+pub use limits::Limits;
 pub use model::{
     Answer, AutoFail, CallFacts, Criterion, CriterionScore, Description, Evidence, FULL_SCORE, Identity, Insight,
     InsightKind, Prompt, PromptInput, ScoreInput, ScoreOutput, Scorecard, Section, Speaker, Utterance, Verdict,
 };
+pub use plugin::{Plugin, World};
+pub use sandbox::{LogLevel, PluginLog};
 
 /// Turns answers into scores. Its settings are part of it: equal input gives an equal output.
 #[async_trait]

@@ -7,6 +7,15 @@
 pub mod llm;
 pub mod speech;
 
+mod exchange;
+#[cfg(test)]
+mod faults;
+mod refusal;
+mod retries;
+
+pub use exchange::http_client;
+pub use retries::QuickRetries;
+
 use std::time::Duration;
 
 /// Why a provider gave no result.

@@ -1,5 +1,9 @@
 //! Language models: a question with a strict answer schema becomes JSON text.
 
+mod openai;
+
+pub use openai::{OpenAi, OpenAiSettings};
+
 use super::ProviderError;
 
 /// A language model that answers in JSON of a given schema.

@@ -1,8 +1,13 @@
 //! Speech to text: a recording becomes utterances with voices and times.
 
+mod assemblyai;
 mod audio;
+mod recogniser;
+mod turns;
 
+pub use assemblyai::{AssemblyAi, AssemblyAiSettings};
 pub use audio::{AudioContent, AudioSource, AudioStream};
+pub use recogniser::{Recogniser, RecogniserSettings};
 
 use secrecy::SecretString;
 use url::Url;

@@ -1,0 +1,4 @@
+;; Never describes itself.
+;; expect: deadline
+;; in: describe
+(loop $again (br $again))

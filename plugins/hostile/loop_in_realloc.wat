@@ -1,0 +1,4 @@
+;; Never gives room for the input.
+;; expect: deadline
+;; in: realloc
+(loop $again (br $again))

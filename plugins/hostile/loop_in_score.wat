@@ -1,0 +1,4 @@
+;; Never comes back from score.
+;; expect: deadline
+;; in: score
+(loop $again (br $again))

@@ -1,0 +1,4 @@
+;; Loops before anything is called.
+;; expect: deadline
+;; in: module
+(func $begin (loop $again (br $again))) (start $begin)

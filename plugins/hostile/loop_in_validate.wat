@@ -1,0 +1,4 @@
+;; Never answers whether its settings are fit.
+;; expect: deadline
+;; in: validate
+(loop $again (br $again))

@@ -1,0 +1,5 @@
+;; Never comes back from build.
+;; expect: deadline
+;; frame: prompt-builder
+;; in: build
+(loop $again (br $again))

@@ -1,0 +1,6 @@
+;; Calls itself until the stack ends.
+;; expect: stack
+;; in: score
+(drop (call $deeper (i32.const 1)))
+;; in: module
+(func $deeper (param i32) (result i32) (i32.add (call $deeper (local.get 0)) (i32.const 1)))

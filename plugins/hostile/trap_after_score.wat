@@ -1,0 +1,4 @@
+;; Gives up when it is told to free its result.
+;; expect: trap
+;; in: post
+unreachable

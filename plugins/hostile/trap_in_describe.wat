@@ -1,0 +1,4 @@
+;; Gives up when asked to describe itself.
+;; expect: trap
+;; in: describe
+unreachable

@@ -1,0 +1,4 @@
+;; Gives up.
+;; expect: trap
+;; in: score
+unreachable

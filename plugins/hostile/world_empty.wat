@@ -1,0 +1,4 @@
+;; A component that exports nothing.
+;; expect: wrong_world
+;; frame: none
+(component)

@@ -1,0 +1,92 @@
+//! What an organization may set.
+
+use serde::Deserialize;
+
+/// The settings as a JSON Schema, for the form in which they are entered.
+pub const SCHEMA: &str = include_str!("settings.schema.json");
+
+/// What an organization may set. Points are in hundredths, like scores.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The longest turn that is not yet a monologue, in words.
+    pub longest_turn_words: u32,
+    /// What each monologue costs.
+    pub deduct_hundredths: u32,
+    /// What all monologues together cost at most.
+    pub deduct_at_most_hundredths: u32,
+    /// The channels on which a long turn is a fault.
+    pub channels: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            longest_turn_words: 120,
+            deduct_hundredths: 250,
+            deduct_at_most_hundredths: 1_000,
+            channels: vec!["phone".into()],
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the settings; the error is a sentence for the person who wrote them.
+    pub fn parse(json: &str) -> Result<Self, String> {
+        // serde would take the fields from an array, too.
+        if !json.trim_start().starts_with('{') {
+            return Err("the settings must be a JSON object".into());
+        }
+        let settings: Self = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        if settings.longest_turn_words == 0 {
+            return Err("longest_turn_words must be at least 1".into());
+        }
+        if settings.deduct_hundredths > 10_000 || settings.deduct_at_most_hundredths > 10_000 {
+            return Err("deduct_hundredths and deduct_at_most_hundredths must be at most 10000".into());
+        }
+        Ok(settings)
+    }
+
+    /// Whether a long turn is a fault on this channel.
+    pub fn applies_to(&self, channel: &str) -> bool {
+        self.channels.iter().any(|one| one == channel)
+    }
+
+    /// What so many monologues cost, in hundredths.
+    pub fn deduction(&self, monologues: usize) -> u32 {
+        let count = u32::try_from(monologues).unwrap_or(u32::MAX);
+        self.deduct_hundredths.saturating_mul(count).min(self.deduct_at_most_hundredths)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_said_is_the_default() {
+        assert_eq!(Settings::parse("{}"), Ok(Settings::default()));
+        let settings = Settings::parse(r#"{"longest_turn_words": 80}"#).unwrap();
+        assert_eq!((settings.longest_turn_words, settings.deduct_hundredths), (80, 250));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for wrong in [
+            "",
+            "null",
+            "[80, 250]",
+            r#"{"longest_turn": 1}"#,
+            r#"{"longest_turn_words": 0}"#,
+            r#"{"deduct_hundredths": 10001}"#,
+        ] {
+            assert!(Settings::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn all_monologues_together_cost_no_more_than_the_most() {
+        let settings = Settings::default();
+        assert_eq!([0, 1, 4, 5, 1_000_000].map(|n| settings.deduction(n)), [0, 250, 1_000, 1_000, 1_000]);
+    }
+}

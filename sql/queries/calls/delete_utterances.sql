@@ -1,0 +1,2 @@
+-- calls/delete_utterances: a transcript is about to be written anew
+delete from tenant.utterances where call_id = $1

@@ -1,0 +1,33 @@
+-- evaluations/load_for_assess: everything that a prompt is made of, in one statement
+select c.organization_id, c.agent_id, c.status, c.channel, coalesce(t.language, c.language) as language, c.started_at, c.duration_ms,
+    t.metrics, u.ns, u.speakers, u.starts_ms, u.ends_ms, u.texts,
+    v.scorecard_version_id, v.scorecard_id, v.version, v.definition, v.digest, v.published_at, v.published_by,
+    p.binding_id as prompt_binding_id, p.settings as prompt_settings, p.failure_policy as prompt_policy,
+    pv.digest as prompt_digest, pv.name as prompt_name, pv.version as prompt_version, pv.object_key as prompt_object_key
+from tenant.calls c
+left join tenant.transcriptions t on t.call_id = c.call_id and t.organization_id = any ($2)
+left join lateral (
+    select array_agg(n) as ns, array_agg(speaker) as speakers, array_agg(start_ms) as starts_ms, array_agg(end_ms) as ends_ms,
+        array_agg(text) as texts
+    from (
+        select n, speaker, start_ms, end_ms, text
+        from tenant.utterances
+        where call_id = c.call_id
+          and organization_id = any ($2)
+        order by n
+    ) ordered
+) u on true
+left join lateral (
+    select scorecard_version_id, scorecard_id, version, definition, digest, published_at, published_by
+    from tenant.scorecard_versions
+    where organization_id = c.organization_id
+      and organization_id = any ($2)
+      and (c.scorecard_id is null or scorecard_id = c.scorecard_id)
+    order by published_at desc, version desc, scorecard_version_id desc
+    limit 1
+) v on true
+left join tenant.plugin_bindings p
+    on p.organization_id = c.organization_id and p.world = 'prompt_builder' and p.ended_at is null and p.organization_id = any ($2)
+left join tenant.plugin_versions pv on pv.digest = p.digest and pv.organization_id = any ($3)
+where c.call_id = $1
+  and c.organization_id = any ($2)

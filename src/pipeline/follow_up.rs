@@ -1,0 +1,41 @@
+//! What follows from a score. Recommendations, alerts and webhooks will hang here; until then it is the place where a call is done.
+
+use std::sync::Arc;
+
+use super::{FollowUpCall, Means, grant};
+use crate::platform::{
+    audit::audit,
+    db::DbError,
+    jobs::{self, Handler, Job, JobError, Lease},
+};
+
+pub(super) struct FollowUp(pub(super) Arc<Means>);
+
+#[async_trait::async_trait]
+impl Handler for FollowUp {
+    fn kind(&self) -> &'static str {
+        FollowUpCall::KIND
+    }
+
+    async fn run(&self, lease: &Lease) -> Result<(), JobError> {
+        let call_id = lease.job::<FollowUpCall>()?.call_id;
+        let grant = grant(lease);
+        self.0
+            .db
+            .tenant(&grant, "follow_up.record", async |tx| {
+                let details = serde_json::json!({});
+                let (noted, finished) = tokio::join!(
+                    audit(tx, "call.evaluated", "call", Some(call_id.0), lease.organization, details),
+                    jobs::finish(tx, lease),
+                );
+                noted?;
+                finished
+            })
+            .await
+    }
+
+    /// The score stands whatever happens to what follows from it; the dead job shows.
+    async fn gave_up(&self, _: &Lease, _: &JobError) -> Result<(), DbError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,269 @@
+//! Speech becomes a transcript.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::StreamExt;
+use object_store::{ObjectStore, ObjectStoreExt, path::Path};
+
+use super::{Means, TranscribeCall, enqueue, grant, show_failure, waits_for};
+use crate::{
+    foundation::access::Grant,
+    platform::{
+        db::DbError,
+        jobs::{self, Handler, Job, JobError, Lease},
+        providers::speech::{
+            AudioContent, AudioSource, SpeechOptions, SpeechToText, Submission, Transcript, Voice,
+        },
+    },
+    product::calls::{
+        metrics::measure,
+        model::{AudioFile, Call, Speaker, Stage, Utterance},
+        store::{self, RunningTranscription, Transcription},
+        written,
+    },
+};
+
+/// Work at a recogniser that runs longer is given up.
+const LONGEST_HOURS: i64 = 12;
+
+/// A transcript shorter than this share of the recording has lost a part of it.
+const WHOLE_PERCENT: i64 = 90;
+const WHOLE_SLACK_MS: i64 = 2_000;
+
+pub(super) struct Transcribe(pub(super) Arc<Means>);
+
+#[async_trait::async_trait]
+impl Handler for Transcribe {
+    fn kind(&self) -> &'static str {
+        TranscribeCall::KIND
+    }
+
+    async fn run(&self, lease: &Lease) -> Result<(), JobError> {
+        let call_id = lease.job::<TranscribeCall>()?.call_id;
+        let grant = grant(lease);
+        let Some(work) = self.load(&grant, lease, call_id).await? else { return Ok(()) };
+        let speech = self.0.speech.clone().ok_or_else(|| JobError::Permanent {
+            kind: "no_recogniser",
+            reason: "no speech recogniser is configured; configure one and retry the call".to_owned(),
+        })?;
+        let now = self.0.clock.now();
+        let running = work.running.as_ref().and_then(|running| {
+            let reference = running.reference.as_ref().filter(|_| running.provider == speech.name())?;
+            Some((reference, running.submitted_at))
+        });
+        let submission = match running {
+            Some((reference, since)) if now - since < TimeDelta::hours(LONGEST_HOURS) => speech.fetch(reference).await?,
+            Some(_) => Submission::Abandoned { reason: "the recogniser took too long".to_owned() },
+            None => speech.submit(self.audio(&work), &options(&work)).await?,
+        };
+        match submission {
+            Submission::Done(transcript) => self.record(&grant, lease, &work, speech.as_ref(), transcript).await,
+            Submission::Waiting { reference } => {
+                if running.is_none() {
+                    self.note(&grant, &work, speech.name(), Some(reference)).await?;
+                }
+                Err(JobError::NotYet { reason: "the recogniser works", after: self.pause(running, now) })
+            }
+            Submission::Abandoned { reason } => {
+                self.note(&grant, &work, speech.name(), None).await?;
+                Err(JobError::Temporary { reason, retry_after: None })
+            }
+        }
+    }
+
+    async fn gave_up(&self, lease: &Lease, error: &JobError) -> Result<(), DbError> {
+        let Ok(job) = lease.job::<TranscribeCall>() else { return Ok(()) };
+        show_failure(&self.0, lease, job.call_id, Stage::Transcribe, error).await
+    }
+}
+
+/// What one attempt needs to know.
+struct Work {
+    call: Call,
+    file: AudioFile,
+    running: Option<RunningTranscription>,
+}
+
+impl Transcribe {
+    /// `None` when the call does not wait for this stage any more; the job is finished then.
+    async fn load(
+        &self,
+        grant: &Grant,
+        lease: &Lease,
+        call_id: crate::foundation::ids::CallId,
+    ) -> Result<Option<Work>, JobError> {
+        self.0
+            .db
+            .tenant(grant, "transcribe.load", async |tx| {
+                let (call, file, running) = tokio::try_join!(
+                    store::find(tx, call_id),
+                    store::find_audio_file(tx, call_id),
+                    store::find_transcription(tx, call_id),
+                )?;
+                match (call, file) {
+                    (Some(call), Some(file))
+                        if waits_for(call.status, call.failure.as_ref().map(|f| f.stage), Stage::Transcribe) =>
+                    {
+                        Ok(Some(Work { call, file, running }))
+                    }
+                    _ => jobs::finish(tx, lease).await.map(|()| None),
+                }
+            })
+            .await
+    }
+
+    /// The stored recording, streamed and never held.
+    fn audio(&self, work: &Work) -> AudioSource {
+        let (objects, key) = (self.0.objects.clone(), Path::from(work.file.object_key.as_str()));
+        let content = AudioContent::reopening(move || {
+            let (objects, key) = (objects.clone(), key.clone());
+            async move {
+                let object = objects.get(&key).await.map_err(std::io::Error::other)?;
+                Ok(object.into_stream().map(|piece| piece.map_err(std::io::Error::other)).boxed())
+            }
+        });
+        let extension = work.file.content_type.rsplit('/').next().unwrap_or("audio");
+        AudioSource {
+            length_bytes: u64::try_from(work.file.size_bytes).unwrap_or(0),
+            content_type: work.file.content_type.clone(),
+            file_name: format!("recording.{extension}"),
+            channels: work.file.channels.and_then(|channels| u16::try_from(channels).ok()),
+            content,
+        }
+    }
+
+    /// Remembers the work at the recogniser, or forgets it.
+    async fn note(
+        &self,
+        grant: &Grant,
+        work: &Work,
+        provider: &'static str,
+        reference: Option<String>,
+    ) -> Result<(), JobError> {
+        let transcription = Transcription {
+            provider: provider.to_owned(),
+            reference,
+            webhook_secret: None,
+            model: None,
+            language: None,
+            digest: None,
+            metrics: None,
+            submitted_at: self.0.clock.now(),
+            completed_at: None,
+        };
+        self.0
+            .db
+            .tenant(grant, "transcribe.note", async |tx| {
+                Ok::<_, DbError>(store::insert_transcription(tx, &work.call, &transcription).await?)
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Looks often at first, then every thirtieth of the time that has passed.
+    fn pause(&self, running: Option<(&String, DateTime<Utc>)>, now: DateTime<Utc>) -> Duration {
+        let waited = running.map_or(TimeDelta::zero(), |(_, since)| now - since).to_std().unwrap_or_default();
+        self.0.transcription_poll.max(waited / 30)
+    }
+
+    async fn record(
+        &self,
+        grant: &Grant,
+        lease: &Lease,
+        work: &Work,
+        speech: &dyn SpeechToText,
+        transcript: Transcript,
+    ) -> Result<(), JobError> {
+        let call = &work.call;
+        if let Err(error) = whole(call, &transcript) {
+            self.note(grant, work, speech.name(), None).await?;
+            return Err(error);
+        }
+        let now = self.0.clock.now();
+        let utterances = turns(&transcript, work.file.agent_channel);
+        let duration_ms = transcript.duration_ms.and_then(|ms| i64::try_from(ms).ok());
+        let language = transcript.language.as_deref().filter(|language| (2..=35).contains(&language.len()));
+        let transcription = Transcription {
+            provider: speech.name().to_owned(),
+            reference: None,
+            webhook_secret: None,
+            model: transcript.model.clone(),
+            language: language.map(str::to_owned),
+            digest: Some(written::digest(&utterances)),
+            metrics: Some(measure(&utterances)),
+            submitted_at: work.running.as_ref().map_or(now, |running| running.submitted_at),
+            completed_at: Some(now),
+        };
+        self.0
+            .db
+            .tenant(grant, "transcribe.record", async |tx| {
+                let (cleared, moved, finished) = tokio::join!(
+                    store::delete_utterances(tx, call.call_id),
+                    store::mark_transcribed(tx, call.call_id, now, duration_ms, language),
+                    jobs::finish(tx, lease),
+                );
+                cleared?;
+                finished?;
+                if !moved? {
+                    return Err(JobError::LeaseLost);
+                }
+                tokio::try_join!(
+                    store::insert_transcription(tx, call, &transcription),
+                    store::insert_utterances(tx, call, &utterances),
+                    enqueue(tx, call.organization_id, call.call_id, Stage::Assess, now),
+                )?;
+                Ok(())
+            })
+            .await
+    }
+}
+
+fn options(work: &Work) -> SpeechOptions {
+    let channels = work.file.channels.and_then(|channels| u16::try_from(channels).ok());
+    SpeechOptions {
+        language: work.call.language.clone(),
+        channels,
+        speaker_labels: channels.is_none_or(|channels| channels < 2),
+        ..SpeechOptions::default()
+    }
+}
+
+/// Refuses a transcript that has lost a part of the recording, or in which nobody speaks.
+fn whole(call: &Call, transcript: &Transcript) -> Result<(), JobError> {
+    if transcript.utterances.iter().all(|utterance| utterance.text.trim().is_empty()) {
+        return Err(JobError::Permanent {
+            kind: "no_speech",
+            reason: "the recogniser heard nobody speak in this recording".to_owned(),
+        });
+    }
+    let heard = transcript.duration_ms.and_then(|ms| i64::try_from(ms).ok());
+    match (call.duration_ms, heard) {
+        (Some(recorded), Some(heard)) if heard + WHOLE_SLACK_MS < recorded / 100 * WHOLE_PERCENT => {
+            Err(JobError::Permanent {
+                kind: "incomplete_transcript",
+                reason: format!("the recogniser heard {heard} ms of a recording of {recorded} ms"),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Voices become speakers where that is certain: by the channel. A label is only a guess of who is who, and stays unknown.
+fn turns(transcript: &Transcript, agent_channel: i16) -> Vec<Utterance> {
+    let spoken = transcript.utterances.iter().filter(|utterance| !utterance.text.trim().is_empty());
+    (1..)
+        .zip(spoken)
+        .map(|(n, spoken)| Utterance {
+            n,
+            speaker: match spoken.voice {
+                Voice::Channel(channel) if i32::from(channel) == i32::from(agent_channel) => Speaker::Agent,
+                Voice::Channel(_) => Speaker::Customer,
+                Voice::Label(_) | Voice::Single => Speaker::Unknown,
+            },
+            start_ms: i64::try_from(spoken.start_ms).ok(),
+            end_ms: i64::try_from(spoken.end_ms.max(spoken.start_ms)).ok(),
+            text: spoken.text.replace('\0', ""),
+        })
+        .collect()
+}

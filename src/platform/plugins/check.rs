@@ -1,0 +1,119 @@
+//! What a guest returned, held against the scorecard and the contract before anything of it is believed.
+
+use std::collections::HashSet;
+
+use super::{Description, FULL_SCORE, PluginError, Prompt, ScoreInput, ScoreOutput};
+
+/// Words to a reader: a note, an insight, a summary.
+const SENTENCE_BYTES: usize = 2_000;
+const INSIGHTS: usize = 200;
+const UTTERANCES_PER_INSIGHT: usize = 200;
+const METADATA: usize = 64;
+const KEY_BYTES: usize = 64;
+const SCHEMA_BYTES: usize = 64 << 10;
+const MAX_OUTPUT_TOKENS: u32 = 200_000;
+
+/// A description that can be shown and put into a receipt.
+pub(super) fn description(found: &Description) -> Result<(), PluginError> {
+    let proper = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+    if found.name.is_empty() || found.name.len() > KEY_BYTES || !found.name.chars().all(proper) {
+        return invalid("its name is not 1 to 64 of a-z, 0-9, _ and -");
+    }
+    if found.version.is_empty()
+        || found.version.len() > KEY_BYTES
+        || !found.version.chars().all(|c| c.is_ascii_graphic())
+    {
+        return invalid("its version is not 1 to 64 printable characters");
+    }
+    fits("the summary", &found.summary, SENTENCE_BYTES)?;
+    if let Some(schema) = &found.settings_schema {
+        fits("the settings schema", schema, SCHEMA_BYTES)?;
+        if !serde_json::from_str::<serde_json::Value>(schema).is_ok_and(|schema| schema.is_object()) {
+            return invalid("its settings schema is not a JSON object");
+        }
+    }
+    metadata(&found.metadata)
+}
+
+/// A score of the criteria that were asked for, within the range, pointing only at what exists.
+pub(super) fn score(found: &ScoreOutput, input: &ScoreInput) -> Result<(), PluginError> {
+    let known: HashSet<&str> = input.scorecard.criteria().map(|criterion| criterion.key.as_str()).collect();
+    let utterances: HashSet<u32> = input.utterances.iter().map(|utterance| utterance.n).collect();
+    if found.criteria.len() > known.len() {
+        return invalid("it scores more criteria than there are");
+    }
+    let mut seen = HashSet::new();
+    for criterion in &found.criteria {
+        let Some(key) = known.get(criterion.key.as_str()) else {
+            return invalid("it scores a criterion that is not in the scorecard");
+        };
+        if !seen.insert(key) {
+            return invalid(&format!("it scores {key} twice"));
+        }
+        in_range(key, criterion.score)?;
+        fits("a note", criterion.note.as_deref().unwrap_or_default(), SENTENCE_BYTES)?;
+    }
+    in_range("overall", found.overall)?;
+    at_most("insights", found.insights.len(), INSIGHTS)?;
+    for insight in &found.insights {
+        fits("an insight", &insight.text, SENTENCE_BYTES)?;
+        if insight.criterion.as_deref().is_some_and(|key| !known.contains(key)) {
+            return invalid("an insight belongs to a criterion that is not in the scorecard");
+        }
+        at_most("utterances of an insight", insight.utterances.len(), UTTERANCES_PER_INSIGHT)?;
+        if !insight.utterances.iter().all(|n| utterances.contains(n)) {
+            return invalid("an insight points at an utterance that is not in the transcript");
+        }
+    }
+    metadata(&found.metadata)
+}
+
+/// A prompt that can be sent. Its size is bounded by what one call may copy.
+pub(super) fn prompt(found: &Prompt) -> Result<(), PluginError> {
+    if found.user.trim().is_empty() {
+        return invalid("its user message is empty");
+    }
+    match found.max_output_tokens {
+        Some(tokens) if tokens == 0 || tokens > MAX_OUTPUT_TOKENS => {
+            invalid(&format!("max-output-tokens is {tokens}, not 1 to {MAX_OUTPUT_TOKENS}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn metadata(found: &[(String, String)]) -> Result<(), PluginError> {
+    at_most("metadata", found.len(), METADATA)?;
+    for (key, value) in found {
+        fits("a metadata key", key, KEY_BYTES)?;
+        fits("a metadata value", value, SENTENCE_BYTES)?;
+    }
+    Ok(())
+}
+
+fn in_range(what: &str, score: Option<u32>) -> Result<(), PluginError> {
+    match score {
+        Some(score) if score > FULL_SCORE => {
+            invalid(&format!("the score of {what} is {score} hundredths; {FULL_SCORE} is the highest"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn fits(what: &str, text: &str, bytes: usize) -> Result<(), PluginError> {
+    if text.len() > bytes {
+        let message = format!("{what} has {} bytes, {bytes} are allowed", text.len());
+        return Err(PluginError::OutputTooLarge(message));
+    }
+    Ok(())
+}
+
+fn at_most(what: &str, count: usize, allowed: usize) -> Result<(), PluginError> {
+    if count > allowed {
+        return Err(PluginError::OutputTooLarge(format!("{count} {what}, {allowed} are allowed")));
+    }
+    Ok(())
+}
+
+fn invalid<T>(why: &str) -> Result<T, PluginError> {
+    Err(PluginError::InvalidOutput(why.to_owned()))
+}

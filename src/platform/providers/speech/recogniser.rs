@@ -1,0 +1,227 @@
+//! A recogniser of one's own that speaks the form of OpenAI's `/v1/audio/transcriptions`. It answers at once, and no
+//! recording leaves the house. Times are seconds here.
+
+use std::time::Duration;
+
+use reqwest::{Client, Method};
+use secrecy::SecretString;
+use serde::Deserialize;
+use url::Url;
+
+use super::{
+    AudioSource, SpeechOptions, SpeechToText, SpokenUtterance, Submission, Transcript, Voice,
+    turns::{self, Word, milliseconds_of},
+};
+use crate::platform::providers::{
+    PermanentKind, ProviderError, QuickRetries,
+    exchange::{Line, Payload, Question, Repeat},
+    refusal,
+};
+
+/// Longest transcript that is read.
+const LONGEST_TRANSCRIPT_BYTES: usize = 64 * 1024 * 1024;
+/// What the voices of the channels are to be called, so that an answer names channels and not guessed speakers.
+const CHANNEL_NAME: &str = "channel_";
+/// The speaker of a recording in which voices cannot be told apart.
+const UNKNOWN_SPEAKER: &str = "unknown";
+
+/// How to reach a recogniser in OpenAI's form.
+#[derive(Debug, Clone)]
+pub struct RecogniserSettings {
+    /// Address up to and including the version: `http://127.0.0.1:8931/v1`.
+    pub base_url: Url,
+    /// Sent as a bearer token; none where the recogniser wants none.
+    pub api_key: Option<SecretString>,
+    /// Model to use, as the recogniser names it.
+    pub model: String,
+    /// Largest recording that it takes; OpenAI's own limit is 25 MB.
+    pub max_audio_bytes: Option<u64>,
+    /// Longest time for one attempt, recognition included: about a fifth of the recording's length on two cores. The
+    /// upload has a second more for every 128 KiB.
+    pub timeout: Duration,
+    /// Retries inside one call.
+    pub retries: QuickRetries,
+}
+
+/// A client of a recogniser in OpenAI's form.
+pub struct Recogniser {
+    line: Line,
+    model: String,
+    max_audio_bytes: Option<u64>,
+}
+
+impl Recogniser {
+    /// A client on the shared HTTP client of [`http_client`](crate::platform::providers::http_client). Fails when the
+    /// address or the key cannot be one.
+    pub fn new(settings: RecogniserSettings, http: Client) -> Result<Self, ProviderError> {
+        let RecogniserSettings { base_url, api_key, model, max_audio_bytes, timeout, retries } = settings;
+        let line = Line::new("recogniser", http, &base_url, "Bearer ", api_key.as_ref(), timeout, refusal::openai)?
+            .retrying(retries);
+        Ok(Self { line, model, max_audio_bytes })
+    }
+
+    fn fields(&self, channels: u16, options: &SpeechOptions) -> Vec<(&'static str, String)> {
+        let mut fields = vec![("model", self.model.clone())];
+        if let Some(language) = &options.language {
+            // The form knows languages only, no regions.
+            fields.push(("language", language.split(['_', '-']).next().unwrap_or(language).to_lowercase()));
+        }
+        if !options.keyterms.is_empty() {
+            fields.push(("prompt", options.keyterms.join(", ")));
+        }
+        if channels >= 2 {
+            fields.push(("response_format", "diarized_json".into()));
+            fields.push(("chunking_strategy", "auto".into()));
+            fields.extend((1..=channels).map(|n| ("known_speaker_names[]", format!("{CHANNEL_NAME}{n}"))));
+        } else {
+            fields.push(("response_format", "verbose_json".into()));
+            fields.extend(["word", "segment"].map(|what| ("timestamp_granularities[]", what.into())));
+        }
+        fields
+    }
+}
+
+#[async_trait::async_trait]
+impl SpeechToText for Recogniser {
+    fn name(&self) -> &'static str {
+        "recogniser"
+    }
+
+    async fn submit(&self, audio: AudioSource, options: &SpeechOptions) -> Result<Submission, ProviderError> {
+        if let Some(most) = self.max_audio_bytes.filter(|most| audio.length_bytes > *most) {
+            let reason = format!("the recording has {} bytes and the recogniser takes {most}", audio.length_bytes);
+            return Err(self.line.permanent(PermanentKind::TooLarge, reason));
+        }
+        let channels = options.channels.or(audio.channels).unwrap_or(1);
+        let fields = self.fields(channels, options);
+        let question = Question {
+            name: "transcription",
+            method: Method::POST,
+            path: &["audio", "transcriptions"],
+            payload: Payload::Form { fields: &fields, audio: &audio },
+            repeat: Repeat::Freely,
+            longest_answer_bytes: LONGEST_TRANSCRIPT_BYTES,
+        };
+        let answer = self.line.ask(&question).await?;
+        // serde's own message would quote the answer, so it is dropped.
+        let transcript = serde_json::from_slice::<Answer>(&answer.body)
+            .map_err(|_| "the answer is not in the promised form")
+            .and_then(|answer| if channels >= 2 { answer.voices() } else { answer.single() });
+        let mut transcript = transcript.map_err(|reason| self.line.permanent(PermanentKind::Garbage, reason))?;
+        transcript.model = Some(self.model.clone());
+        Ok(Submission::Done(transcript))
+    }
+
+    async fn fetch(&self, _reference: &str) -> Result<Submission, ProviderError> {
+        Err(self.line.permanent(PermanentKind::UnknownReference, "the recogniser answers at once and keeps nothing"))
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    text: Option<String>,
+    duration: Option<f64>,
+    language: Option<String>,
+    segments: Option<Vec<Segment>>,
+    words: Option<Vec<TimedWord>>,
+}
+
+#[derive(Deserialize)]
+struct Segment {
+    start: f64,
+    end: f64,
+    text: String,
+    speaker: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct TimedWord {
+    word: String,
+    start: f64,
+    end: f64,
+}
+
+impl Answer {
+    /// `diarized_json`. Missing segments are an error and not a single speaker: some servers leave them out.
+    fn voices(self) -> Result<Transcript, &'static str> {
+        let segments = self.segments.as_ref().ok_or("the answer names no speakers")?;
+        let utterances = segments.iter().map(|segment| {
+            let speaker = segment.speaker.as_deref().filter(|speaker| !speaker.is_empty());
+            let speaker = speaker.ok_or("the answer leaves a speaker out")?;
+            let channel = speaker.strip_prefix(CHANNEL_NAME).and_then(turns::channel);
+            Ok(segment.utterance(match channel {
+                Some(voice) => voice,
+                // What a recogniser says of two channels that carry the same.
+                None if speaker == UNKNOWN_SPEAKER => Voice::Single,
+                None => Voice::Label(speaker.into()),
+            }))
+        });
+        let utterances = utterances.collect::<Result<_, &'static str>>()?;
+        Ok(self.transcript(utterances))
+    }
+
+    /// `verbose_json` with words. Segments have the sentences but wrong times across silences; words have the times.
+    fn single(mut self) -> Result<Transcript, &'static str> {
+        let words: Vec<Word> = self.words.take().unwrap_or_default().into_iter().map(TimedWord::single).collect();
+        let segments = self.segments.take().unwrap_or_default();
+        let text = self.text.as_deref().map(str::trim);
+        let utterances = match (words.is_empty(), segments.is_empty()) {
+            (false, false) => by_words(&segments, &words).unwrap_or_else(|| turns::from_words(words)),
+            (false, true) => turns::from_words(words),
+            (true, false) => {
+                tracing::warn!(provider = "recogniser", "no word times: turns have the coarse times of segments");
+                segments.iter().map(|segment| segment.utterance(Voice::Single)).collect()
+            }
+            (true, true) if text == Some("") => Vec::new(),
+            (true, true) => return Err("the answer has neither words nor segments"),
+        };
+        Ok(self.transcript(utterances))
+    }
+
+    fn transcript(self, utterances: Vec<SpokenUtterance>) -> Transcript {
+        let duration_ms = self.duration.map(milliseconds_of);
+        Transcript { language: self.language, duration_ms, model: None, utterances }.ordered()
+    }
+}
+
+impl Segment {
+    fn utterance(&self, voice: Voice) -> SpokenUtterance {
+        let (start_ms, end_ms) = (milliseconds_of(self.start), milliseconds_of(self.end));
+        SpokenUtterance { voice, start_ms, end_ms, text: self.text.clone(), confidence: None }
+    }
+}
+
+impl TimedWord {
+    fn single(self) -> Word {
+        let (start_ms, end_ms) = (milliseconds_of(self.start), milliseconds_of(self.end));
+        Word { voice: Voice::Single, start_ms, end_ms, text: self.word, confidence: None }
+    }
+}
+
+/// The segments' sentences with the times of their words. Words and sentences are the same letters in the same order;
+/// where they are not, there is no result.
+fn by_words(segments: &[Segment], words: &[Word]) -> Option<Vec<SpokenUtterance>> {
+    let letters =
+        |text: &str| text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
+    let mut rest = words;
+    let mut utterances = Vec::with_capacity(segments.len());
+    for segment in segments {
+        let wanted = letters(&segment.text);
+        let (mut found, mut count) = (String::new(), 0);
+        while found.len() < wanted.len() {
+            found.push_str(&letters(&rest.get(count)?.text));
+            count += 1;
+        }
+        if found != wanted {
+            return None;
+        }
+        if let Some(turn) = turns::turn(&rest[..count]) {
+            utterances.push(SpokenUtterance { text: segment.text.clone(), ..turn });
+        }
+        rest = &rest[count..];
+    }
+    rest.iter().all(|word| letters(&word.text).is_empty()).then_some(utterances)
+}
+
+#[cfg(test)]
+mod tests;

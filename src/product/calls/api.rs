@@ -1,0 +1,242 @@
+//! `/api/calls`: a handler asks for a grant, calls one operation, and answers with a view.
+
+mod views;
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use object_store::{GetOptions, GetRange, path::Path as ObjectPath};
+use poem_openapi::{
+    OpenApi, Tags,
+    param::{Header, Path, Query},
+    payload::Json,
+};
+
+pub use self::views::{CallView, NewConversation, RecordingFields, TranscriptView};
+use super::{
+    CallError, Stages, get, retry,
+    model::{CallStatus, Channel},
+    store::{self, CallFilter},
+    transcript,
+    upload::{Recordings, attach},
+    written,
+};
+use crate::{
+    foundation::{
+        access::{Caller, Grant, Permission},
+        clock::Clock,
+        ids::{AgentId, CallId, OrganizationId},
+    },
+    platform::{
+        db::Db,
+        http::{
+            Accepted, Cursor, ETag, FileAnswer, IdempotencyKey, Keyed, Limit, Listing, Once, Page, Position, Refusal,
+            SentFile, Upload, once, range,
+        },
+        jobs::Wake,
+    },
+};
+
+#[derive(Tags)]
+enum Tag {
+    /// Recorded and written conversations, and how far they have come.
+    Calls,
+}
+
+/// The operations on calls.
+pub struct CallsApi {
+    /// The door to data.
+    pub db: Arc<Db>,
+    /// The time.
+    pub clock: Clock,
+    /// Where recordings go.
+    pub recordings: Recordings,
+    /// What comes after a call has arrived.
+    pub stages: Arc<dyn Stages>,
+    /// Workers are told.
+    pub wake: Wake,
+}
+
+#[OpenApi(prefix_path = "/api/calls", tag = "Tag::Calls")]
+impl CallsApi {
+    /// Upload a call
+    ///
+    /// A written conversation as JSON; or a recording, as a form whose fields come before the part `audio`, or as raw bytes with the fields
+    /// in the query. The same recording twice in one organization is a 409 that names the call that has it.
+    #[oai(path = "/", method = "post", operation_id = "upload_call")]
+    async fn upload_call(
+        &self,
+        caller: Caller,
+        #[oai(name = "Idempotency-Key")] key: Header<IdempotencyKey>,
+        upload: Upload<NewConversation, RecordingFields>,
+    ) -> Result<Accepted<CallView>, Refusal> {
+        let grant = caller.may(Permission::UploadCalls)?;
+        let keyed = key.0.request("upload_call");
+        let Once { value: call, replayed } = match upload {
+            Upload::Document(conversation) => self.receive_written(&grant, &keyed.with(&conversation), conversation).await?,
+            Upload::File(file) => self.receive_recording(&grant, keyed, file).await?,
+        };
+        self.wake.wake();
+        Ok(Accepted::of(replayed, format!("/api/calls/{}", call.call_id), call))
+    }
+
+    /// List calls
+    ///
+    /// Newest first. Agents see their own.
+    #[oai(path = "/", method = "get", operation_id = "list_calls")]
+    #[allow(clippy::too_many_arguments, reason = "one per query parameter")]
+    async fn list_calls(
+        &self,
+        caller: Caller,
+        /// Calls of this organization alone.
+        organization_id: Query<Option<OrganizationId>>,
+        /// Calls of this agent alone.
+        agent_id: Query<Option<AgentId>>,
+        /// Calls that have come exactly so far.
+        status: Query<Option<CallStatus>>,
+        /// Calls held so.
+        channel: Query<Option<Channel>>,
+        /// Calls received then or later.
+        received_from: Query<Option<chrono::DateTime<chrono::Utc>>>,
+        /// Calls received before.
+        received_before: Query<Option<chrono::DateTime<chrono::Utc>>>,
+        limit: Query<Limit>,
+        cursor: Query<Cursor>,
+    ) -> Result<Json<Page<CallView>>, Refusal> {
+        let grant = caller.may(Permission::ReadCalls)?;
+        let filter = CallFilter {
+            organization_id: organization_id.0,
+            agent_id: agent_id.0,
+            status: status.0,
+            channel: channel.0,
+            received_from: received_from.0,
+            received_before: received_before.0,
+        };
+        let listing = Listing::new("list_calls", &filter, limit.0, &cursor.0)?;
+        let after = listing.after().map(|after| (after.at, CallId(after.id)));
+        let calls = store::list(&self.db.alone(&grant), &filter, after, listing.fetch()).await?;
+        Ok(Json(listing.page(calls, |call| Position::new(call.received_at, call.call_id.0), CallView::from)))
+    }
+
+    /// Get a call
+    ///
+    /// 404 also for a call of another tenant or of an organization that the caller does not belong to.
+    #[oai(path = "/:call_id", method = "get", operation_id = "get_call")]
+    async fn get_call(&self, caller: Caller, call_id: Path<CallId>) -> Result<Json<CallView>, Refusal> {
+        let grant = caller.may(Permission::ReadCalls)?;
+        Ok(Json(get(&self.db, &grant, call_id.0).await?.into()))
+    }
+
+    /// Get a call's transcript
+    ///
+    /// 404 while there is none.
+    #[oai(path = "/:call_id/transcript", method = "get", operation_id = "get_transcript")]
+    async fn get_transcript(&self, caller: Caller, call_id: Path<CallId>) -> Result<Json<TranscriptView>, Refusal> {
+        let grant = caller.may(Permission::ReadCalls)?;
+        let found = transcript(&self.db, &grant, call_id.0).await?;
+        Ok(Json(TranscriptView::of(call_id.0, found)))
+    }
+
+    /// Listen to a call
+    ///
+    /// The recording as it was uploaded; parts by `Range`. 404 for a written conversation.
+    #[oai(path = "/:call_id/audio", method = "get", operation_id = "get_audio")]
+    async fn get_audio(
+        &self,
+        caller: Caller,
+        call_id: Path<CallId>,
+        /// Which bytes: `bytes=0-1023`, `bytes=1024-`, `bytes=-512`.
+        #[oai(name = "Range")]
+        wanted: Header<Option<String>>,
+    ) -> Result<FileAnswer, Refusal> {
+        let grant = caller.may(Permission::ListenCalls)?;
+        let Some(file) = store::find_audio_file(&self.db.alone(&grant), call_id.0).await? else {
+            get(&self.db, &grant, call_id.0).await?;
+            return Err(CallError::Absent("recording").into());
+        };
+        let slice = range::slice(wanted.0.as_deref(), u64::try_from(file.size_bytes).unwrap_or(0))?;
+        let part = GetOptions { range: Some(GetRange::Bounded(slice.bytes())), ..GetOptions::default() };
+        let object = self.recordings.objects.get_opts(&ObjectPath::from(file.object_key.as_str()), part).await;
+        let bytes = object.map_err(CallError::Store)?.into_stream().map(|piece| piece.map_err(std::io::Error::other));
+        Ok(FileAnswer::of(slice, bytes.boxed(), &file.content_type, ETag::of_digest(&file.sha256)))
+    }
+
+    /// Retry a failed call
+    ///
+    /// It goes on from the stage where it stopped; what was paid for before is not paid again.
+    #[oai(path = "/:call_id/retry", method = "post", operation_id = "retry_call")]
+    async fn retry_call(&self, caller: Caller, call_id: Path<CallId>) -> Result<Json<CallView>, Refusal> {
+        let grant = caller.may(Permission::RetryCalls)?;
+        let call = retry(&self.db, &grant, self.stages.as_ref(), call_id.0, self.clock.now()).await?;
+        self.wake.wake();
+        Ok(Json(call.into()))
+    }
+}
+
+impl CallsApi {
+    async fn receive_written(
+        &self,
+        grant: &Grant,
+        keyed: &Keyed,
+        conversation: NewConversation,
+    ) -> Result<Once<CallView>, CallError> {
+        let (details, utterances) = conversation.parts();
+        let now = self.clock.now();
+        let received = self
+            .db
+            .tenant(grant, "calls.receive_written", async |tx| {
+                once(tx, keyed, now, async || {
+                    let call = written::receive(tx, self.stages.as_ref(), &details, &utterances, now).await?;
+                    Ok::<_, CallError>(CallView::from(call))
+                })
+                .await
+            })
+            .await;
+        self.named(grant, &details.organization_id, details.external_id.as_deref(), received).await
+    }
+
+    async fn receive_recording(
+        &self,
+        grant: &Grant,
+        keyed: Keyed,
+        file: SentFile<RecordingFields>,
+    ) -> Result<Once<CallView>, CallError> {
+        let keyed = keyed.with(&file.fields);
+        let details = file.fields.details();
+        let stored = self.recordings.receive(&self.db, grant, &self.clock, &details, file.bytes).await?;
+        let keyed = keyed.with(&stored.sha256().to_owned());
+        let now = self.clock.now();
+        let received = self
+            .db
+            .tenant(grant, "calls.receive", async |tx| {
+                once(tx, &keyed, now, async || {
+                    let call = attach(tx, self.stages.as_ref(), &details, &stored, now).await?;
+                    Ok::<_, CallError>(CallView::from(call))
+                })
+                .await
+            })
+            .await;
+        if !matches!(&received, Ok(Once { replayed: false, .. })) {
+            self.recordings.forget(&self.db, grant, stored.object_key()).await;
+        }
+        self.named(grant, &details.organization_id, details.external_id.as_deref(), received).await
+    }
+
+    /// A unique constraint tells that a twin exists; here it gets its name.
+    async fn named<T>(
+        &self,
+        grant: &Grant,
+        organization: &OrganizationId,
+        external_id: Option<&str>,
+        received: Result<T, CallError>,
+    ) -> Result<T, CallError> {
+        let Err(CallError::Db(error)) = received else { return received };
+        let twin = match (error.unique_violation(), external_id) {
+            (Some("calls_external_id"), Some(external_id)) => {
+                store::find_by_external_id(&self.db.alone(grant), *organization, external_id).await?
+            }
+            _ => None,
+        };
+        Err(twin.map_or(CallError::Db(error), CallError::SameExternalId))
+    }
+}

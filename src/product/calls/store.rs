@@ -1,0 +1,433 @@
+//! Rows of calls, recordings and transcripts: one function per query file.
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use tokio_postgres::Row;
+
+use super::{
+    metrics::ConversationMetrics,
+    model::{AudioFile, Call, CallDetails, CallStatus, Channel, Failure, Speaker, Stage, Utterance},
+};
+use crate::{
+    foundation::ids::{AgentId, CallId, OrganizationId},
+    platform::db::{DbError, InTenant, PlatformTx, Statements, TenantTx},
+    sql,
+};
+
+/// One call that the caller may see.
+pub async fn find(on: &impl InTenant, call_id: CallId) -> Result<Option<Call>, DbError> {
+    let row = on.opt(sql!("calls/find"), &[&call_id, &on.organizations()]).await?;
+    row.as_ref().map(call).transpose()
+}
+
+/// What a list of calls is narrowed by.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct CallFilter {
+    /// Calls of this organization alone.
+    pub organization_id: Option<OrganizationId>,
+    /// Calls of this agent alone.
+    pub agent_id: Option<AgentId>,
+    /// Calls that have come so far.
+    pub status: Option<CallStatus>,
+    /// Calls held so.
+    pub channel: Option<Channel>,
+    /// Calls received then or later.
+    pub received_from: Option<DateTime<Utc>>,
+    /// Calls received before.
+    pub received_before: Option<DateTime<Utc>>,
+}
+
+/// Calls, newest first; `after` is the last one of the page before.
+pub async fn list(
+    on: &impl InTenant,
+    filter: &CallFilter,
+    after: Option<(DateTime<Utc>, CallId)>,
+    limit: i64,
+) -> Result<Vec<Call>, DbError> {
+    let organizations: Vec<OrganizationId> = match filter.organization_id {
+        Some(only) => on.organizations().iter().copied().filter(|id| *id == only).collect(),
+        None => on.organizations().to_vec(),
+    };
+    let (at, id) = after.unzip();
+    let rows = on
+        .all(
+            sql!("calls/list"),
+            &[
+                &organizations,
+                &filter.agent_id,
+                &filter.status,
+                &filter.channel,
+                &filter.received_from,
+                &filter.received_before,
+                &at,
+                &id,
+                &limit,
+            ],
+        )
+        .await?;
+    rows.iter().map(call).collect()
+}
+
+/// Which of the things that an upload names do not exist or are closed.
+pub async fn admit(on: &impl InTenant, details: &CallDetails) -> Result<Vec<&'static str>, DbError> {
+    let row = on
+        .one(sql!("calls/admit"), &[&details.organization_id, &details.agent_id, &details.scorecard_id])
+        .await?;
+    let mut missing = vec![];
+    for (column, field) in [("organization", "organization_id"), ("agent", "agent_id"), ("scorecard", "scorecard_id")] {
+        if !row.try_get::<_, bool>(column)? {
+            missing.push(field);
+        }
+    }
+    Ok(missing)
+}
+
+/// A call as it arrives.
+pub async fn insert(tx: &TenantTx<'_>, call: &Call) -> Result<(), DbError> {
+    tx.execute(
+        sql!("calls/insert"),
+        &[
+            &call.call_id,
+            &call.organization_id,
+            &call.agent_id,
+            &call.scorecard_id,
+            &call.external_id,
+            &call.channel,
+            &call.language,
+            &call.status,
+            &call.duration_ms,
+            &call.started_at,
+            &call.received_at,
+            &call.transcribed_at,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The stored recording of a call.
+pub async fn insert_audio_file(tx: &TenantTx<'_>, call: &Call, file: &AudioFile) -> Result<(), DbError> {
+    tx.execute(
+        sql!("calls/insert_audio_file"),
+        &[
+            &file.audio_file_id,
+            &call.call_id,
+            &call.organization_id,
+            &call.agent_id,
+            &file.sha256,
+            &file.size_bytes,
+            &file.content_type,
+            &file.channels,
+            &file.agent_channel,
+            &file.object_key,
+            &call.received_at,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The recording of a call that the caller may see.
+pub async fn find_audio_file(on: &impl InTenant, call_id: CallId) -> Result<Option<AudioFile>, DbError> {
+    let Some(row) = on.opt(sql!("calls/find_audio_file"), &[&call_id, &on.organizations()]).await? else {
+        return Ok(None);
+    };
+    Ok(Some(AudioFile {
+        audio_file_id: row.try_get("audio_file_id")?,
+        sha256: row.try_get("sha256")?,
+        size_bytes: row.try_get("size_bytes")?,
+        content_type: row.try_get("content_type")?,
+        channels: row.try_get("channels")?,
+        agent_channel: row.try_get("agent_channel")?,
+        object_key: row.try_get("object_key")?,
+    }))
+}
+
+/// The call that has this very recording in the organization.
+pub async fn find_by_sha256(
+    on: &impl InTenant,
+    organization: OrganizationId,
+    sha256: &str,
+) -> Result<Option<CallId>, DbError> {
+    let row = on.opt(sql!("calls/find_by_sha256"), &[&organization, &sha256]).await?;
+    Ok(row.map(|row| row.try_get("call_id")).transpose()?)
+}
+
+/// The call that has this name in the organization.
+pub async fn find_by_external_id(
+    on: &impl InTenant,
+    organization: OrganizationId,
+    external_id: &str,
+) -> Result<Option<CallId>, DbError> {
+    let row = on.opt(sql!("calls/find_by_external_id"), &[&organization, &external_id]).await?;
+    Ok(row.map(|row| row.try_get("call_id")).transpose()?)
+}
+
+/// An object is on its way: if nobody finishes it, it is swept away.
+pub async fn begin_upload(
+    tx: &impl InTenant,
+    organization: OrganizationId,
+    object_key: &str,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    tx.execute(sql!("calls/begin_upload"), &[&object_key, &tx.tenant(), &organization, &now]).await?;
+    Ok(())
+}
+
+/// The object belongs to a call now, or is gone.
+pub async fn end_upload(on: &impl Statements, object_key: &str) -> Result<(), DbError> {
+    on.execute(sql!("calls/end_upload"), &[&object_key]).await?;
+    Ok(())
+}
+
+/// Objects that nobody finished since `before`.
+pub async fn abandoned_uploads(
+    tx: &PlatformTx<'_>,
+    before: DateTime<Utc>,
+    at_most: i64,
+) -> Result<Vec<String>, DbError> {
+    let rows = tx.all(sql!("calls/abandoned_uploads"), &[&before, &at_most]).await?;
+    rows.iter().map(|row| Ok(row.try_get("object_key")?)).collect()
+}
+
+/// A transcript's head.
+#[derive(Clone, Debug)]
+pub struct Transcription {
+    /// Who recognised the speech; `written` for text.
+    pub provider: String,
+    /// The provider's id of the running work.
+    pub reference: Option<String>,
+    /// What the provider's webhook must bring.
+    pub webhook_secret: Option<String>,
+    /// The recogniser's model.
+    pub model: Option<String>,
+    /// The language that was recognised.
+    pub language: Option<String>,
+    /// Digest of the utterances.
+    pub digest: Option<String>,
+    /// How the talking was shared.
+    pub metrics: Option<ConversationMetrics>,
+    /// When the work was given to the provider.
+    pub submitted_at: DateTime<Utc>,
+    /// When the transcript was there.
+    pub completed_at: Option<DateTime<Utc>>,
+}
+
+/// Writes a transcript's head, replacing an earlier one.
+pub async fn insert_transcription(
+    tx: &TenantTx<'_>,
+    call: &Call,
+    transcription: &Transcription,
+) -> Result<(), DbError> {
+    let metrics = transcription
+        .metrics
+        .as_ref()
+        .map(serde_json::to_value)
+        .transpose()
+        .map_err(|source| DbError::Stored { what: "metrics", source })?;
+    tx.execute(
+        sql!("calls/insert_transcription"),
+        &[
+            &call.call_id,
+            &call.organization_id,
+            &call.agent_id,
+            &transcription.provider,
+            &transcription.reference,
+            &transcription.webhook_secret,
+            &transcription.model,
+            &transcription.language,
+            &transcription.digest,
+            &metrics,
+            &transcription.submitted_at,
+            &transcription.completed_at,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// What was said, in one statement.
+pub async fn insert_utterances(tx: &TenantTx<'_>, call: &Call, utterances: &[Utterance]) -> Result<(), DbError> {
+    let n: Vec<i32> = utterances.iter().map(|utterance| utterance.n).collect();
+    let speakers: Vec<&str> = utterances.iter().map(|utterance| utterance.speaker.as_str()).collect();
+    let starts: Vec<Option<i64>> = utterances.iter().map(|utterance| utterance.start_ms).collect();
+    let ends: Vec<Option<i64>> = utterances.iter().map(|utterance| utterance.end_ms).collect();
+    let texts: Vec<&str> = utterances.iter().map(|utterance| utterance.text.as_str()).collect();
+    tx.execute(
+        sql!("calls/insert_utterances"),
+        &[&call.call_id, &call.organization_id, &call.agent_id, &n, &speakers, &starts, &ends, &texts],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Clears a transcript that is about to be written anew.
+pub async fn delete_utterances(tx: &TenantTx<'_>, call_id: CallId) -> Result<(), DbError> {
+    tx.execute(sql!("calls/delete_utterances"), &[&call_id]).await?;
+    Ok(())
+}
+
+/// A whole transcript.
+#[derive(Clone, Debug)]
+pub struct Transcript {
+    /// Who recognised the speech; `written` for text.
+    pub provider: String,
+    /// The recogniser's model.
+    pub model: Option<String>,
+    /// The language.
+    pub language: Option<String>,
+    /// Digest of the utterances.
+    pub digest: Option<String>,
+    /// How the talking was shared.
+    pub metrics: Option<ConversationMetrics>,
+    /// When it was there.
+    pub completed_at: DateTime<Utc>,
+    /// What was said.
+    pub utterances: Vec<Utterance>,
+}
+
+#[derive(Deserialize)]
+struct StoredUtterance {
+    n: i32,
+    speaker: Speaker,
+    start_ms: Option<i64>,
+    end_ms: Option<i64>,
+    text: String,
+}
+
+/// A call's finished transcript.
+pub async fn find_transcript(on: &impl InTenant, call_id: CallId) -> Result<Option<Transcript>, DbError> {
+    let Some(row) = on.opt(sql!("calls/find_transcript"), &[&call_id, &on.organizations()]).await? else {
+        return Ok(None);
+    };
+    let stored = |what| move |source| DbError::Stored { what, source };
+    let utterances: Vec<StoredUtterance> =
+        serde_json::from_value(row.try_get("utterances")?).map_err(stored("utterances"))?;
+    Ok(Some(Transcript {
+        provider: row.try_get("provider")?,
+        model: row.try_get("model")?,
+        language: row.try_get("language")?,
+        digest: row.try_get("digest")?,
+        metrics: row
+            .try_get::<_, Option<serde_json::Value>>("metrics")?
+            .map(serde_json::from_value)
+            .transpose()
+            .map_err(stored("metrics"))?,
+        completed_at: row.try_get("completed_at")?,
+        utterances: utterances
+            .into_iter()
+            .map(|StoredUtterance { n, speaker, start_ms, end_ms, text }| Utterance { n, speaker, start_ms, end_ms, text })
+            .collect(),
+    }))
+}
+
+/// Work that runs at the recogniser.
+#[derive(Clone, Debug)]
+pub struct RunningTranscription {
+    /// Whose work it is.
+    pub provider: String,
+    /// The provider's id of it.
+    pub reference: Option<String>,
+    /// What its webhook must bring.
+    pub webhook_secret: Option<String>,
+    /// When it was given to the provider.
+    pub submitted_at: DateTime<Utc>,
+}
+
+/// The running work at the recogniser.
+pub async fn find_transcription(
+    on: &impl InTenant,
+    call_id: CallId,
+) -> Result<Option<RunningTranscription>, DbError> {
+    let Some(row) = on.opt(sql!("calls/find_transcription"), &[&call_id, &on.organizations()]).await? else {
+        return Ok(None);
+    };
+    Ok(Some(RunningTranscription {
+        provider: row.try_get("provider")?,
+        reference: row.try_get("reference")?,
+        webhook_secret: row.try_get("webhook_secret")?,
+        submitted_at: row.try_get("submitted_at")?,
+    }))
+}
+
+/// `false` when the call was no longer in `from`.
+pub async fn move_status(
+    tx: &TenantTx<'_>,
+    call_id: CallId,
+    from: CallStatus,
+    to: CallStatus,
+) -> Result<bool, DbError> {
+    Ok(tx.execute(sql!("calls/move_status"), &[&call_id, &from, &to, &tx.organizations()]).await? == 1)
+}
+
+/// `false` when the call did not wait for its transcript any more.
+pub async fn mark_transcribed(
+    tx: &TenantTx<'_>,
+    call_id: CallId,
+    at: DateTime<Utc>,
+    duration_ms: Option<i64>,
+    language: Option<&str>,
+) -> Result<bool, DbError> {
+    let params: [&(dyn postgres_types::ToSql + Sync); 5] =
+        [&call_id, &at, &duration_ms, &language, &tx.organizations()];
+    Ok(tx.execute(sql!("calls/mark_transcribed"), &params).await? == 1)
+}
+
+/// `false` when the call did not wait for its assessment any more.
+pub async fn mark_assessed(tx: &TenantTx<'_>, call_id: CallId) -> Result<bool, DbError> {
+    Ok(tx.execute(sql!("calls/mark_assessed"), &[&call_id, &tx.organizations()]).await? == 1)
+}
+
+/// `false` when the call did not wait for its score any more.
+pub async fn mark_evaluated(
+    tx: &TenantTx<'_>,
+    call_id: CallId,
+    at: DateTime<Utc>,
+    overall_score: Option<Decimal>,
+) -> Result<bool, DbError> {
+    let params: [&(dyn postgres_types::ToSql + Sync); 4] = [&call_id, &at, &overall_score, &tx.organizations()];
+    Ok(tx.execute(sql!("calls/mark_evaluated"), &params).await? == 1)
+}
+
+/// `false` when the call has left the stage's starting status meanwhile.
+pub async fn mark_failed(
+    tx: &TenantTx<'_>,
+    call_id: CallId,
+    from: CallStatus,
+    failure: &Failure,
+) -> Result<bool, DbError> {
+    let reason: String = failure.reason.chars().take(2_000).collect();
+    let params: [&(dyn postgres_types::ToSql + Sync); 6] =
+        [&call_id, &failure.stage, &failure.kind, &reason, &from, &tx.organizations()];
+    Ok(tx.execute(sql!("calls/mark_failed"), &params).await? == 1)
+}
+
+fn call(row: &Row) -> Result<Call, DbError> {
+    let failed_stage: Option<Stage> = row.try_get("failed_stage")?;
+    let failure = match failed_stage {
+        None => None,
+        Some(stage) => Some(Failure {
+            stage,
+            kind: row.try_get::<_, Option<String>>("failure_kind")?.unwrap_or_default(),
+            reason: row.try_get::<_, Option<String>>("failure_reason")?.unwrap_or_default(),
+        }),
+    };
+    Ok(Call {
+        call_id: row.try_get("call_id")?,
+        organization_id: row.try_get("organization_id")?,
+        agent_id: row.try_get("agent_id")?,
+        scorecard_id: row.try_get("scorecard_id")?,
+        external_id: row.try_get("external_id")?,
+        channel: row.try_get("channel")?,
+        language: row.try_get("language")?,
+        status: row.try_get("status")?,
+        failure,
+        duration_ms: row.try_get("duration_ms")?,
+        started_at: row.try_get("started_at")?,
+        received_at: row.try_get("received_at")?,
+        transcribed_at: row.try_get("transcribed_at")?,
+        evaluated_at: row.try_get("evaluated_at")?,
+        overall_score: row.try_get("overall_score")?,
+    })
+}

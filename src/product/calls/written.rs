@@ -1,0 +1,110 @@
+//! Written conversations: chats and e-mail threads, which need no transcription.
+
+use sha2::{Digest, Sha256};
+use chrono::{DateTime, Utc};
+
+use super::{
+    CallError, Stages, admit, arriving,
+    metrics::measure,
+    model::{Call, CallDetails, CallStatus, Utterance},
+    store::{self, Transcription},
+};
+use crate::{
+    foundation::ids::CallId,
+    platform::{
+        audit,
+        db::{InTenant, TenantTx},
+    },
+};
+
+/// Utterances that one conversation may have.
+pub const MAX_UTTERANCES: usize = 20_000;
+
+/// Receives a written conversation on the caller's transaction and queues its first stage.
+///
+/// # Errors
+/// [`CallError`]; nothing is written then.
+pub async fn receive(
+    tx: &TenantTx<'_>,
+    stages: &dyn Stages,
+    details: &CallDetails,
+    utterances: &[Utterance],
+    now: DateTime<Utc>,
+) -> Result<Call, CallError> {
+    check(utterances)?;
+    admit(tx, tx.grant(), details).await?;
+    let mut call = arriving(CallId::new(), details, CallStatus::Transcribed, now);
+    call.duration_ms = utterances.iter().filter_map(|utterance| utterance.end_ms).max();
+    let transcription = Transcription {
+        provider: "written".to_owned(),
+        reference: None,
+        webhook_secret: None,
+        model: None,
+        language: details.language.clone(),
+        digest: Some(digest(utterances)),
+        metrics: Some(measure(utterances)),
+        submitted_at: now,
+        completed_at: Some(now),
+    };
+    let details = serde_json::json!({ "channel": call.channel, "utterances": utterances.len() });
+    let written = tokio::try_join!(
+        store::insert(tx, &call),
+        store::insert_transcription(tx, &call, &transcription),
+        store::insert_utterances(tx, &call, utterances),
+        audit::audit(tx, "call.received", "call", Some(call.call_id.0), call.organization_id, details),
+        stages.begin(tx, &call, now),
+    );
+    match written {
+        Ok(_) => Ok(call),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Digest of what was said and by whom, hex: the transcript's part of a receipt.
+pub fn digest(utterances: &[Utterance]) -> String {
+    let mut hash = Sha256::new();
+    for utterance in utterances {
+        let line = serde_json::json!([
+            utterance.n,
+            utterance.speaker,
+            utterance.start_ms,
+            utterance.end_ms,
+            utterance.text
+        ]);
+        hash.update(line.to_string());
+        hash.update(b"\n");
+    }
+    hex(&hash.finalize())
+}
+
+/// Lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn check(utterances: &[Utterance]) -> Result<(), CallError> {
+    let invalid = |field: String, reason: &str| Err(CallError::Invalid { field, reason: reason.to_owned() });
+    if utterances.is_empty() || utterances.len() > MAX_UTTERANCES {
+        return invalid("utterances".to_owned(), &format!("1 to {MAX_UTTERANCES} are taken"));
+    }
+    for (at, utterance) in utterances.iter().enumerate() {
+        let field = |name| format!("utterances[{at}].{name}");
+        if utterance.text.trim().is_empty() {
+            return invalid(field("text"), "may not be empty");
+        }
+        if utterance.text.contains('\0') {
+            return invalid(field("text"), "may not hold a NUL character");
+        }
+        match (utterance.start_ms, utterance.end_ms) {
+            (Some(start), _) if start < 0 => return invalid(field("start_ms"), "may not be negative"),
+            (Some(start), Some(end)) if end < start => return invalid(field("end_ms"), "may not be before start_ms"),
+            (None, Some(_)) => return invalid(field("start_ms"), "is needed beside end_ms"),
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,223 @@
+//! What an evaluation is made of: answers, checked evidence, findings. No I/O.
+
+use poem_openapi::Enum;
+use serde::{Deserialize, Serialize};
+
+use crate::platform::plugins;
+pub use crate::platform::plugins::{CallFacts, Identity, Speaker, Utterance, Verdict};
+
+/// How far an evaluation has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub enum EvaluationStatus {
+    /// The language model has answered, and its evidence is checked.
+    Assessed,
+    /// The bound scorer failed, and its organization wants nothing else to score.
+    Held,
+    /// Scored.
+    Evaluated,
+}
+
+impl EvaluationStatus {
+    /// The word of tables and API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Assessed => "assessed",
+            Self::Held => "held",
+            Self::Evaluated => "evaluated",
+        }
+    }
+
+    /// The status of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Assessed, Self::Held, Self::Evaluated].into_iter().find(|status| status.as_str() == word)
+    }
+}
+
+/// What happens when the plugin that an organization bound fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailurePolicy {
+    /// The built-in one takes its place, and the evaluation says so.
+    FallBack,
+    /// The evaluation waits for a person.
+    Hold,
+    /// The stage fails.
+    Fail,
+}
+
+impl FailurePolicy {
+    /// The policy of that word in `plugin_bindings`.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "fall_back" => Some(Self::FallBack),
+            "hold" => Some(Self::Hold),
+            "fail" => Some(Self::Fail),
+            _ => None,
+        }
+    }
+}
+
+/// The word of tables and API for a speaker.
+pub fn speaker_word(speaker: Speaker) -> &'static str {
+    match speaker {
+        Speaker::Agent => "agent",
+        Speaker::Customer => "customer",
+        Speaker::System => "system",
+        Speaker::Unknown => "unknown",
+    }
+}
+
+/// The speaker of that word; whoever is not known is [`Speaker::Unknown`].
+pub fn speaker_of(word: &str) -> Speaker {
+    match word {
+        "agent" => Speaker::Agent,
+        "customer" => Speaker::Customer,
+        "system" => Speaker::System,
+        _ => Speaker::Unknown,
+    }
+}
+
+/// The word of tables and API for a verdict.
+pub fn verdict_word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Yes => "yes",
+        Verdict::No => "no",
+        Verdict::NotApplicable => "not_applicable",
+        Verdict::Unverified => "unverified",
+    }
+}
+
+/// What the model says of one criterion, before anything of it is believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawAnswer {
+    /// The criterion.
+    pub criterion: String,
+    /// Yes, no, or not applicable.
+    pub verdict: Verdict,
+    /// How sure the model is, in hundredths of a percent: 0..=10000.
+    pub confidence: u32,
+    /// Why.
+    pub rationale: String,
+    /// What it claims to quote.
+    pub quotes: Vec<Quote>,
+}
+
+/// Words that the model claims to have read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quote {
+    /// Where it claims to have read them: a hint.
+    pub utterance: i64,
+    /// The words.
+    pub quote: String,
+}
+
+/// An answer whose evidence was held against the transcript.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The criterion.
+    pub criterion: String,
+    /// What the model said.
+    pub claimed: Verdict,
+    /// What counts: the claim, or [`Verdict::Unverified`] when its evidence is not in the transcript.
+    pub verdict: Verdict,
+    /// How sure the model is, in hundredths of a percent: 0..=10000.
+    pub confidence: u32,
+    /// Why, in the model's words.
+    pub rationale: String,
+    /// Every quote of the model, found or not.
+    pub evidence: Vec<Evidence>,
+}
+
+/// A quote, and where the server found it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The words as the model quoted them.
+    pub quote: String,
+    /// Where they are in the transcript; none when they are nowhere: the quote is rejected.
+    pub found: Option<Place>,
+}
+
+/// A place in the transcript, found by the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The utterance's position, from 1.
+    pub utterance: u32,
+    /// Who speaks.
+    pub speaker: Speaker,
+    /// The first character of the words in the utterance's text, from 0.
+    pub start_char: u32,
+    /// The character after the last one.
+    pub end_char: u32,
+    /// The words as the transcript has them.
+    pub words: String,
+    /// When the utterance begins, in milliseconds from the start of the call.
+    pub start_ms: Option<u64>,
+    /// When it ends.
+    pub end_ms: Option<u64>,
+}
+
+impl Answer {
+    /// The answer as scorers see it: verified evidence alone, in the transcript's words.
+    pub fn for_plugins(&self) -> plugins::Answer {
+        let evidence = self.evidence.iter().filter_map(|evidence| {
+            let place = evidence.found.as_ref()?;
+            Some(plugins::Evidence { utterance: place.utterance, quote: place.words.clone(), speaker: place.speaker })
+        });
+        plugins::Answer {
+            criterion: self.criterion.clone(),
+            verdict: self.verdict,
+            confidence: self.confidence,
+            rationale: self.rationale.clone(),
+            evidence: evidence.collect(),
+        }
+    }
+}
+
+/// What sort of finding an insight is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Enum)]
+#[serde(rename_all = "snake_case")]
+#[oai(rename_all = "snake_case")]
+pub enum InsightKind {
+    /// Something done well.
+    Strength,
+    /// Something that endangers customer or company.
+    Risk,
+    /// A criterion that was not met.
+    FailedCriterion,
+    /// An answer that does not count, because its evidence is not in the transcript.
+    UnverifiedEvidence,
+    /// Anything else that a scorer has to say.
+    Note,
+}
+
+impl InsightKind {
+    /// The word of tables and API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Strength => "strength",
+            Self::Risk => "risk",
+            Self::FailedCriterion => "failed_criterion",
+            Self::UnverifiedEvidence => "unverified_evidence",
+            Self::Note => "note",
+        }
+    }
+
+    /// The kind of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Strength, Self::Risk, Self::FailedCriterion, Self::UnverifiedEvidence, Self::Note]
+            .into_iter()
+            .find(|kind| kind.as_str() == word)
+    }
+}
+
+/// A derived finding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Insight {
+    /// What sort of finding.
+    pub kind: InsightKind,
+    /// The criterion that it belongs to.
+    pub criterion: Option<String>,
+    /// The finding, in a sentence or two.
+    pub text: String,
+}

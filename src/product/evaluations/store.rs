@@ -1,0 +1,398 @@
+//! Rows of `evaluations`, `scores` and `insights`, as the stages write them: one function per query file.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use tokio_postgres::{Row, types::Json};
+
+use super::model::{Answer, EvaluationStatus, FailurePolicy, Insight, speaker_of, verdict_word};
+use super::receipt::{Material, Receipt};
+use crate::{
+    foundation::ids::{AgentId, BindingId, CallId, EvaluationId, OrganizationId, ScorecardVersionId},
+    platform::{
+        db::{DbError, InTenant, Statements, TenantTx},
+        plugins::{CallFacts, CriterionScore, PromptInput, Scorecard, Utterance},
+    },
+    product::scorecards::model::{Definition, ScorecardVersion},
+    sql,
+};
+
+/// An organization's use of a plugin.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Binding {
+    /// Its id.
+    pub binding_id: BindingId,
+    /// SHA-256 of the component.
+    pub digest: String,
+    /// The plugin's name.
+    pub name: String,
+    /// The plugin's version.
+    pub version: String,
+    /// Where the component is stored.
+    pub object_key: String,
+    /// Its settings.
+    pub settings: Value,
+    /// What happens when it fails.
+    pub policy: FailurePolicy,
+}
+
+/// A call with its transcript, as prompts and scores are made of it.
+#[derive(Clone, Debug)]
+pub struct CallMaterial {
+    /// The organization that owns the call.
+    pub organization_id: OrganizationId,
+    /// Who was heard.
+    pub agent_id: Option<AgentId>,
+    /// The call's status, as in the table.
+    pub status: String,
+    /// The conversation as a whole.
+    pub facts: CallFacts,
+    /// The transcript, in order.
+    pub utterances: Vec<Utterance>,
+    /// Conversation metrics: the whole numbers among them.
+    pub metrics: Vec<(String, i64)>,
+}
+
+/// Everything that a prompt is made of.
+#[derive(Clone, Debug)]
+pub struct ForAssess {
+    /// The call.
+    pub call: CallMaterial,
+    /// What it is judged by: its own scorecard's newest version, or the organization's; none when nothing is published.
+    pub scorecard: Option<ScorecardVersion>,
+    /// The organization's prompt builder.
+    pub prompt_builder: Option<Binding>,
+}
+
+impl ForAssess {
+    /// What a prompt builder is given. `now` is the only clock that it has.
+    pub fn prompt_input(&self, scorecard: &ScorecardVersion, seed: EvaluationId, now: DateTime<Utc>) -> PromptInput {
+        PromptInput {
+            call: self.call.facts.clone(),
+            utterances: self.call.utterances.clone(),
+            scorecard: scorecard.for_plugins(),
+            seed: seed.0.as_u64_pair().1,
+            evaluated_at_ms: now.timestamp_millis(),
+            metadata: Vec::new(),
+        }
+    }
+}
+
+/// Everything that a score is made of.
+#[derive(Clone, Debug)]
+pub struct ForScore {
+    /// The call.
+    pub call: CallMaterial,
+    /// The call's newest evaluation.
+    pub evaluation_id: EvaluationId,
+    /// How far it has come.
+    pub status: EvaluationStatus,
+    /// What the language model said.
+    pub raw_answer: String,
+    /// The answers with their checked evidence.
+    pub answers: Vec<Answer>,
+    /// The receipt so far.
+    pub receipt: Receipt,
+    /// When the evidence was checked.
+    pub assessed_at: DateTime<Utc>,
+    /// What the call is judged by.
+    pub scorecard: ScorecardVersion,
+    /// The organization's scorer.
+    pub scorer: Option<Binding>,
+}
+
+impl ForScore {
+    /// What the scorer's input and a later re-computation are made of.
+    pub fn material(&self) -> Material {
+        Material {
+            evaluation_id: self.evaluation_id,
+            assessed_at: self.assessed_at,
+            call: self.call.facts.clone(),
+            transcript: self.call.utterances.clone(),
+            metrics: self.call.metrics.clone(),
+            scorecard: self.scorecard.for_plugins(),
+        }
+    }
+}
+
+/// An evaluation to be recorded, not scored yet.
+pub struct NewEvaluation<'a> {
+    /// Its id.
+    pub evaluation_id: EvaluationId,
+    /// The call.
+    pub call_id: CallId,
+    /// The organization that owns the call.
+    pub organization_id: OrganizationId,
+    /// Who was heard.
+    pub agent_id: Option<AgentId>,
+    /// What the call is judged by.
+    pub scorecard_version_id: ScorecardVersionId,
+    /// What the language model said.
+    pub raw_answer: &'a str,
+    /// The answers with their checked evidence.
+    pub answers: &'a [Answer],
+    /// Tokens of the question.
+    pub prompt_tokens: u64,
+    /// Tokens of the answer.
+    pub completion_tokens: u64,
+    /// The receipt so far; provider, model, prompt and prompt builder are taken from it.
+    pub receipt: &'a Receipt,
+    /// Now, in whole microseconds: what PostgreSQL keeps, so that the scorer's clock is the same when it is read back.
+    pub assessed_at: DateTime<Utc>,
+}
+
+/// The scores of an evaluation.
+pub struct NewScores<'a> {
+    /// The evaluation.
+    pub evaluation_id: EvaluationId,
+    /// The scorecard that was applied.
+    pub scorecard: &'a Scorecard,
+    /// The answers with their checked evidence.
+    pub answers: &'a [Answer],
+    /// A score for each criterion.
+    pub scores: &'a [CriterionScore],
+    /// What follows.
+    pub insights: &'a [Insight],
+    /// Who scored, as `name version`.
+    pub scorer: &'a str,
+    /// Why another scorer than the bound one.
+    pub note: Option<&'a str>,
+    /// In hundredths.
+    pub overall: Option<u32>,
+    /// The whole receipt.
+    pub receipt: &'a Receipt,
+    /// Now.
+    pub evaluated_at: DateTime<Utc>,
+}
+
+/// Everything that a prompt is made of; `None` when the grant reaches no such call.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn load_for_assess(on: &impl InTenant, call_id: CallId) -> Result<Option<ForAssess>, DbError> {
+    let query = sql!("evaluations/load_for_assess");
+    let Some(row) = on.opt(query, &[&call_id, &on.organizations(), &with_root(on)]).await? else {
+        return Ok(None);
+    };
+    let call = call(&row, call_id)?;
+    let published: Option<ScorecardVersionId> = row.try_get("scorecard_version_id")?;
+    let scorecard = published.map(|_| scorecard(&row, call.organization_id)).transpose()?;
+    Ok(Some(ForAssess { scorecard, prompt_builder: binding(&row, "prompt")?, call }))
+}
+
+/// Records what the language model answered, before anything is scored.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn record_assessed(tx: &TenantTx<'_>, new: &NewEvaluation<'_>) -> Result<(), DbError> {
+    let builder = &new.receipt.prompt_builder;
+    let prompt_tokens = i64::try_from(new.prompt_tokens).unwrap_or(i64::MAX);
+    let completion_tokens = i64::try_from(new.completion_tokens).unwrap_or(i64::MAX);
+    tx.execute(
+        sql!("evaluations/insert"),
+        &[
+            &new.evaluation_id,
+            &new.call_id,
+            &new.organization_id,
+            &new.agent_id,
+            &new.scorecard_version_id,
+            &new.receipt.provider,
+            &new.receipt.model,
+            &new.receipt.prompt,
+            &format!("{} {}", builder.name, builder.version),
+            &new.raw_answer,
+            &Json(new.answers),
+            &prompt_tokens,
+            &completion_tokens,
+            &super::insights::needs_review(new.answers),
+            &Json(new.receipt),
+            &new.assessed_at,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// A call's newest evaluation and everything that its score is made of; `None` when there is none that the grant reaches.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn load_for_score(on: &impl InTenant, call_id: CallId) -> Result<Option<ForScore>, DbError> {
+    let query = sql!("evaluations/load_for_score");
+    let Some(row) = on.opt(query, &[&call_id, &on.organizations(), &with_root(on)]).await? else {
+        return Ok(None);
+    };
+    let call = call(&row, call_id)?;
+    let Json(answers) = row.try_get("answers")?;
+    let Json(receipt) = row.try_get("receipt")?;
+    let status: &str = row.try_get("evaluation_status")?;
+    Ok(Some(ForScore {
+        evaluation_id: row.try_get("evaluation_id")?,
+        status: EvaluationStatus::parse(status).ok_or(DbError::NoRow("evaluations/load_for_score"))?,
+        raw_answer: row.try_get("raw_answer")?,
+        answers,
+        receipt,
+        assessed_at: row.try_get("assessed_at")?,
+        scorecard: scorecard(&row, call.organization_id)?,
+        scorer: binding(&row, "scorer")?,
+        call,
+    }))
+}
+
+/// Writes scores and insights and makes the evaluation `evaluated`; `false` when somebody else did so first.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn record_scored(tx: &TenantTx<'_>, new: &NewScores<'_>) -> Result<bool, DbError> {
+    let mut rows = ScoreRows::default();
+    for section in &new.scorecard.sections {
+        for criterion in &section.criteria {
+            let verdict =
+                new.answers.iter().find(|answer| answer.criterion == criterion.key).map(|answer| answer.verdict);
+            let score = new.scores.iter().find(|score| score.key == criterion.key);
+            rows.keys.push(&criterion.key);
+            rows.sections.push(&section.key);
+            rows.verdicts.push(verdict.map_or("unverified", verdict_word));
+            rows.scores.push(score.and_then(|score| score.score).map(hundredths));
+            rows.passed.push(score.and_then(|score| score.passed));
+            rows.notes.push(score.and_then(|score| score.note.as_ref()).map(|note| note.replace('\0', "\u{fffd}")));
+        }
+    }
+    let kinds: Vec<&str> = new.insights.iter().map(|insight| insight.kind.as_str()).collect();
+    let criteria: Vec<Option<&str>> = new.insights.iter().map(|insight| insight.criterion.as_deref()).collect();
+    let texts: Vec<&str> = new.insights.iter().map(|insight| insight.text.as_str()).collect();
+    let written = tx
+        .opt(
+            sql!("evaluations/record_scored"),
+            &[
+                &new.evaluation_id,
+                &tx.organizations(),
+                &new.scorer,
+                &new.note,
+                &new.overall.map(hundredths),
+                &Json(new.receipt),
+                &new.evaluated_at,
+                &rows.keys,
+                &rows.sections,
+                &rows.verdicts,
+                &rows.scores,
+                &rows.passed,
+                &rows.notes,
+                &kinds,
+                &criteria,
+                &texts,
+            ],
+        )
+        .await?;
+    Ok(written.is_some())
+}
+
+/// Columns of `scores`, one entry for each criterion.
+#[derive(Default)]
+struct ScoreRows<'a> {
+    keys: Vec<&'a str>,
+    sections: Vec<&'a str>,
+    verdicts: Vec<&'static str>,
+    scores: Vec<Option<i32>>,
+    passed: Vec<Option<bool>>,
+    notes: Vec<Option<String>>,
+}
+
+/// Holds an evaluation for a person, and says why; `false` when it is scored already.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn mark_held(tx: &TenantTx<'_>, evaluation_id: EvaluationId, note: &str) -> Result<bool, DbError> {
+    Ok(tx.execute(sql!("evaluations/mark_held"), &[&evaluation_id, &tx.organizations(), &note]).await? == 1)
+}
+
+/// Plugin versions may belong to the whole tenant.
+fn with_root(on: &impl InTenant) -> Vec<OrganizationId> {
+    on.organizations().iter().copied().chain([on.root()]).collect()
+}
+
+/// At most 10,000.
+fn hundredths(score: u32) -> i32 {
+    i32::try_from(score).unwrap_or(i32::MAX)
+}
+
+fn call(row: &Row, call_id: CallId) -> Result<CallMaterial, DbError> {
+    let started_at: Option<DateTime<Utc>> = row.try_get("started_at")?;
+    let duration_ms: Option<i64> = row.try_get("duration_ms")?;
+    let language: Option<String> = row.try_get("language")?;
+    Ok(CallMaterial {
+        organization_id: row.try_get("organization_id")?,
+        agent_id: row.try_get("agent_id")?,
+        status: row.try_get("status")?,
+        facts: CallFacts {
+            id: call_id.to_string(),
+            channel: row.try_get("channel")?,
+            language: language.unwrap_or_else(|| "und".to_owned()),
+            started_at_ms: started_at.map(|at| at.timestamp_millis()),
+            duration_ms: duration_ms.and_then(|ms| u64::try_from(ms).ok()),
+        },
+        utterances: utterances(row)?,
+        metrics: metrics(row.try_get("metrics")?),
+    })
+}
+
+fn utterances(row: &Row) -> Result<Vec<Utterance>, DbError> {
+    let Some(ns) = row.try_get::<_, Option<Vec<i32>>>("ns")? else {
+        return Ok(Vec::new());
+    };
+    let speakers: Vec<&str> = row.try_get("speakers")?;
+    let starts: Vec<Option<i64>> = row.try_get("starts_ms")?;
+    let ends: Vec<Option<i64>> = row.try_get("ends_ms")?;
+    let texts: Vec<String> = row.try_get("texts")?;
+    let ms = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok());
+    let turns = ns.into_iter().zip(speakers).zip(starts.into_iter().zip(ends)).zip(texts);
+    let turns = turns.map(|(((n, speaker), (start, end)), text)| Utterance {
+        n: n.unsigned_abs(),
+        speaker: speaker_of(speaker),
+        start_ms: ms(start),
+        end_ms: ms(end),
+        text,
+    });
+    Ok(turns.collect())
+}
+
+/// The whole numbers of the stored object, sorted by key, so that equal metrics are equal input.
+fn metrics(stored: Option<Value>) -> Vec<(String, i64)> {
+    let Some(Value::Object(stored)) = stored else {
+        return Vec::new();
+    };
+    let mut metrics: Vec<_> = stored.into_iter().filter_map(|(key, value)| Some((key, value.as_i64()?))).collect();
+    metrics.sort_unstable();
+    metrics
+}
+
+fn scorecard(row: &Row, organization_id: OrganizationId) -> Result<ScorecardVersion, DbError> {
+    let Json::<Definition>(definition) = row.try_get("definition")?;
+    Ok(ScorecardVersion {
+        scorecard_version_id: row.try_get("scorecard_version_id")?,
+        scorecard_id: row.try_get("scorecard_id")?,
+        organization_id,
+        version: row.try_get("version")?,
+        definition,
+        digest: row.try_get("digest")?,
+        published_at: row.try_get("published_at")?,
+        published_by: row.try_get("published_by")?,
+    })
+}
+
+fn binding(row: &Row, world: &str) -> Result<Option<Binding>, DbError> {
+    let column = |name: &str| format!("{world}_{name}");
+    let Some(binding_id) = row.try_get(column("binding_id").as_str())? else {
+        return Ok(None);
+    };
+    let policy: &str = row.try_get(column("policy").as_str())?;
+    Ok(Some(Binding {
+        binding_id,
+        digest: row.try_get(column("digest").as_str())?,
+        name: row.try_get(column("name").as_str())?,
+        version: row.try_get(column("version").as_str())?,
+        object_key: row.try_get(column("object_key").as_str())?,
+        settings: row.try_get(column("settings").as_str())?,
+        // The table's check lets no other word in; the strictest policy for what cannot be.
+        policy: FailurePolicy::parse(policy).unwrap_or(FailurePolicy::Fail),
+    }))
+}

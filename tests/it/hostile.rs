@@ -1,0 +1,267 @@
+//! Every attack in `plugins/hostile` against the sandbox: stopped in time, with a typed reason, nothing left behind, and the next
+//! good call scores as before.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use plumbline::platform::plugins::{Limits, Plugin, PluginError, PluginHost, ScoreInput, ScoreOutput, Scorer, World};
+use wit_component::{ComponentEncoder, StringEncoding};
+
+use crate::plugins::{EXAMPLE, EXAMPLE_SETTINGS, prompt_input, score_input};
+
+/// The guest's own time in these tests.
+const BUDGET: Duration = Duration::from_millis(100);
+/// In which a call must come to its end on a busy machine, compiling included.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One file of `plugins/hostile`.
+struct Attack {
+    name: String,
+    /// Codes of which one must come of it.
+    expect: Vec<String>,
+    component: Vec<u8>,
+}
+
+fn host() -> PluginHost {
+    PluginHost::new(Limits { call_budget: BUDGET, concurrency: 4, ..Limits::default() }).unwrap()
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins/hostile")
+}
+
+fn attacks() -> Vec<Attack> {
+    let files = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|kind| kind == "wat")).collect();
+    files.retain(|path| !path.file_stem().unwrap().to_str().unwrap().starts_with("frame-"));
+    files.sort();
+    files.iter().map(|path| attack(path)).collect()
+}
+
+fn attack(path: &Path) -> Attack {
+    let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let text = fs::read_to_string(path).unwrap();
+    let header = |key: &str| text.lines().find_map(|line| line.strip_prefix(&format!(";; {key}: ")));
+    let expect = header("expect").unwrap_or_else(|| panic!("{name} expects nothing"));
+    let component = match header("frame").unwrap_or("scorer") {
+        "none" => wat::parse_str(&text).unwrap_or_else(|error| panic!("{name}: {error}")),
+        frame => component(&name, frame, &text),
+    };
+    Attack { name, expect: expect.split(' ').map(str::to_owned).collect(), component }
+}
+
+/// The frame with the pieces of an attack put in at its marks, as a component of the frame's world.
+fn component(name: &str, frame: &str, pieces: &str) -> Vec<u8> {
+    let mut text = fs::read_to_string(folder().join(format!("frame-{frame}.wat"))).unwrap();
+    for piece in pieces.split(";; in: ").skip(1) {
+        let (mark, code) = piece.split_once('\n').unwrap();
+        let begin = text.find(&format!("{{{{{mark}")).unwrap_or_else(|| panic!("{name}: no mark {mark}"));
+        let end = begin + text[begin..].find("}}").unwrap() + 2;
+        text.replace_range(begin..end, code);
+    }
+    while let Some(begin) = text.find("{{") {
+        let end = begin + text[begin..].find("}}").unwrap();
+        let default = text[begin..end].split_once(": ").map(|(_, code)| code.to_owned()).unwrap_or_default();
+        text.replace_range(begin..end + 2, &default);
+    }
+    let mut module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let mut resolve = wit_parser::Resolve::default();
+    let (package, _) = resolve.push_path("wit/v1").unwrap();
+    let world = resolve.select_world(&[package], Some(frame)).unwrap();
+    wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    let mut encoder = ComponentEncoder::default().module(&module).unwrap();
+    encoder.encode().unwrap_or_else(|error| panic!("{name}: {error:#}"))
+}
+
+/// Everything that happens to a plugin in its life, until something fails.
+async fn live(host: &PluginHost, component: Vec<u8>) -> Result<(), PluginError> {
+    let plugin = host.load(component).await?;
+    plugin.validate_settings("{}").await?;
+    match plugin.world() {
+        World::Scorer => plugin.scorer("{}")?.score(&score_input()).await.map(drop),
+        World::PromptBuilder => plugin.prompt_builder("{}")?.build(&prompt_input()).await.map(drop),
+    }
+}
+
+struct Good {
+    scorer: Arc<dyn Scorer>,
+    input: ScoreInput,
+    expected: ScoreOutput,
+}
+
+impl Good {
+    async fn on(host: &PluginHost) -> Self {
+        let scorer = host.load(EXAMPLE).await.unwrap().scorer(EXAMPLE_SETTINGS).unwrap();
+        let input = score_input();
+        let expected = scorer.score(&input).await.unwrap();
+        assert!(expected.overall.is_some_and(|score| score > 0));
+        Self { scorer, input, expected }
+    }
+
+    async fn still_works(&self, after: &str) {
+        assert_eq!(self.scorer.score(&self.input).await.as_ref(), Ok(&self.expected), "after {after}");
+    }
+}
+
+/// What the process holds in memory, in MiB.
+fn resident_mib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+}
+
+#[test]
+fn the_frames_behave_without_an_attack() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let host = host();
+        for frame in ["scorer", "prompt-builder"] {
+            live(&host, component("nothing", frame, "")).await.unwrap_or_else(|error| panic!("{frame}: {error}"));
+        }
+    });
+}
+
+#[tokio::test]
+async fn every_attack_is_stopped_with_its_reason() {
+    let host = host();
+    let good = Good::on(&host).await;
+    let attacks = attacks();
+    assert!(attacks.len() >= 60, "only {} attacks were found", attacks.len());
+    let mut wrong = Vec::new();
+    for Attack { name, expect, component } in attacks {
+        let began = Instant::now();
+        let outcome = live(&host, component).await;
+        let found = outcome.as_ref().map_or_else(PluginError::code, |()| "ok");
+        if !expect.iter().any(|code| code == found) {
+            wrong.push(format!("{name}: expected {expect:?}, got {found}: {outcome:?}"));
+        }
+        assert!(began.elapsed() < PATIENCE, "{name} took {:?}", began.elapsed());
+        if let Err(error) = outcome {
+            assert!(error.to_string().len() < 1_000, "{name} speaks without end");
+        }
+        assert_eq!(host.live_instances(), 0, "{name} left an instance behind");
+        good.still_works(&name).await;
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn what_is_not_a_component_is_refused() {
+    let host = host();
+    let example = EXAMPLE.to_vec();
+    let refused = async |bytes: Vec<u8>| host.load(bytes).await.map(|_| ()).unwrap_err();
+    assert_eq!(refused(Vec::new()).await.code(), "not_a_component");
+    assert_eq!(refused(b"#!/bin/sh\n".to_vec()).await.code(), "not_a_component");
+    assert_eq!(refused(b"(component)".to_vec()).await.code(), "not_a_component", "text is no component");
+    for length in [8, 9, 1_000, example.len() / 2, example.len() - 1] {
+        let code = refused(example[..length].to_vec()).await.code();
+        assert!(["compile", "wrong_world"].contains(&code), "cut at {length}: {code}");
+    }
+    let mut longer = example.clone();
+    longer.extend_from_slice(b"and more");
+    assert_eq!(refused(longer).await.code(), "compile");
+    let limit = host.limits().component_bytes;
+    assert_eq!(refused(vec![0; limit + 1]).await, PluginError::TooLarge { bytes: limit + 1, limit });
+    assert_eq!(host.live_instances(), 0);
+}
+
+/// A flipped byte may well leave a working component; it must never do anything but work or fail with a reason.
+#[tokio::test]
+async fn flipped_bytes_never_bring_the_host_down() {
+    let host = host();
+    let good = Good::on(&host).await;
+    for at in (0..EXAMPLE.len()).step_by(EXAMPLE.len() / 24) {
+        let mut bytes = EXAMPLE.to_vec();
+        bytes[at] ^= 0x55;
+        let _ = live(&host, bytes).await;
+        assert_eq!(host.live_instances(), 0);
+        good.still_works(&format!("a flipped byte at {at}")).await;
+    }
+}
+
+#[tokio::test]
+async fn memory_is_given_back() {
+    let host = host();
+    let good = Good::on(&host).await;
+    let bomb = host.load(attack(&folder().join("memory_grows.wat")).component).await.unwrap();
+    let bomb = bomb.scorer("{}").unwrap();
+    let input = score_input();
+    let mut after_first = 0;
+    for round in 0..40 {
+        assert_eq!(bomb.score(&input).await.unwrap_err().code(), "memory");
+        if round == 0 {
+            after_first = resident_mib();
+        }
+    }
+    // The other tests of this binary share the process; 40 bombs of 48 MiB would still stand out.
+    let grown = resident_mib().saturating_sub(after_first);
+    assert!(grown < 400, "{grown} MiB more after 40 bombs");
+    good.still_works("40 memory bombs").await;
+}
+
+/// On one thread: a guest that never comes back gives way to the others all the same.
+#[tokio::test(flavor = "current_thread")]
+async fn a_loop_does_not_hold_up_the_others() {
+    let host = host();
+    let good = Good::on(&host).await;
+    let stuck = host.load(attack(&folder().join("loop_in_score.wat")).component).await.unwrap();
+    let stuck = stuck.scorer("{}").unwrap();
+    let loops = tokio::spawn(async move { stuck.score(&score_input()).await });
+    tokio::task::yield_now().await;
+    for _ in 0..10 {
+        good.still_works("nothing").await;
+    }
+    assert!(!loops.is_finished(), "the good calls came through while the loop was still running");
+    assert_eq!(loops.await.unwrap().unwrap_err(), PluginError::Deadline(BUDGET));
+}
+
+/// A caller that goes away (a drained worker, a client that left) takes its guest along.
+#[tokio::test]
+async fn a_dropped_call_leaves_nothing_behind() {
+    let host = PluginHost::new(Limits { concurrency: 1, ..Limits::default() }).unwrap();
+    let good = Good::on(&host).await;
+    let stuck = host.load(attack(&folder().join("loop_in_score.wat")).component).await.unwrap();
+    let stuck = stuck.scorer("{}").unwrap();
+    for _ in 0..3 {
+        let input = score_input();
+        let call = stuck.score(&input);
+        assert!(tokio::time::timeout(Duration::from_millis(20), call).await.is_err());
+        assert_eq!(host.live_instances(), 0);
+        good.still_works("a dropped call").await;
+    }
+}
+
+/// More calls than turns: they wait and all come through.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_beyond_the_turns_wait() {
+    let host = host();
+    let good = Arc::new(Good::on(&host).await);
+    let calls: Vec<_> = (0..40)
+        .map(|_| {
+            let good = Arc::clone(&good);
+            tokio::spawn(async move { good.still_works("waiting").await })
+        })
+        .collect();
+    for call in calls {
+        call.await.unwrap();
+    }
+    assert_eq!(host.live_instances(), 0);
+}
+
+#[tokio::test]
+async fn a_plugin_of_one_world_is_not_bound_as_the_other() {
+    let host = host();
+    let scorer: Plugin = host.load(EXAMPLE).await.unwrap();
+    assert_eq!(scorer.prompt_builder("{}").map(|_| ()).unwrap_err().code(), "wrong_world");
+    assert_eq!(scorer.scorer("{").map(|_| ()).unwrap_err().code(), "invalid_settings");
+    let endless = format!("\"{}\"", "x".repeat(host.limits().settings_bytes));
+    assert_eq!(scorer.validate_settings(&endless).await.unwrap_err().code(), "invalid_settings");
+    let builder = host.load(component("nothing", "prompt-builder", "")).await.unwrap();
+    assert_eq!(builder.scorer("{}").map(|_| ()).unwrap_err().code(), "wrong_world");
+    let prompt = builder.prompt_builder("{}").unwrap().build(&prompt_input()).await.unwrap();
+    assert_eq!((prompt.system.as_str(), prompt.user.as_str(), prompt.max_output_tokens), ("", "hello", None));
+}
