@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The claims that Plumbline reads. Lists of names are read leniently: issuers shape them differently, and what does not fit names nothing.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct Claims {
     pub(super) iss: String,
     pub(super) sub: String,

@@ -85,7 +85,7 @@ impl Agents {
     /// Makes an agent, in an organization that the grant reaches.
     ///
     /// # Errors
-    /// [`AgentError::Invalid`], [`AgentError::NoOrganization`], [`AgentError::NoUser`], and when the user or the external id is taken.
+    /// [`AgentError::Invalid`], [`AgentError::NoOrganization`], [`AgentError::NoUser`], [`AgentError::Key`], and when the user or the external id is taken.
     pub async fn create(
         &self,
         grant: &Grant,

@@ -78,7 +78,7 @@ impl Users {
     /// Makes a user, kept by an organization that the grant reaches (tenant admins reach the root too).
     ///
     /// # Errors
-    /// [`UserError::Invalid`], [`UserError::NoOrganization`], [`UserError::SubjectTaken`].
+    /// [`UserError::Invalid`], [`UserError::NoOrganization`], [`UserError::SubjectTaken`], [`UserError::Key`].
     pub async fn create(
         &self,
         grant: &Grant,

@@ -73,7 +73,7 @@ impl Organizations {
     /// Makes an organization. Whoever reaches every organization reaches it from the next request on.
     ///
     /// # Errors
-    /// [`OrganizationError::Invalid`], [`OrganizationError::SlugTaken`].
+    /// [`OrganizationError::Invalid`], [`OrganizationError::SlugTaken`], [`OrganizationError::Key`].
     pub async fn create(
         &self,
         grant: &Grant,
