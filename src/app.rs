@@ -1,1 +1,267 @@
+//! Composition root: settings in, a running application out.
 
+mod means;
+
+use std::{io, sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+use object_store::ObjectStore;
+use poem::{
+    EndpointExt, Response, Server,
+    endpoint::BoxEndpoint,
+    listener::{Acceptor, TcpAcceptor},
+};
+use poem_openapi::OpenApi;
+use secrecy::ExposeSecret;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    foundation::{clock::Clock, config::Config},
+    pipeline::{self, Means, Order},
+    platform::{
+        db::{Connections, Db, OwnerError, check_least_privilege},
+        http::BodyLimit,
+        identity::{
+            Authenticator, DevelopmentTrustRefused, IssuerKeys, Members, TokenRules,
+            agents::{Agents, api::AgentsApi},
+            trust_development_issuer,
+            users::{Users, api::UsersApi},
+        },
+        jobs::{Wake, Worker, WorkerSettings, api::JobsApi},
+        plugins::PluginError,
+        providers::ProviderError,
+        tenancy::{
+            Tenants,
+            organizations::{Organizations, api::OrganizationsApi},
+        },
+    },
+    product::{
+        calls::{
+            api::CallsApi,
+            sweep,
+            upload::{Recordings, UploadLimits},
+        },
+        evaluations::{api::EvaluationsApi, reading::Evaluations},
+        scorecards::{Scorecards, api::ScorecardsApi},
+    },
+    server::{self, Readiness},
+};
+
+/// Why the application cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting that the command needs is missing.
+    #[error("{0} is needed")]
+    Missing(&'static str),
+    /// A connection string cannot be read. The string is not shown: it holds a password.
+    #[error("the connection string {0} cannot be read")]
+    ConnectionString(&'static str),
+    /// PostgreSQL, or the role it lets us in with.
+    #[error(transparent)]
+    Database(#[from] OwnerError),
+    /// The object store's settings.
+    #[error("the object store: {0}")]
+    Objects(#[from] object_store::Error),
+    /// A provider's settings.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// The plugin engine.
+    #[error(transparent)]
+    Plugins(#[from] PluginError),
+    /// The development issuer may not be trusted here.
+    #[error(transparent)]
+    DevelopmentTrust(#[from] DevelopmentTrustRefused),
+    /// The client that reads issuers' keys.
+    #[error("the client of token issuers: {0}")]
+    Issuers(#[from] reqwest::Error),
+    /// The machine.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// A composed application: it serves and works when it is told to.
+pub struct App {
+    config: Config,
+    clock: Clock,
+    wake: Wake,
+    db: Arc<Db>,
+    tenants: Arc<Tenants>,
+    members: Arc<Members>,
+    authenticator: Option<Arc<Authenticator>>,
+    objects: Arc<dyn ObjectStore>,
+    means: Arc<Means>,
+}
+
+impl App {
+    /// Composes the application; nothing listens or works yet.
+    ///
+    /// # Errors
+    /// [`StartError`]; also when the login role of the database is too powerful for the walls to hold.
+    pub async fn new(config: Config, clock: Clock) -> Result<Self, StartError> {
+        let url = config.database.url.as_ref().ok_or(StartError::Missing("DATABASE_URL"))?;
+        let connections = Connections::parse(url.expose_secret(), config.database.lanes)
+            .map_err(|_| StartError::ConnectionString("DATABASE_URL"))?;
+        Self::over(config, connections, clock).await
+    }
+
+    /// The same over connections that are not named by the settings: the demo's and the tests' private server.
+    ///
+    /// # Errors
+    /// As [`App::new`].
+    pub async fn over(config: Config, connections: Connections, clock: Clock) -> Result<Self, StartError> {
+        check_least_privilege(&connections.config).await?;
+        let trust = trust_development_issuer(config.identity.trust_development_issuer, config.server.bind)?;
+        let keys = IssuerKeys::new(trust)?;
+        let mut app = Self::composed(config, connections, clock)?;
+        let rules = TokenRules::new(app.config.identity.audience.clone(), 10);
+        let authenticator =
+            Authenticator::new(app.tenants.clone(), app.members.clone(), keys, rules, app.clock.clone());
+        app.authenticator = Some(Arc::new(authenticator));
+        Ok(app)
+    }
+
+    fn composed(config: Config, connections: Connections, clock: Clock) -> Result<Self, StartError> {
+        let db = Arc::new(Db::new(connections.open()?));
+        let objects = means::objects(&config.objects)?;
+        let means = Arc::new(Means {
+            db: db.clone(),
+            clock: clock.clone(),
+            objects: objects.clone(),
+            speech: means::speech(&config.speech)?,
+            language_model: means::language_model(&config.language_model)?,
+            plugins: means::plugins()?,
+            transcription_poll: Duration::from_secs_f64(config.speech.poll_seconds.clamp(0.01, 3_600.0)),
+        });
+        Ok(Self {
+            tenants: Arc::new(Tenants::new(db.clone())),
+            members: Arc::new(Members::new(db.clone())),
+            authenticator: None,
+            wake: Wake::default(),
+            config,
+            clock,
+            db,
+            objects,
+            means,
+        })
+    }
+
+    /// The API's document, made without a database, an object store or a provider: for `plumbline openapi`.
+    ///
+    /// # Errors
+    /// [`StartError`] when even that needs what the machine does not give.
+    pub fn offline_document(config: Config) -> Result<serde_json::Value, StartError> {
+        let nowhere = Connections::parse("host=/nonexistent user=nobody", 1)
+            .map_err(|_| StartError::ConnectionString("offline"))?;
+        Ok(server::document(Self::composed(config, nowhere, Clock::system())?.apis()))
+    }
+
+    fn apis(&self) -> impl OpenApi + 'static {
+        let (db, clock) = (&self.db, &self.clock);
+        let recordings = Recordings {
+            objects: self.objects.clone(),
+            limits: UploadLimits {
+                max_bytes: self.config.upload.max_bytes,
+                idle: Duration::from_secs(self.config.upload.idle_seconds),
+            },
+        };
+        (
+            OrganizationsApi { organizations: Organizations::new(db.clone(), self.tenants.clone(), clock.clone()) },
+            UsersApi { users: Users::new(db.clone(), self.members.clone(), clock.clone()) },
+            AgentsApi { agents: Agents::new(db.clone(), self.members.clone(), clock.clone()) },
+            CallsApi {
+                db: db.clone(),
+                clock: clock.clone(),
+                recordings,
+                stages: Arc::new(Order),
+                wake: self.wake.clone(),
+            },
+            ScorecardsApi { scorecards: Scorecards::new(db.clone(), clock.clone()) },
+            EvaluationsApi { evaluations: Evaluations::new(db.clone()) },
+            JobsApi { db: db.clone(), clock: clock.clone(), wake: self.wake.clone() },
+        )
+    }
+
+    /// The HTTP service.
+    pub fn service(&self) -> BoxEndpoint<'static, Response> {
+        let db = self.db.clone();
+        let ready = Readiness::new(move || {
+            let db = db.clone();
+            async move { db.check().await.map_err(|error| error.to_string()) }
+        });
+        let limit =
+            BodyLimit { document_bytes: self.config.upload.max_json_bytes, upload_bytes: self.config.upload.max_bytes };
+        let service = server::service(self.apis(), limit, ready);
+        match &self.authenticator {
+            Some(authenticator) => service.data(authenticator.clone()).boxed(),
+            None => service,
+        }
+    }
+
+    /// Serves until `stop`; requests that run then have the drain time to end.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn serve(&self, acceptor: TcpAcceptor, stop: CancellationToken) -> io::Result<()> {
+        let address = acceptor.local_addr().first().map(ToString::to_string).unwrap_or_default();
+        tracing::info!(%address, "listening");
+        let drain = Duration::from_secs(self.config.worker.drain_seconds);
+        Server::new_with_acceptor(acceptor)
+            .run_with_graceful_shutdown(self.service(), stop.cancelled_owned(), Some(drain))
+            .await
+    }
+
+    /// A worker for every kind of job.
+    pub fn worker(&self) -> Arc<Worker> {
+        let settings = WorkerSettings {
+            concurrency: self.config.worker.concurrency.max(1),
+            lease: Duration::from_secs(self.config.worker.lease_seconds.max(3)),
+            drain: Duration::from_secs(self.config.worker.drain_seconds),
+            ..WorkerSettings::default()
+        };
+        let handlers = pipeline::handlers(&self.means);
+        Arc::new(Worker::new(self.db.clone(), self.clock.clone(), self.wake.clone(), settings, handlers))
+    }
+
+    /// Works off jobs, and sweeps, until `stop`.
+    pub async fn work(&self, stop: CancellationToken) {
+        tokio::join!(self.worker().run(stop.clone()), self.sweep_until(stop));
+    }
+
+    /// Removes what uploads that nobody finished have left behind; returns how many objects.
+    ///
+    /// # Errors
+    /// When PostgreSQL fails.
+    pub async fn sweep(&self) -> Result<usize, crate::platform::db::DbError> {
+        let age = i64::try_from(self.config.worker.abandoned_upload_seconds).unwrap_or(i64::MAX / 1_000);
+        let before = self.clock.now() - TimeDelta::seconds(age);
+        sweep::sweep(&self.db, self.objects.as_ref(), before).await
+    }
+
+    async fn sweep_until(&self, stop: CancellationToken) {
+        let mut turn = tokio::time::interval(Duration::from_secs(300));
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = turn.tick() => {}
+            }
+            if let Err(error) = self.sweep().await {
+                tracing::warn!(%error, "the sweep failed");
+            }
+        }
+    }
+
+    /// The door to data.
+    pub fn db(&self) -> &Arc<Db> {
+        &self.db
+    }
+
+    /// The object store.
+    pub fn objects(&self) -> &Arc<dyn ObjectStore> {
+        &self.objects
+    }
+
+    /// What the stages work with.
+    pub fn means(&self) -> &Arc<Means> {
+        &self.means
+    }
+}

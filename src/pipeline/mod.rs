@@ -50,8 +50,6 @@ pub struct Means {
     pub plugins: Arc<PluginHost>,
     /// How long to wait between two looks at a transcription that runs.
     pub transcription_poll: Duration,
-    /// Where providers can reach this server, if they can.
-    pub public_url: Option<url::Url>,
 }
 
 /// Every kind of job that there is.

@@ -12,9 +12,7 @@ use crate::{
     platform::{
         db::DbError,
         jobs::{self, Handler, Job, JobError, Lease},
-        providers::speech::{
-            AudioContent, AudioSource, SpeechOptions, SpeechToText, Submission, Transcript, Voice,
-        },
+        providers::speech::{AudioContent, AudioSource, SpeechOptions, SpeechToText, Submission, Transcript, Voice},
     },
     product::calls::{
         metrics::measure,
@@ -53,7 +51,9 @@ impl Handler for Transcribe {
             Some((reference, running.submitted_at))
         });
         let submission = match running {
-            Some((reference, since)) if now - since < TimeDelta::hours(LONGEST_HOURS) => speech.fetch(reference).await?,
+            Some((reference, since)) if now - since < TimeDelta::hours(LONGEST_HOURS) => {
+                speech.fetch(reference).await?
+            }
             Some(_) => Submission::Abandoned { reason: "the recogniser took too long".to_owned() },
             None => speech.submit(self.audio(&work), &options(&work)).await?,
         };
@@ -87,12 +87,7 @@ struct Work {
 
 impl Transcribe {
     /// `None` when the call does not wait for this stage any more; the job is finished then.
-    async fn load(
-        &self,
-        grant: &Grant,
-        lease: &Lease,
-        call_id: CallId,
-    ) -> Result<Option<Work>, JobError> {
+    async fn load(&self, grant: &Grant, lease: &Lease, call_id: CallId) -> Result<Option<Work>, JobError> {
         self.0
             .db
             .tenant(grant, "transcribe.load", async |tx| {
@@ -102,9 +97,7 @@ impl Transcribe {
                     store::find_transcription(tx, call_id),
                 )?;
                 match (call, file) {
-                    (Some(call), Some(file))
-                        if waits_for(call.status.as_str(), Stage::Transcribe) =>
-                    {
+                    (Some(call), Some(file)) if waits_for(call.status.as_str(), Stage::Transcribe) => {
                         Ok(Some(Work { call, file, running }))
                     }
                     _ => jobs::finish(tx, lease).await.map(|()| None),

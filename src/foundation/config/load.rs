@@ -2,10 +2,7 @@
 
 use std::path::Path;
 
-use figment::{
-    Figment,
-    providers::Serialized,
-};
+use figment::{Figment, providers::Serialized};
 use serde_json::Value;
 
 use super::Config;
@@ -70,8 +67,9 @@ pub enum ConfigError {
 /// # Errors
 /// [`ConfigError`], also for a setting that does not exist.
 pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
-    let variables: Vec<(String, String)> =
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
+    let variables: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
     read(file, &variables)
 }
 
@@ -79,8 +77,7 @@ fn read(file: Option<&Path>, variables: &[(String, String)]) -> Result<Config, C
     let mut figment = Figment::from(Serialized::defaults(parse(SAMPLE, "sample")?));
     if let Some(path) = file {
         let shown = path.display().to_string();
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::File { path: shown.clone(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::File { path: shown.clone(), source })?;
         figment = figment.merge(Serialized::defaults(parse(&text, &shown)?));
     }
     for (name, value) in variables {
@@ -121,7 +118,8 @@ mod tests {
     use super::*;
 
     fn with(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        let variables: Vec<_> = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let variables: Vec<_> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         read(None, &variables)
     }
 
@@ -130,7 +128,9 @@ mod tests {
         let all = SAMPLE.replace("#? ", "");
         let _: Config = serde_json::from_value(parse(&all, "sample").unwrap()).unwrap(); // knows no setting too many
         for line in include_str!("mod.rs").lines() {
-            let Some((name, _)) = line.strip_prefix("    pub ").and_then(|field| field.split_once(": ")) else { continue };
+            let Some((name, _)) = line.strip_prefix("    pub ").and_then(|field| field.split_once(": ")) else {
+                continue;
+            };
             let documented = all.contains(&format!("\n[{name}]")) || all.contains(&format!("\n{name} = "));
             assert!(documented, "{name} is missing from the sample");
         }

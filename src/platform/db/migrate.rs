@@ -13,11 +13,6 @@ mod tenant {
     refinery::embed_migrations!("sql/tenant");
 }
 
-/// The version that `sql/platform` leads to.
-pub fn newest_platform_version() -> i32 {
-    newest(platform::migrations::runner().get_migrations())
-}
-
 /// The version that `sql/tenant` leads to.
 pub fn newest_tenant_version() -> i32 {
     newest(tenant::migrations::runner().get_migrations())

@@ -20,7 +20,7 @@ pub use self::{
     connect::{Connections, check_least_privilege},
     error::DbError,
     lanes::Lanes,
-    migrate::{newest_platform_version, newest_tenant_version},
+    migrate::newest_tenant_version,
     owner::{NewTenant, Owner, OwnerError},
     query::{Query, schema_name},
     transaction::{Alone, InTenant, Params, PlatformTx, Statements, TenantTx},
@@ -85,6 +85,17 @@ impl Db {
         let outcome = finish(held.end(begun, outcome.is_ok()).await, outcome);
         observe(name, started);
         outcome
+    }
+}
+
+impl Db {
+    /// Whether PostgreSQL answers and the platform schema is as new as this program.
+    ///
+    /// # Errors
+    /// [`DbError`], or [`DbError::NoRow`] when migrations are missing.
+    pub async fn check(&self) -> Result<(), DbError> {
+        let row = self.platform("db.check", async |tx| tx.one(crate::sql!("db/check"), &[]).await).await?;
+        if row.try_get::<_, bool>("migrated")? { Ok(()) } else { Err(DbError::NoRow("db/check")) }
     }
 }
 

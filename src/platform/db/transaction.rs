@@ -3,11 +3,13 @@
 use std::{
     pin::{Pin, pin},
     sync::atomic::{AtomicBool, Ordering},
+    task::Poll,
     time::Instant,
 };
 
 use deadpool_postgres::Object;
 use futures_util::poll;
+use tokio::sync::Mutex;
 use tokio_postgres::{Row, Statement, types::ToSql};
 
 use super::{
@@ -113,10 +115,6 @@ impl Context {
     pub(super) fn begin(&self) -> &str {
         &self.begin
     }
-
-    fn render(&self, query: Query) -> String {
-        query.render(&self.schema, self.role)
-    }
 }
 
 /// A connection with a transaction on it. Dropped before the end (an error, a cancelled request), it closes the connection:
@@ -124,11 +122,13 @@ impl Context {
 pub(super) struct Held {
     client: Option<Object>,
     ended: AtomicBool,
+    /// Statements that are awaited together keep the order in which they were written, even when one of them is not prepared yet.
+    turn: Mutex<()>,
 }
 
 impl Held {
     pub(super) fn new(client: Object) -> Self {
-        Self { client: Some(client), ended: AtomicBool::new(false) }
+        Self { client: Some(client), ended: AtomicBool::new(false), turn: Mutex::new(()) }
     }
 
     fn client(&self) -> &Object {
@@ -162,13 +162,21 @@ impl Held {
         query: Query,
         params: Params<'_>,
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        let turn = self.turn.lock().await;
         let statement = self.prepare(context, query).await?;
-        self.client().query(&statement, params).await
+        let mut rows = pin!(self.client().query(&statement, params));
+        let sent = poll!(rows.as_mut());
+        drop(turn);
+        if let Poll::Ready(rows) = sent { rows } else { rows.await }
     }
 
     async fn execute(&self, context: &Context, query: Query, params: Params<'_>) -> Result<u64, tokio_postgres::Error> {
+        let turn = self.turn.lock().await;
         let statement = self.prepare(context, query).await?;
-        self.client().execute(&statement, params).await
+        let mut changed = pin!(self.client().execute(&statement, params));
+        let sent = poll!(changed.as_mut());
+        drop(turn);
+        if let Poll::Ready(changed) = sent { changed } else { changed.await }
     }
 
     /// Begins, runs one prepared statement and commits, all sent before the first answer is awaited.

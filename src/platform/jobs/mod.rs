@@ -77,7 +77,9 @@ impl From<ProviderError> for JobError {
             ProviderError::Temporary { retry_after, .. } => {
                 JobError::Temporary { reason: error.to_string(), retry_after }
             }
-            ProviderError::Permanent { kind, .. } => JobError::Permanent { kind: kind.code(), reason: error.to_string() },
+            ProviderError::Permanent { kind, .. } => {
+                JobError::Permanent { kind: kind.code(), reason: error.to_string() }
+            }
         }
     }
 }

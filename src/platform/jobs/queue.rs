@@ -40,8 +40,10 @@ impl Lease {
     /// # Errors
     /// [`JobError::Permanent`] when the row holds another shape.
     pub fn job<J: Job>(&self) -> Result<J, JobError> {
-        serde_json::from_value(self.payload.clone())
-            .map_err(|_| JobError::Permanent { kind: "payload", reason: format!("the stored {} cannot be read", J::KIND) })
+        serde_json::from_value(self.payload.clone()).map_err(|_| JobError::Permanent {
+            kind: "payload",
+            reason: format!("the stored {} cannot be read", J::KIND),
+        })
     }
 }
 
@@ -116,14 +118,9 @@ pub async fn finish(tx: &TenantTx<'_>, lease: &Lease) -> Result<(), JobError> {
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn pull_forward<J: Job>(
-    on: &impl InTenant,
-    job: &J,
-    now: DateTime<Utc>,
-) -> Result<bool, DbError> {
-    let pulled = on
-        .execute(sql!("jobs/pull_forward"), &[&J::KIND, &job.dedup_key(), &now, &on.organizations()])
-        .await?;
+pub async fn pull_forward<J: Job>(on: &impl InTenant, job: &J, now: DateTime<Utc>) -> Result<bool, DbError> {
+    let pulled =
+        on.execute(sql!("jobs/pull_forward"), &[&J::KIND, &job.dedup_key(), &now, &on.organizations()]).await?;
     Ok(pulled > 0)
 }
 

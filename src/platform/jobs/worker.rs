@@ -105,7 +105,10 @@ impl Worker {
         }
         running.close();
         if tokio::time::timeout(self.settings.drain, running.wait()).await.is_err() {
-            tracing::warn!(jobs = running.len(), "jobs still ran when the worker had to stop; their leases will run out");
+            tracing::warn!(
+                jobs = running.len(),
+                "jobs still ran when the worker had to stop; their leases will run out"
+            );
         }
         reclaiming.abort();
     }
@@ -135,9 +138,7 @@ impl Worker {
     async fn lease(&self, at_most: usize) -> Result<Vec<Lease>, DbError> {
         let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
         let for_how_long = TimeDelta::from_std(self.settings.lease).unwrap_or(TimeDelta::MAX);
-        self.db
-            .platform("jobs.lease", async |tx| queue::lease(tx, at_most, self.clock.now(), for_how_long).await)
-            .await
+        self.db.platform("jobs.lease", async |tx| queue::lease(tx, at_most, self.clock.now(), for_how_long).await).await
     }
 
     /// Starts leased jobs, and a heartbeat that lasts as long as any of them.
@@ -255,8 +256,7 @@ impl Worker {
     /// # Errors
     /// [`DbError`].
     pub async fn reclaim(&self) -> Result<(), DbError> {
-        let dead =
-            self.db.platform("jobs.reclaim", async |tx| queue::reclaim(tx, self.clock.now()).await).await?;
+        let dead = self.db.platform("jobs.reclaim", async |tx| queue::reclaim(tx, self.clock.now()).await).await?;
         for lease in dead {
             let error = JobError::Temporary { reason: "the worker fell silent".to_owned(), retry_after: None };
             self.give_up(&lease, &error).await;

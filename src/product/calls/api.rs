@@ -14,8 +14,9 @@ use poem_openapi::{
 
 pub use self::views::{CallView, NewConversation, RecordingFields, TranscriptView};
 use super::{
-    CallError, Stages, get, retry,
+    CallError, Stages, get,
     model::{CallStatus, Channel},
+    retry,
     store::{self, CallFilter},
     transcript,
     upload::{Recordings, attach},
@@ -73,7 +74,9 @@ impl CallsApi {
         let grant = caller.may(Permission::UploadCalls)?;
         let keyed = key.0.request("upload_call");
         let Once { value: call, replayed } = match upload {
-            Upload::Document(conversation) => self.receive_written(&grant, &keyed.with(&conversation), conversation).await?,
+            Upload::Document(conversation) => {
+                self.receive_written(&grant, &keyed.with(&conversation), conversation).await?
+            }
             Upload::File(file) => self.receive_recording(&grant, keyed, file).await?,
         };
         self.wake.wake();

@@ -98,7 +98,12 @@ fn flac(head: &[u8]) -> Result<AudioFormat, AudioFault> {
         return Err(AudioFault::NotAudio);
     }
     let duration_ms = (samples > 0).then(|| i64::try_from(samples * 1_000 / rate).ok()).flatten();
-    Ok(AudioFormat { content_type: "audio/flac", extension: "flac", channels: i16::try_from(channels).ok(), duration_ms })
+    Ok(AudioFormat {
+        content_type: "audio/flac",
+        extension: "flac",
+        channels: i16::try_from(channels).ok(),
+        duration_ms,
+    })
 }
 
 /// RFC 3533: the last page carries the end-of-stream flag; RFC 7845 and Vorbis name the channels in the first packet.

@@ -135,19 +135,14 @@ pub async fn retry(
             return Err(CallError::Conflict);
         }
         let details = serde_json::json!({ "stage": failure.stage, "kind": failure.kind });
-        audit(tx, "call.retried", "call", Some(call_id.0), call.organization_id, details)
-            .await?;
+        audit(tx, "call.retried", "call", Some(call_id.0), call.organization_id, details).await?;
         Ok(Call { status, failure: None, ..call })
     })
     .await
 }
 
 /// Refuses an upload that names things which are not there.
-async fn admit(
-    on: &impl InTenant,
-    grant: &Grant,
-    details: &CallDetails,
-) -> Result<(), CallError> {
+async fn admit(on: &impl InTenant, grant: &Grant, details: &CallDetails) -> Result<(), CallError> {
     if !grant.reaches(details.organization_id) {
         return Err(CallError::Unknown("organization_id"));
     }

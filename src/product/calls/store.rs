@@ -71,9 +71,8 @@ pub async fn list(
 
 /// Which of the things that an upload names do not exist or are closed.
 pub async fn admit(on: &impl InTenant, details: &CallDetails) -> Result<Vec<&'static str>, DbError> {
-    let row = on
-        .one(sql!("calls/admit"), &[&details.organization_id, &details.agent_id, &details.scorecard_id])
-        .await?;
+    let row =
+        on.one(sql!("calls/admit"), &[&details.organization_id, &details.agent_id, &details.scorecard_id]).await?;
     let mut missing = vec![];
     for (column, field) in [("organization", "organization_id"), ("agent", "agent_id"), ("scorecard", "scorecard_id")] {
         if !row.try_get::<_, bool>(column)? {
@@ -322,10 +321,7 @@ pub struct RunningTranscription {
 }
 
 /// The running work at the recogniser.
-pub async fn find_transcription(
-    on: &impl InTenant,
-    call_id: CallId,
-) -> Result<Option<RunningTranscription>, DbError> {
+pub async fn find_transcription(on: &impl InTenant, call_id: CallId) -> Result<Option<RunningTranscription>, DbError> {
     let Some(row) = on.opt(sql!("calls/find_transcription"), &[&call_id, &on.organizations()]).await? else {
         return Ok(None);
     };

@@ -14,9 +14,8 @@ const AT_MOST: i64 = 1_000;
 /// # Errors
 /// [`DbError`]; an object that cannot be deleted stays noted for the next sweep.
 pub async fn sweep(db: &Db, objects: &dyn ObjectStore, before: DateTime<Utc>) -> Result<usize, DbError> {
-    let keys = db
-        .platform("calls.abandoned_uploads", async |tx| store::abandoned_uploads(tx, before, AT_MOST).await)
-        .await?;
+    let keys =
+        db.platform("calls.abandoned_uploads", async |tx| store::abandoned_uploads(tx, before, AT_MOST).await).await?;
     let mut swept = 0;
     for key in &keys {
         match objects.delete(&Path::from(key.as_str())).await {

@@ -22,7 +22,7 @@ use crate::{
     platform::{
         audit,
         db::{Db, TenantTx},
-        http::{Measure, Measured, UploadError},
+        http::{Measure, Measured},
     },
 };
 

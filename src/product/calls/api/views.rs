@@ -85,7 +85,8 @@ pub struct RecordingFields {
 impl NewConversation {
     /// Details and utterances apart.
     pub fn parts(self) -> (CallDetails, Vec<Utterance>) {
-        let Self { organization_id, agent_id, scorecard_id, external_id, channel, language, started_at, utterances } = self;
+        let Self { organization_id, agent_id, scorecard_id, external_id, channel, language, started_at, utterances } =
+            self;
         let details = CallDetails {
             organization_id,
             agent_id,
@@ -98,7 +99,13 @@ impl NewConversation {
         };
         let utterances = (1..)
             .zip(utterances)
-            .map(|(n, NewUtterance { speaker, text, start_ms, end_ms })| Utterance { n, speaker, start_ms, end_ms, text })
+            .map(|(n, NewUtterance { speaker, text, start_ms, end_ms })| Utterance {
+                n,
+                speaker,
+                start_ms,
+                end_ms,
+                text,
+            })
             .collect();
         (details, utterances)
     }
@@ -179,9 +186,11 @@ impl From<Call> for CallView {
             channel: call.channel,
             language: call.language,
             status: call.status,
-            failure: call
-                .failure
-                .map(|failure| FailureView { stage: failure.stage, kind: failure.kind, reason: failure.reason }),
+            failure: call.failure.map(|failure| FailureView {
+                stage: failure.stage,
+                kind: failure.kind,
+                reason: failure.reason,
+            }),
             duration_ms: call.duration_ms,
             started_at: call.started_at,
             received_at: call.received_at,
@@ -236,7 +245,13 @@ impl TranscriptView {
         let Transcript { provider, model, language, digest, metrics, completed_at, utterances } = transcript;
         let utterances = utterances
             .into_iter()
-            .map(|Utterance { n, speaker, start_ms, end_ms, text }| UtteranceView { n, speaker, start_ms, end_ms, text })
+            .map(|Utterance { n, speaker, start_ms, end_ms, text }| UtteranceView {
+                n,
+                speaker,
+                start_ms,
+                end_ms,
+                text,
+            })
             .collect();
         Self { call_id, provider, model, language, digest, metrics, completed_at, utterances }
     }
