@@ -184,13 +184,14 @@ fn slug(text: &str) -> Result<String, String> {
     if (2..=40).contains(&text.len()) && starts && text.chars().all(inner) && !text.ends_with('-') {
         Ok(text.to_owned())
     } else {
-        Err("2 to 40 lower-case letters, digits and hyphens, beginning with a letter, not ending with a hyphen".to_owned())
+        Err("2 to 40 lower-case letters, digits and hyphens, beginning with a letter, not ending with a hyphen"
+            .to_owned())
     }
 }
 
 /// Log lines go to stderr; the demo shows its report and warnings alone, unless the filter was chosen.
 fn log(config: &Config, quiet: bool) -> Result<(), Failure> {
-    let filter = if quiet && config.log.filter == "info" { "warn" } else { config.log.filter.as_str() };
+    let filter = if quiet && config.log.filter == "info" { "warn,deadpool=error" } else { config.log.filter.as_str() };
     let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(EnvFilter::try_new(filter)?);
     match config.log.format {
         LogFormat::Text => lines.init(),

@@ -13,8 +13,8 @@ pub mod standins;
 
 use std::path::PathBuf;
 
-pub use self::{report::Report, run::run};
 use self::{issuer::IssuerError, postgres::PostgresError};
+pub use self::{report::Report, run::run};
 use crate::{
     app::StartError, foundation::config::ConfigError, platform::db::OwnerError,
     product::evaluations::binding::BindError,

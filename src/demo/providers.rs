@@ -81,7 +81,10 @@ pub async fn choose(config: &mut Config) -> Result<Providers, DemoError> {
     } else {
         config.language_model.base_url = stand_ins.openai_url();
         config.language_model.api_key = Some(stand_ins.openai_key());
-        named("stand-in for OpenAI that judges by the phrases in the criteria's guidance; no language model", "stand_in")
+        named(
+            "stand-in for OpenAI that judges by the phrases in the criteria's guidance; no language model",
+            "stand_in",
+        )
     };
     Ok(Providers {
         names: ProviderNames { speech, language_model },

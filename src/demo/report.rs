@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_BORDERS_ONLY};
 use serde::Serialize;
 
 use super::providers::ProviderNames;
@@ -95,7 +95,7 @@ impl Report {
     /// The table and the lines below it.
     pub fn shown(&self) -> String {
         let mut table = Table::new();
-        table.load_preset(UTF8_HORIZONTAL_ONLY);
+        table.load_preset(UTF8_BORDERS_ONLY);
         table.set_header(["organization", "call", "agent", "score", "failed criteria", "scorer", "s"]);
         for call in &self.calls {
             let failed = match call.failed_criteria.as_slice() {
@@ -116,7 +116,10 @@ impl Report {
             ]);
         }
         let IsolationLine { call_id, tenant, asked_by, own_status, foreign_status } = &self.isolation;
-        let mut text = format!("{table}\n\nSpeech to text: {}.\nLanguage model: {}.\n", self.providers.speech.name, self.providers.language_model.name);
+        let mut text = format!(
+            "{table}\n\nSpeech to text: {}.\nLanguage model: {}.\n",
+            self.providers.speech.name, self.providers.language_model.name
+        );
         for (stage, times) in &self.stages {
             text.push_str(&format!(
                 "{stage}: {} calls, median {:.2} s, longest {:.2} s\n",

@@ -41,7 +41,9 @@ pub async fn run(options: DemoOptions, mut config: Config, stop: CancellationTok
     let progress = MultiProgress::new();
     say(&progress, "starting PostgreSQL, the token issuer and the providers");
     let database = Database::open(&options.directory, &config).await?;
-    let issuer = DevIssuer::start(0, Some(options.directory.join("issuer")), Clock::system()).await?;
+    let keys = options.directory.join("issuer");
+    std::fs::create_dir_all(&keys)?;
+    let issuer = DevIssuer::start(0, Some(keys), Clock::system()).await?;
     let providers = providers::choose(&mut config).await?;
     let acceptor = listen(options.port).await?;
     config.server.bind = address(&acceptor)?;
@@ -70,7 +72,7 @@ pub async fn run(options: DemoOptions, mut config: Config, stop: CancellationTok
         served?;
         shown?
     };
-    drop(owner);
+    drop((owner, app, providers)); // no connection is left when the server stops
     database.close().await?;
     Ok(report.failures.is_empty())
 }
@@ -244,7 +246,9 @@ fn invitation(api: &Url, tenants: &[Settled], report: &Report) -> String {
     use std::fmt::Write;
 
     let api = api.as_str().trim_end_matches('/');
-    let mut text = format!("API {api}/api   document {api}/openapi.json   Swagger UI {api}/docs/ (paste a token under Authorize)\n");
+    let mut text = format!(
+        "API {api}/api   document {api}/openapi.json   Swagger UI {api}/docs/ (paste a token under Authorize)\n"
+    );
     for tenant in tenants {
         let _ = write!(text, "\nToken of {}'s admin:\n{}\n", tenant.name, tenant.admin.token());
     }
@@ -304,7 +308,9 @@ impl Database {
         let lanes = config.database.lanes;
         if let Some(url) = &config.database.url {
             let owner = config.database.owner_url.as_ref().ok_or_else(|| {
-                DemoError::Database("with DATABASE_URL the demo needs DATABASE_OWNER_URL as well, to make its tenants".to_owned())
+                DemoError::Database(
+                    "with DATABASE_URL the demo needs DATABASE_OWNER_URL as well, to make its tenants".to_owned(),
+                )
             })?;
             let parse = |text: &str, name: &str| {
                 text.parse().map_err(|_| DemoError::Database(format!("the connection string {name} cannot be read")))

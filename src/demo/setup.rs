@@ -115,11 +115,7 @@ impl Settled {
     }
 
     /// A user who is one of the agents, so that it can be seen what agents see.
-    async fn sign_in_as_agent(
-        &mut self,
-        issuer: &DevIssuer,
-        organization: &DemoOrganization,
-    ) -> Result<(), DemoError> {
+    async fn sign_in_as_agent(&mut self, issuer: &DevIssuer, organization: &DemoOrganization) -> Result<(), DemoError> {
         let Some(agent) = organization.agents.first() else { return Ok(()) };
         let organization_id = &self.organizations[&organization.slug];
         let body = json!({ "organization_id": organization_id, "subject": agent.key, "display_name": agent.name });
@@ -134,9 +130,8 @@ impl Settled {
     /// Lets the example plugin score an organization.
     #[allow(clippy::disallowed_methods, reason = "the demo provisions; uploading plugins by API is not there yet")]
     pub async fn bind_plugin(&self, app: &App, organization: &str) -> Result<(), DemoError> {
-        let id: OrganizationId = self.organizations[organization]
-            .parse()
-            .map_err(|_| DemoError::Unexpected("organization_id"))?;
+        let id: OrganizationId =
+            self.organizations[organization].parse().map_err(|_| DemoError::Unexpected("organization_id"))?;
         let grant = Grant::system(self.id, self.root, id, "demo", Permission::ManagePlugins);
         let new = NewBinding {
             organization: id,

@@ -30,7 +30,8 @@ pub struct LocalRecogniser {
 /// # Errors
 /// A sentence for people.
 pub async fn start() -> Result<LocalRecogniser, String> {
-    let script = script().ok_or("script/speech is not here: recordings need ASSEMBLYAI_API_KEY or PLUMBLINE_SPEECH_URL")?;
+    let script =
+        script().ok_or("script/speech is not here: recordings need ASSEMBLYAI_API_KEY or PLUMBLINE_SPEECH_URL")?;
     let installed = Command::new(&script).arg("installed").stdout(Stdio::null()).stderr(Stdio::null()).status().await;
     if !installed.is_ok_and(|status| status.success()) {
         return Err("the local recogniser is not installed; script/speech install does that".to_owned());

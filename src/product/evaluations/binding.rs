@@ -82,16 +82,7 @@ pub async fn bind(
     db.tenant(grant, "plugins.bind", async |tx| {
         tx.execute(
             sql!("evaluations/insert_plugin_version"),
-            &[
-                &digest,
-                &tx.root(),
-                &identity.name,
-                &identity.version,
-                &world,
-                &size_bytes,
-                &object_key,
-                &now,
-            ],
+            &[&digest, &tx.root(), &identity.name, &identity.version, &world, &size_bytes, &object_key, &now],
         )
         .await?;
         tx.execute(sql!("evaluations/end_binding"), &[&new.organization, &world, &now]).await?;
