@@ -1,4 +1,5 @@
-//! The integration tests: one binary, a file per room.
+//! The integration tests: one binary, a file per room. They need PostgreSQL's server binaries and nothing else.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test says so by ending")]
 
 mod hostile;
 mod idempotency;
