@@ -1,6 +1,10 @@
 //! The integration tests: one binary, a file per room. They need PostgreSQL's server binaries and nothing else.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test says so by ending")]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod hostile;
 mod idempotency;
+mod pipeline;
 mod plugins;

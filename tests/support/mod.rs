@@ -1,0 +1,13 @@
+//! What the integration tests stand on: one private PostgreSQL, a database for each test, and the whole application over real HTTP.
+
+mod app;
+mod client;
+mod database;
+mod samples;
+
+pub use self::{
+    app::{TestApp, TestTenant},
+    client::{Answer, Client},
+    database::{Database, fresh, unmigrated},
+    samples::{WAV_HEADER_BYTES, conversation, scorecard, wav},
+};
