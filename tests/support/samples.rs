@@ -42,9 +42,7 @@ pub fn conversation(organization: &str) -> Value {
 
 /// A second of PCM audio, 8 kHz, 16 bit, one channel; `tone` makes it this recording and no other.
 pub fn wav(tone: u16) -> Vec<u8> {
-    let samples: Vec<u8> = (0..8_000_u32)
-        .flat_map(|n| ((n * u32::from(tone) % 2_000) as u16).to_le_bytes())
-        .collect();
+    let samples: Vec<u8> = (0..8_000_u32).flat_map(|n| ((n * u32::from(tone) % 2_000) as u16).to_le_bytes()).collect();
     let data = u32::try_from(samples.len()).unwrap();
     let mut bytes = Vec::with_capacity(WAV_HEADER_BYTES + samples.len());
     bytes.extend_from_slice(b"RIFF");

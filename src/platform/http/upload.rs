@@ -4,7 +4,7 @@
 //! - `multipart/form-data`: the fields of an object `M`, then the file in a part called `audio`;
 //! - `application/octet-stream`: the bare file; the fields of `M` are query parameters (the server's polish documents them).
 //!
-//! ```ignore
+//! ```text
 //! async fn upload_call(&self, caller: Caller, upload: Upload<NewConversation, RecordingFields>) -> Result<Accepted<CallView>, Refusal> {
 //!     match upload {
 //!         Upload::Document(conversation) => …,
