@@ -207,6 +207,7 @@ impl Transcribe {
                     return Err(JobError::LeaseLost);
                 }
                 tokio::try_join!(
+                    biased;
                     store::insert_transcription(tx, call, &transcription),
                     store::insert_utterances(tx, call, &utterances),
                     enqueue(tx, call.organization_id, call.call_id, Stage::Assess, now),

@@ -4,7 +4,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod calls;
 mod hostile;
 mod idempotency;
+mod identity;
+mod lists;
 mod pipeline;
 mod plugins;
+mod providers;
+mod scorers;
+mod sql;
+mod uploads;
