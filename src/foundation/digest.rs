@@ -6,9 +6,14 @@ use sha2::{Digest, Sha256};
 
 /// SHA-256 of the bytes: 64 lower-case hexadecimal digits.
 pub fn of_bytes(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+/// Two lower-case hexadecimal digits per byte: of a digest that was made piece by piece, or of a part of one.
+pub fn hexadecimal(bytes: &[u8]) -> String {
     use std::fmt::Write;
 
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut out, byte| {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut out, byte| {
         let _ = write!(out, "{byte:02x}");
         out
     })

@@ -1,5 +1,17 @@
-//! The integration tests: one binary, a file per room.
+//! The integration tests: one binary, a file per room. They need PostgreSQL's server binaries and nothing else.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test says so by ending")]
 
+#[path = "../support/mod.rs"]
+mod support;
+
+mod calls;
 mod hostile;
 mod idempotency;
+mod identity;
+mod lists;
+mod pipeline;
 mod plugins;
+mod providers;
+mod scorers;
+mod sql;
+mod uploads;

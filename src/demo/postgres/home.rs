@@ -5,11 +5,10 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use sha2::{Digest, Sha256};
-
 use super::binaries::Binaries;
 use super::processes::{Cluster, ServerUser};
 use super::{PostgresError, SUPERUSER};
+use crate::foundation::digest;
 
 /// Part of the socket's file name only: the server listens on no network.
 pub(super) const PORT: u16 = 5432;
@@ -190,9 +189,8 @@ fn take_lock(directory: &Path) -> Result<File, PostgresError> {
 
 /// A short name for this directory, which also names the cluster to the operating system.
 fn marker_of(directory: &Path) -> String {
-    let digest = Sha256::digest(directory.as_os_str().as_bytes());
-    let hex: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    format!("plumbline-{hex}")
+    let digest = digest::of_bytes(directory.as_os_str().as_bytes());
+    format!("plumbline-{}", &digest[..12])
 }
 
 /// `run` in the directory, or when its path is too long for a socket, a private directory below the temporary one.

@@ -11,13 +11,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use chrono::Utc;
 use futures_util::{StreamExt, stream};
 use poem::{
     Body, Response,
     http::{HeaderValue, StatusCode, header},
 };
 use serde_json::Value;
+
+use crate::foundation::clock::Clock;
 
 /// Faults below the meaning of a request: any endpoint of both stand-ins can have them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +46,7 @@ pub enum Fault {
 /// What a 429 says about waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryHint {
+    /// Neither header.
     Nothing,
     /// `retry-after-ms`
     Milliseconds(u64),
@@ -57,6 +59,7 @@ pub enum RetryHint {
 /// Faults of a chat completion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChatFault {
+    /// A fault that every endpoint may have.
     Http(Fault),
     /// `finish_reason: length`, JSON cut in the middle.
     CutAnswer,
@@ -85,6 +88,7 @@ pub enum ChatFault {
 /// Faults of `GET /v2/transcript/{id}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadFault {
+    /// A fault that every endpoint may have.
     Http(Fault),
     /// The 400 that an unknown id gets.
     NotFound,
@@ -210,9 +214,10 @@ impl RetryHint {
             Self::Nothing => return response,
             Self::Milliseconds(wait) => ("retry-after-ms", wait.to_string()),
             Self::Seconds(wait) => (header::RETRY_AFTER.as_str(), wait.to_string()),
-            Self::Date(wait) => {
-                (header::RETRY_AFTER.as_str(), (Utc::now() + wait).format("%a, %d %b %Y %H:%M:%S GMT").to_string())
-            }
+            Self::Date(wait) => (
+                header::RETRY_AFTER.as_str(),
+                (Clock::system().now() + wait).format("%a, %d %b %Y %H:%M:%S GMT").to_string(),
+            ),
         };
         if let Ok(value) = HeaderValue::from_str(&value) {
             response.headers_mut().insert(name, value);

@@ -17,17 +17,23 @@ use self::{
 /// The prompt's user message: one JSON document.
 #[derive(Debug, Deserialize)]
 pub struct Prompt {
+    /// What is asked, in the scorecard's order.
     pub criteria: Vec<Criterion>,
+    /// What was said, in its order.
     pub transcript: Vec<Utterance>,
 }
 
 /// A criterion as the prompt asks it.
 #[derive(Debug, Deserialize)]
 pub struct Criterion {
+    /// The criterion's name in the scorecard and in the answer.
     pub key: String,
+    /// What is asked; its words judge when the guidance has no rule.
     #[serde(default)]
     pub question: String,
+    /// The rules of the criterion, in English.
     pub guidance: Option<String>,
+    /// Whether the answer may be that the criterion does not apply.
     #[serde(default)]
     pub not_applicable_allowed: bool,
 }
@@ -35,9 +41,12 @@ pub struct Criterion {
 /// An utterance as the prompt shows it.
 #[derive(Debug, Deserialize)]
 pub struct Utterance {
+    /// Its number, from 1.
     pub n: u64,
+    /// `agent`, `customer`, `system` or `unknown`.
     #[serde(default)]
     pub speaker: String,
+    /// The words.
     pub text: String,
 }
 
@@ -45,25 +54,33 @@ pub struct Utterance {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
+    /// The criterion is met.
     Yes,
+    /// The criterion is not met.
     No,
+    /// The criterion is not to be asked of this conversation.
     NotApplicable,
 }
 
 /// A verdict with its reason.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Judgement {
+    /// The answer.
     pub verdict: Verdict,
     /// 0 to 1, by the kind of match: words in a row, words with gaps, nothing found, words of the question only.
     pub confidence: f64,
+    /// Which sentence of the guidance decided, and by what words.
     pub rationale: String,
+    /// What was quoted for it; empty when nothing matched.
     pub evidence: Vec<Evidence>,
 }
 
 /// A verbatim quote and where it stands.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Evidence {
+    /// The utterance's number.
     pub utterance: u64,
+    /// Its words, verbatim.
     pub quote: String,
 }
 

@@ -15,7 +15,6 @@ use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
 use secrecy::SecretString;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
-use uuid::Uuid;
 
 pub use self::server::Requests;
 use self::{
@@ -48,6 +47,7 @@ impl Default for StandInOptions {
 pub struct Recogniser {
     /// With or without `/v1`.
     pub base_url: Url,
+    /// The bearer key that it wants.
     pub api_key: SecretString,
 }
 
@@ -68,7 +68,7 @@ struct Shelf(PathBuf);
 
 impl Shelf {
     fn new() -> io::Result<Self> {
-        let path = std::env::temp_dir().join(format!("plumbline-stand-ins-{}", Uuid::new_v4().simple()));
+        let path = std::env::temp_dir().join(format!("plumbline-stand-ins-{}", server::fresh_id().simple()));
         fs::create_dir(&path)?;
         Ok(Self(path))
     }

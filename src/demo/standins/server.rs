@@ -71,6 +71,15 @@ pub fn json(status: StatusCode, body: &Value) -> Response {
     Response::builder().status(status).content_type("application/json").body(body.to_string())
 }
 
+/// An id in the providers' manner: random, and no row of ours.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "names what the stand-ins made up; `foundation::ids` names what the product keeps"
+)]
+pub fn fresh_id() -> Uuid {
+    Uuid::new_v4()
+}
+
 /// The one key that a stand-in accepts, also with a suffix that names a fault.
 #[derive(Debug)]
 pub struct Key(SecretString);
@@ -78,7 +87,7 @@ pub struct Key(SecretString);
 impl Key {
     /// A fresh key with the provider's look.
     pub fn fresh(prefix: &str) -> Self {
-        Self(format!("{prefix}{}", Uuid::new_v4().simple()).into())
+        Self(format!("{prefix}{}", fresh_id().simple()).into())
     }
 
     /// The key without a suffix.
@@ -111,11 +120,17 @@ pub struct Counters {
 /// The counters at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Requests {
+    /// `POST /v1/chat/completions`.
     pub chat_completions: u64,
+    /// `GET /v1/models/{id}`.
     pub models: u64,
+    /// `POST /v2/upload`.
     pub uploads: u64,
+    /// `POST /v2/transcript`.
     pub transcripts_created: u64,
+    /// `GET /v2/transcript/{id}`.
     pub transcripts_read: u64,
+    /// `DELETE /v2/transcript/{id}`.
     pub transcripts_deleted: u64,
     /// Downloads of an `audio_url` that is not the stand-in's own upload.
     pub audio_fetches: u64,

@@ -27,6 +27,7 @@ const WELL_KNOWN: &[(&str, &str)] = &[
 
 /// Names under our prefix that scripts and tests read; they are no settings of the server.
 const NOT_SETTINGS: &[&str] = &[
+    "PLUMBLINE_CONFIG",
     "PLUMBLINE_PG_BIN",
     "PLUMBLINE_CACHE",
     "PLUMBLINE_DATA",

@@ -19,7 +19,7 @@ pub fn newest_tenant_version() -> i32 {
 }
 
 fn newest(migrations: &[Migration]) -> i32 {
-    migrations.iter().map(|migration| i32::try_from(migration.version()).unwrap_or(i32::MAX)).max().unwrap_or(0)
+    migrations.iter().map(Migration::version).max().unwrap_or(0)
 }
 
 pub(super) async fn platform(client: &mut Client) -> Result<Report, OwnerError> {

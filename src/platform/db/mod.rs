@@ -13,7 +13,7 @@ mod transaction;
 
 use std::{pin::pin, time::Instant};
 
-use futures_util::poll;
+use futures_util::{future::maybe_done, poll};
 
 use self::transaction::{Context, Held};
 pub use self::{
@@ -59,7 +59,7 @@ impl Db {
         let context = Context::of(grant);
         let started = Instant::now();
         let held = Held::new(self.lanes.checkout(grant.tenant()).await.map_err(DbError::from)?);
-        let mut begun = pin!(held.batch(context.begin()));
+        let mut begun = pin!(maybe_done(held.batch(context.begin())));
         let _ = poll!(begun.as_mut()); // on its way, not awaited: the first statement queues up behind it
         let outcome = work(&TenantTx::new(&held, &context, grant)).await;
         let outcome = finish(held.end(begun, outcome.is_ok()).await, outcome);
@@ -79,7 +79,7 @@ impl Db {
         let context = Context::platform();
         let started = Instant::now();
         let held = Held::new(self.lanes.checkout(name).await.map_err(DbError::from)?);
-        let mut begun = pin!(held.batch(context.begin()));
+        let mut begun = pin!(maybe_done(held.batch(context.begin())));
         let _ = poll!(begun.as_mut());
         let outcome = work(&PlatformTx::new(&held, &context)).await;
         let outcome = finish(held.end(begun, outcome.is_ok()).await, outcome);

@@ -137,6 +137,19 @@ impl Owner {
         Ok(())
     }
 
+    /// Drops a database and makes it anew: for the demo's private server. The name must be letters, digits and underscores.
+    ///
+    /// # Errors
+    /// [`OwnerError::RoleName`] for another name; otherwise what PostgreSQL refused.
+    pub async fn renew_database(&mut self, name: &str) -> Result<(), OwnerError> {
+        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            return Err(OwnerError::RoleName(name.to_owned()));
+        }
+        self.client.execute(&format!("drop database if exists {name} with (force)"), &[]).await?;
+        self.client.execute(&format!("create database {name}"), &[]).await?;
+        Ok(())
+    }
+
     async fn migrate_tenant(&mut self, tenant: TenantId) -> Result<(), OwnerError> {
         migrate::tenant(&mut self.client, &schema_name(tenant)).await?;
         self.client

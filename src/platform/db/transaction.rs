@@ -8,7 +8,10 @@ use std::{
 };
 
 use deadpool_postgres::Object;
-use futures_util::poll;
+use futures_util::{
+    future::{MaybeDone, maybe_done},
+    poll,
+};
 use tokio::sync::Mutex;
 use tokio_postgres::{Row, Statement, types::ToSql};
 
@@ -24,6 +27,9 @@ use crate::foundation::{
 
 /// Parameters of a query, in the order of `$1`, `$2`, …
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// How a transaction's beginning went. It is sent and not awaited, and on a fast machine its answer is there before the first statement.
+type Begun = Result<(), tokio_postgres::Error>;
 
 /// The role that the platform's own work takes.
 const PLATFORM_ROLE: &str = "plumbline_platform";
@@ -142,10 +148,11 @@ impl Held {
     /// Commits or rolls back; when that worked, the connection may be used again.
     pub(super) async fn end(
         &self,
-        begun: Pin<&mut impl Future<Output = Result<(), tokio_postgres::Error>>>,
+        mut begun: Pin<&mut MaybeDone<impl Future<Output = Begun>>>,
         commit: bool,
     ) -> Result<(), DbError> {
-        begun.await.map_err(|source| DbError::Statement { name: "begin", source })?;
+        begun.as_mut().await;
+        begun.take_output().unwrap_or(Ok(())).map_err(|source| DbError::Statement { name: "begin", source })?;
         let name = if commit { "commit" } else { "rollback" };
         self.batch(name).await.map_err(|source| DbError::Statement { name, source })?;
         self.ended.store(true, Ordering::Relaxed);
@@ -186,11 +193,11 @@ impl Held {
         query: Query,
         run: impl AsyncFnOnce(Statement) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, tokio_postgres::Error> {
-        let mut begun = pin!(self.batch(&context.begin));
+        let mut begun = pin!(maybe_done(self.batch(&context.begin)));
         let _ = poll!(begun.as_mut()); // on its way, not awaited: what follows queues up behind it
         let statement = self.prepare(context, query).await?; // no network when this connection knows it
-        let (begun, outcome, committed) = tokio::join!(begun, run(statement), self.batch("commit"));
-        begun?;
+        let ((), outcome, committed) = tokio::join!(begun.as_mut(), run(statement), self.batch("commit"));
+        begun.take_output().unwrap_or(Ok(()))?;
         committed?;
         self.ended.store(true, Ordering::Relaxed);
         outcome

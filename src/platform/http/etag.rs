@@ -1,6 +1,6 @@
 //! Entity tags: an edit names the revision that it edits, so that nobody overwrites what they have not seen.
 //!
-//! ```ignore
+//! ```text
 //! // Reading: 200 with `ETag`, or 304 when the client has it already.
 //! async fn get_agent(&self, caller: Caller, agent_id: Path<AgentId>,
 //!     #[oai(name = "If-None-Match")] known: Header<IfNoneMatch>) -> Result<Fresh<AgentView>, Refusal> {

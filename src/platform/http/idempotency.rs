@@ -44,6 +44,7 @@ use sha2::{Digest, Sha256};
 
 use super::problem::{Kind, Problem, Refusal};
 use crate::{
+    foundation::digest,
     platform::db::{DbError, InTenant, Statements, TenantTx},
     sql,
 };
@@ -83,7 +84,7 @@ impl Keyed {
     }
 
     fn digest(&self) -> String {
-        self.digest.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        digest::hexadecimal(&self.digest.clone().finalize())
     }
 }
 

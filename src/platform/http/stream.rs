@@ -15,6 +15,7 @@ use super::{
     body_limit::TooLong,
     problem::{Kind, Problem, Refusal},
 };
+use crate::foundation::digest::hexadecimal;
 
 /// Bytes of the beginning that are kept to tell what a file is.
 const HEAD_BYTES: usize = 4096;
@@ -104,7 +105,7 @@ impl Measured {
     /// What has passed; complete once the stream has ended.
     pub fn measure(&self) -> Measure {
         let digest = self.hash.clone().finalize();
-        Measure { size_bytes: self.size_bytes, sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect() }
+        Measure { size_bytes: self.size_bytes, sha256: hexadecimal(&digest) }
     }
 
     fn take_in(&mut self, chunk: io::Result<Bytes>) -> Result<(), UploadError> {

@@ -4,7 +4,7 @@
 //! - `multipart/form-data`: the fields of an object `M`, then the file in a part called `audio`;
 //! - `application/octet-stream`: the bare file; the fields of `M` are query parameters (the server's polish documents them).
 //!
-//! ```ignore
+//! ```text
 //! async fn upload_call(&self, caller: Caller, upload: Upload<NewConversation, RecordingFields>) -> Result<Accepted<CallView>, Refusal> {
 //!     match upload {
 //!         Upload::Document(conversation) => …,
@@ -199,6 +199,9 @@ fn fields<M: ParseFromJSON + IsObjectType>(sent: Vec<(String, String)>) -> Resul
         if fields.insert(name.clone(), value).is_some() {
             return Err(Refusal::invalid(name, "is given twice").into());
         }
+    }
+    if let Some(missing) = schema.required.iter().find(|name| !fields.contains_key(**name)) {
+        return Err(Refusal::invalid(*missing, "is missing").into());
     }
     M::parse_from_json(Some(Value::Object(fields))).map_err(|error| refuse::body(error.message()).into())
 }

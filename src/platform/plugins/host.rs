@@ -4,7 +4,6 @@ use std::{fmt, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use moka::future::Cache;
-use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::{Engine, Store, UpdateDeadline, component::Component};
 
@@ -14,6 +13,7 @@ use super::{
     check, engine,
     sandbox::Sandbox,
 };
+use crate::foundation::digest;
 
 /// How every WebAssembly component begins: magic, version of the component format, layer.
 const COMPONENT_PREAMBLE: [u8; 8] = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00];
@@ -96,7 +96,7 @@ impl PluginHost {
         if bytes.len() > limit {
             return Err(PluginError::TooLarge { bytes: bytes.len(), limit });
         }
-        let sha256 = hexadecimal(&Sha256::digest(&bytes));
+        let sha256 = digest::of_bytes(&bytes);
         let compile = self.compile(bytes, sha256.clone());
         let compiled = self.rooms.compiled.try_get_with(sha256, compile).await.map_err(|error| (*error).clone())?;
         Ok(Plugin::new(self.clone(), compiled))
@@ -214,10 +214,6 @@ fn names(engine: &Engine, component: &Component) -> (Vec<String>, Vec<String>) {
     (imports, exports)
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,7 +223,7 @@ mod tests {
     #[tokio::test]
     async fn the_same_bytes_are_compiled_once() {
         let host = PluginHost::new(Limits { concurrency: 2, ..Limits::default() }).unwrap();
-        let digest = hexadecimal(&Sha256::digest(EXAMPLE));
+        let digest = digest::of_bytes(EXAMPLE);
         assert!(host.loaded(&digest).await.is_none());
         let (one, other) = tokio::join!(host.load(EXAMPLE), host.load(EXAMPLE));
         let (one, other) = (one.unwrap(), other.unwrap());

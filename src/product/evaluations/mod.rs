@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod api;
 pub mod arithmetic;
+pub mod binding;
 pub mod evidence;
 pub mod insights;
 pub mod model;

@@ -27,7 +27,6 @@ use serde_json::{Value, json};
 use tokio::{fs::File, io::AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 use url::Url;
-use uuid::Uuid;
 
 use self::{
     job::{Job, Status},
@@ -206,7 +205,7 @@ async fn upload(studio: Arc<Studio>, mut request: Request) -> poem::Result<Respo
     };
     let fault = visitor.fault(studio.house.faults.upload());
     with_fault(fault, async move {
-        let id = Uuid::new_v4().to_string();
+        let id = server::fresh_id().to_string();
         let path = studio.shelf.join(&id);
         match store(request.take_body(), &path).await {
             Ok(length) if (1..=LARGEST_UPLOAD).contains(&length) => {}
@@ -256,7 +255,7 @@ async fn create(studio: Arc<Studio>, mut request: Request) -> poem::Result<Respo
             return Err(error(StatusCode::FORBIDDEN, "Cannot access uploaded file"));
         }
         let fault = JobFault::named(&visitor.suffix).or_else(|| studio.house.faults.job());
-        let id = Uuid::new_v4().to_string();
+        let id = server::fresh_id().to_string();
         let job = Job {
             account: visitor.account,
             asked: asked.clone(),

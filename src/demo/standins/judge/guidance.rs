@@ -19,6 +19,7 @@ pub struct Guidance {
 /// One sentence: `Yes if the agent says "a" or "b" within the first 3 utterances.`
 #[derive(Debug, PartialEq)]
 pub struct Rule {
+    /// What the rule says when it fires.
     pub verdict: Verdict,
     /// `unless` and `never says`: the rule fires when nothing matches.
     pub unless: bool,
@@ -28,7 +29,9 @@ pub struct Rule {
     pub asks: bool,
     /// `and` between the phrases: all of them, each somewhere in the window.
     pub all: bool,
+    /// The quoted phrases; one of them is enough unless `all`.
     pub phrases: Vec<Phrase>,
+    /// Where to look.
     pub window: Window,
     /// The sentence as written, for the rationale.
     pub sentence: String,
@@ -37,8 +40,11 @@ pub struct Rule {
 /// Which utterances of the conversation a rule looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Window {
+    /// All of them.
     Whole,
+    /// The first so many.
     First(usize),
+    /// The last so many.
     Last(usize),
 }
 

@@ -14,8 +14,11 @@ const LONGEST_QUOTE: usize = 240;
 /// Who speaks, as the prompt's transcript names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speaker {
+    /// The agent.
     Agent,
+    /// The customer.
     Customer,
+    /// A system message, or nobody known.
     Other,
 }
 
@@ -29,8 +32,11 @@ pub struct Phrase {
 /// One utterance, cut into normalised words once, so that every criterion can look at it cheaply.
 #[derive(Debug)]
 pub struct Heard<'a> {
+    /// The utterance's number in the prompt.
     pub number: u64,
+    /// Who said it.
     pub speaker: Speaker,
+    /// The words as the prompt has them.
     pub text: &'a str,
     words: Vec<Word>,
     normal: String,
@@ -46,6 +52,7 @@ struct Word {
 /// Where a phrase matched: the bytes of the utterance from its first word to its last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
+    /// From the first word's first byte to the last word's end.
     pub bytes: Range<usize>,
 }
 

@@ -7,7 +7,6 @@ mod strict;
 
 use std::{sync::Arc, time::Instant};
 
-use chrono::Utc;
 use poem::{
     Request, Response, Route,
     endpoint::make,
@@ -16,7 +15,6 @@ use poem::{
     post,
 };
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use self::{compose::compose, problem::Problem, request::ChatRequest};
 use super::{
@@ -24,6 +22,7 @@ use super::{
     faults::ChatFault,
     server::{self, count},
 };
+use crate::foundation::clock::Clock;
 
 /// The longest body that is read, in bytes.
 const LONGEST_BODY: usize = 64 << 20;
@@ -133,9 +132,9 @@ impl Completion {
 
     fn body(&self, prompt_tokens: usize) -> Value {
         json!({
-            "id": format!("chatcmpl-{}", Uuid::new_v4().simple()),
+            "id": format!("chatcmpl-{}", server::fresh_id().simple()),
             "object": "chat.completion",
-            "created": Utc::now().timestamp(),
+            "created": Clock::system().now().timestamp(),
             "model": MODEL,
             "choices": [{
                 "index": 0,
@@ -227,7 +226,7 @@ async fn model(house: Arc<House>, request: Request) -> poem::Result<Response> {
 /// The headers of every OpenAI answer.
 fn stamped(mut response: Response, started: Instant) -> Response {
     let taken = started.elapsed().as_millis().to_string();
-    let id = format!("req_{}", Uuid::new_v4().simple());
+    let id = format!("req_{}", server::fresh_id().simple());
     let headers = response.headers_mut();
     for (name, value) in [("x-request-id", id.as_str()), ("openai-processing-ms", &taken)] {
         if let Ok(value) = HeaderValue::from_str(value) {

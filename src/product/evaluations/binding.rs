@@ -1,0 +1,97 @@
+//! The use of a plugin by an organization. Uploading, conformance and activation by API come with the plugins' life-cycle; here is what they will end in.
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use object_store::{ObjectStore, ObjectStoreExt, path::Path};
+use serde_json::Value;
+
+use super::model::FailurePolicy;
+use crate::{
+    foundation::{
+        access::Grant,
+        ids::{BindingId, OrganizationId},
+    },
+    platform::{
+        audit::audit,
+        db::{Db, DbError, InTenant, Statements},
+        plugins::{PluginError, PluginHost, World},
+    },
+    sql,
+};
+
+/// Why a plugin cannot be bound.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The grant does not reach the organization.
+    #[error("no such organization")]
+    NoOrganization,
+    /// The component is refused, or refuses its settings.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    /// The object store failed.
+    #[error("the object store: {0}")]
+    Objects(#[from] object_store::Error),
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// What is to be bound.
+pub struct NewBinding {
+    /// Whose calls it is for.
+    pub organization: OrganizationId,
+    /// The component.
+    pub component: Bytes,
+    /// Its settings, which it is asked about.
+    pub settings: Value,
+    /// What happens when it fails.
+    pub policy: FailurePolicy,
+}
+
+/// Checks a component, stores it by its digest, and lets the organization use it from now on; the binding before it ends.
+///
+/// # Errors
+/// [`BindError`]; nothing is bound then.
+pub async fn bind(
+    db: &Db,
+    objects: &dyn ObjectStore,
+    plugins: &PluginHost,
+    grant: &Grant,
+    new: NewBinding,
+    now: DateTime<Utc>,
+) -> Result<BindingId, BindError> {
+    if !grant.reaches(new.organization) {
+        return Err(BindError::NoOrganization);
+    }
+    let plugin = plugins.load(new.component.clone()).await?;
+    plugin.validate_settings(&new.settings.to_string()).await?;
+    let digest = plugin.sha256().to_owned();
+    let object_key = format!("{}/plugins/{digest}.wasm", grant.tenant());
+    let size_bytes = i64::try_from(new.component.len()).unwrap_or(i64::MAX);
+    objects.put(&Path::from(object_key.as_str()), new.component.into()).await?;
+    let world = match plugin.world() {
+        World::Scorer => "scorer",
+        World::PromptBuilder => "prompt_builder",
+    };
+    let policy = match new.policy {
+        FailurePolicy::FallBack => "fall_back",
+        FailurePolicy::Hold => "hold",
+        FailurePolicy::Fail => "fail",
+    };
+    let (identity, binding_id) = (plugin.identity(), BindingId::new());
+    db.tenant(grant, "plugins.bind", async |tx| {
+        tx.execute(
+            sql!("evaluations/insert_plugin_version"),
+            &[&digest, &tx.root(), &identity.name, &identity.version, &world, &size_bytes, &object_key, &now],
+        )
+        .await?;
+        tx.execute(sql!("evaluations/end_binding"), &[&new.organization, &world, &now]).await?;
+        let row: [&(dyn postgres_types::ToSql + Sync); 7] =
+            [&binding_id, &new.organization, &digest, &world, &new.settings, &policy, &now];
+        tx.execute(sql!("evaluations/insert_binding"), &row).await?;
+        let details = serde_json::json!({ "digest": digest, "world": world, "failure_policy": policy });
+        audit(tx, "plugin.bound", "plugin_binding", Some(binding_id.0), new.organization, details).await?;
+        Ok(binding_id)
+    })
+    .await
+}

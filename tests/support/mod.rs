@@ -1,0 +1,15 @@
+//! What the integration tests stand on: one private PostgreSQL, a database for each test, and the whole application over real HTTP.
+
+mod app;
+mod client;
+mod database;
+mod golden;
+mod samples;
+
+pub use self::{
+    app::{TestApp, TestTenant},
+    client::{Answer, Client},
+    database::{Database, fresh},
+    golden::golden,
+    samples::{WAV_HEADER_BYTES, conversation, scorecard, wav},
+};
