@@ -35,7 +35,8 @@ impl Handler for FollowUp {
     }
 
     /// The score stands whatever happens to what follows from it; the dead job shows.
-    async fn gave_up(&self, _: &Lease, _: &JobError) -> Result<(), DbError> {
-        Ok(())
+    async fn gave_up(&self, lease: &Lease, error: &JobError) -> Result<(), DbError> {
+        let now = self.0.clock.now();
+        self.0.db.tenant(&grant(lease), "follow_up.bury", async |tx| jobs::bury(tx, lease, error, now).await).await
     }
 }

@@ -89,7 +89,12 @@ async fn show_failure(
     means
         .db
         .tenant(&grant, "pipeline.show_failure", async |tx| {
-            calls::store::mark_failed(tx, call_id, entry(stage), &failure).await
+            let (buried, shown) = tokio::join!(
+                jobs::bury(tx, lease, error, means.clock.now()),
+                calls::store::mark_failed(tx, call_id, entry(stage), &failure),
+            );
+            buried?;
+            shown
         })
         .await?;
     Ok(())

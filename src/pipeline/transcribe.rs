@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use object_store::{ObjectStoreExt, path::Path};
 use secrecy::ExposeSecret;
 
-use super::{Means, TranscribeCall, enqueue, grant, show_failure, waits_for, webhook};
+use super::{Means, TranscribeCall, bury, enqueue, grant, show_failure, waits_for, webhook};
 use crate::{
     foundation::{access::Grant, ids::CallId},
     platform::{
@@ -56,7 +56,14 @@ impl Handler for Transcribe {
         let webhook = self.0.public_url.as_ref().map(|public| webhook::of(public, lease, call_id));
         let submission = match running {
             Some((reference, since)) if now - since < TimeDelta::hours(LONGEST_HOURS) => {
-                speech.fetch(reference).await?
+                match speech.fetch(reference).await {
+                    Err(error) if !error.is_temporary() => {
+                        // The reference is spent: a retry hands the recording over again.
+                        self.note(&grant, &work, speech.name(), None).await?;
+                        return Err(error.into());
+                    }
+                    outcome => outcome?,
+                }
             }
             Some(_) => Submission::Abandoned { reason: "the recogniser took too long".to_owned() },
             None => speech.submit(self.audio(&work), &options(&work, webhook.clone())).await?,
@@ -77,7 +84,7 @@ impl Handler for Transcribe {
     }
 
     async fn gave_up(&self, lease: &Lease, error: &JobError) -> Result<(), DbError> {
-        let Ok(job) = lease.job::<TranscribeCall>() else { return Ok(()) };
+        let Ok(job) = lease.job::<TranscribeCall>() else { return bury(&self.0, lease, error).await };
         show_failure(&self.0, lease, job.call_id, Stage::Transcribe, error).await
     }
 }
