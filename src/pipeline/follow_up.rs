@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{FollowUpCall, Means, grant};
+use super::{FollowUpCall, Means, bury, grant};
 use crate::platform::{
     audit::audit,
     db::DbError,
@@ -36,7 +36,6 @@ impl Handler for FollowUp {
 
     /// The score stands whatever happens to what follows from it; the dead job shows.
     async fn gave_up(&self, lease: &Lease, error: &JobError) -> Result<(), DbError> {
-        let now = self.0.clock.now();
-        self.0.db.tenant(&grant(lease), "follow_up.bury", async |tx| jobs::bury(tx, lease, error, now).await).await
+        bury(&self.0, lease, error).await
     }
 }

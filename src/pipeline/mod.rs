@@ -100,6 +100,12 @@ async fn show_failure(
     Ok(())
 }
 
+/// Counts a job among the dead that shows on no call.
+async fn bury(means: &Means, lease: &Lease, error: &JobError) -> Result<(), DbError> {
+    let now = means.clock.now();
+    means.db.tenant(&grant(lease), "pipeline.bury", async |tx| jobs::bury(tx, lease, error, now).await).await
+}
+
 /// The status of a call that waits for a stage.
 fn entry(stage: Stage) -> CallStatus {
     match stage {
