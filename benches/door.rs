@@ -57,7 +57,10 @@ async fn bench() -> Outcome<()> {
         async move { Ok(store::list(&db.alone(&grant), &CallFilter::default(), None, PAGE).await?.len()) }
     };
     println!("door: {CALLS} calls, concurrency {CONCURRENCY}, {ROUNDS} rounds of {SECONDS} s each, reads a second");
-    println!("{:>8} {:>12} {:>12} {:>7}   {:>12} {:>12} {:>7}", "", "find door", "pgbench", "ratio", "list door", "pgbench", "ratio");
+    println!(
+        "{:>8} {:>12} {:>12} {:>7}   {:>12} {:>12} {:>7}",
+        "", "find door", "pgbench", "ratio", "list door", "pgbench", "ratio"
+    );
     let warm = Duration::from_millis(500);
     through_the_door(warm, 1, by_id.clone()).await?;
     through_the_door(warm, PAGE as usize, list.clone()).await?;
@@ -114,7 +117,11 @@ async fn some_ids(client: &Client, schema: &str) -> Outcome<Vec<CallId>> {
 }
 
 /// Reads a second by `CONCURRENCY` tasks, each of whose reads gives `rows` rows.
-async fn through_the_door<F>(long: Duration, rows: usize, read: impl Fn(usize) -> F + Clone + Send + 'static) -> Outcome<f64>
+async fn through_the_door<F>(
+    long: Duration,
+    rows: usize,
+    read: impl Fn(usize) -> F + Clone + Send + 'static,
+) -> Outcome<f64>
 where
     F: Future<Output = Outcome<usize>> + Send,
 {

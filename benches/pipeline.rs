@@ -63,7 +63,9 @@ fn main() -> Outcome<()> {
 async fn bench() -> Outcome<()> {
     let house = House::open(true, "https://issuer.invalid/bench").await?;
     publish_scorecard(&house).await?;
-    println!("pipeline: {CALLS} calls a round, {UTTERANCES} utterances, {CRITERIA} criteria, {SENDERS} senders; a language model that takes no time");
+    println!(
+        "pipeline: {CALLS} calls a round, {UTTERANCES} utterances, {CRITERIA} criteria, {SENDERS} senders; a language model that takes no time"
+    );
 
     let line = Line::start(&house, house.connections()).await?;
     line.run(CALLS / 2).await?;
@@ -95,10 +97,7 @@ async fn bench() -> Outcome<()> {
         met(calls_per_s >= LEAST_CALLS_PER_S),
         met(round_trips <= MOST_ROUND_TRIPS)
     );
-    println!(
-        "{}",
-        json!({ "calls_per_s": rounded(calls_per_s, 1), "round_trips_per_call": rounded(round_trips, 2) })
-    );
+    println!("{}", json!({ "calls_per_s": rounded(calls_per_s, 1), "round_trips_per_call": rounded(round_trips, 2) }));
     Ok(())
 }
 
@@ -112,7 +111,10 @@ async fn count_round_trips(house: &House) -> Outcome<f64> {
     line.run(COUNTED_CALLS).await?;
     let round_trips = relay.take();
     line.stop().await?;
-    println!("{round_trips} round trips for {COUNTED_CALLS} calls, with answers held back for {} ms", DELAY.as_millis());
+    println!(
+        "{round_trips} round trips for {COUNTED_CALLS} calls, with answers held back for {} ms",
+        DELAY.as_millis()
+    );
     Ok(round_trips as f64 / COUNTED_CALLS as f64)
 }
 
@@ -167,7 +169,10 @@ impl<'a> Line<'a> {
         while self.watcher.query_one("select exists (select from platform.jobs)", &[]).await?.get(0) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        let text = format!("select count(*) from {}.calls where status <> 'evaluated' or overall_score <> 100", self.house.schema());
+        let text = format!(
+            "select count(*) from {}.calls where status <> 'evaluated' or overall_score <> 100",
+            self.house.schema()
+        );
         match self.watcher.query_one(&text, &[]).await?.get::<_, i64>(0) {
             0 => Ok(()),
             wrong => Err(format!("{wrong} calls were not evaluated as they should").into()),
@@ -210,7 +215,10 @@ fn conversation(number: usize) -> Vec<Utterance> {
     let turn = |n: usize| {
         let (speaker, text) = match n % 2 {
             0 => (Speaker::Agent, format!("{QUOTE} number {number} and will look into point {n} for you right away.")),
-            _ => (Speaker::Customer, format!("About point {n}: the parcel came late again, and I would like to know why that happened.")),
+            _ => (
+                Speaker::Customer,
+                format!("About point {n}: the parcel came late again, and I would like to know why that happened."),
+            ),
         };
         let (start, end) = (n as i64 * 6_000, n as i64 * 6_000 + 5_000);
         Utterance { n: n as i32 + 1, speaker, start_ms: Some(start), end_ms: Some(end), text }
@@ -264,12 +272,6 @@ impl LanguageModel for AtOnce {
             (key.clone(), json!({ "verdict": "yes", "confidence": 0.9, "rationale": rationale, "evidence": evidence }))
         };
         let content = Value::Object(criteria.map(answer).collect()).to_string();
-        Ok(Completed {
-            content,
-            model: "at-once".to_owned(),
-            prompt_tokens: 0,
-            completion_tokens: 0,
-            request_id: None,
-        })
+        Ok(Completed { content, model: "at-once".to_owned(), prompt_tokens: 0, completion_tokens: 0, request_id: None })
     }
 }

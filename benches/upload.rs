@@ -47,7 +47,8 @@ async fn serve(arguments: &[String]) -> Outcome<()> {
     let mut settings = config::load(None)?;
     settings.objects.directory = PathBuf::from(objects);
     settings.identity.trust_development_issuer = true;
-    let connections = Connections::parse(&format!("host={socket} user={user} dbname=postgres"), settings.database.lanes)?;
+    let connections =
+        Connections::parse(&format!("host={socket} user={user} dbname=postgres"), settings.database.lanes)?;
     let app = App::over(settings, connections, Clock::system()).await?;
     let acceptor = TcpListener::bind("127.0.0.1:0").into_acceptor().await?;
     let address = acceptor.local_addr();
@@ -85,7 +86,10 @@ async fn bench() -> Outcome<()> {
     upload(&client, &server, &house, &token, &warm).await?;
     let before_kib = status_kib(server.id, "VmRSS")?;
 
-    println!("upload: {MEGABYTES} MB, {ROUNDS} rounds, seconds; the server's memory before: {:.1} MiB", before_kib as f64 / 1024.0);
+    println!(
+        "upload: {MEGABYTES} MB, {ROUNDS} rounds, seconds; the server's memory before: {:.1} MiB",
+        before_kib as f64 / 1024.0
+    );
     println!("{:>8} {:>8} {:>12} {:>7} {:>10} {:>14}", "", "upload", "cp and sync", "ratio", "cp alone", "growth, MiB");
     let (mut uploads, mut copies, mut growth) = (vec![], vec![], 0.0);
     for round in 1..=ROUNDS {
@@ -104,7 +108,11 @@ async fn bench() -> Outcome<()> {
         std::fs::remove_file(&warm)?;
     }
     let ratio = median(&copies) / median(&uploads);
-    println!("goal at most {MOST_GROWTH_MIB} MiB: {}, at least {LEAST_RATIO}: {}", met(growth <= MOST_GROWTH_MIB), met(ratio >= LEAST_RATIO));
+    println!(
+        "goal at most {MOST_GROWTH_MIB} MiB: {}, at least {LEAST_RATIO}: {}",
+        met(growth <= MOST_GROWTH_MIB),
+        met(ratio >= LEAST_RATIO)
+    );
     println!("{}", json!({ "rss_growth_mib": rounded(growth, 1), "throughput_ratio_to_cp": rounded(ratio, 3) }));
     Ok(())
 }
