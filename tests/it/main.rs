@@ -4,7 +4,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cli;
+mod demo;
+mod dialogues;
 mod hostile;
 mod idempotency;
 mod pipeline;
 mod plugins;
+mod s3;
