@@ -5,6 +5,9 @@
 mod support;
 
 mod calls;
+mod cli;
+mod demo;
+mod dialogues;
 mod hostile;
 mod idempotency;
 mod identity;
@@ -12,6 +15,7 @@ mod lists;
 mod pipeline;
 mod plugins;
 mod providers;
+mod s3;
 mod scorers;
 mod sql;
 mod uploads;
