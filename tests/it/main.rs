@@ -4,11 +4,18 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod authz;
 mod calls;
+mod door;
 mod hostile;
 mod idempotency;
 mod identity;
+mod isolation;
+mod jobs;
+mod layering;
 mod lists;
+mod openapi;
+mod operations;
 mod pipeline;
 mod plugins;
 mod providers;

@@ -119,6 +119,11 @@ impl TestApp {
         tenant
     }
 
+    /// One more organization, in which nothing is published.
+    pub async fn organization_without_criteria(&self, tenant: &TestTenant) -> String {
+        self.organization(tenant, "bare").await
+    }
+
     async fn organization(&self, tenant: &TestTenant, slug: &str) -> String {
         let new = json!({"slug": slug, "name": slug});
         let made = self.admin(tenant).post("/api/organizations", &new).await;
