@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use plumbline::platform::db::{Connections, Db, DbError, Query, Statements};
+use plumbline::platform::db::{Connections, Db, DbError, Params, Query, Statements};
 use tokio_postgres::error::SqlState;
 
 use crate::support::{TestApp, TestTenant};
@@ -119,7 +119,8 @@ async fn tenants_that_share_one_connection_never_see_each_other() {
             let rows = if n % 3 == 0 {
                 db.tenant(grant, "test", async |tx| tx.all(NAMES, &[]).await).await
             } else {
-                db.alone(grant).all(NAMES, &[]).await
+                let alone = db.alone(grant);
+                alone.all(NAMES, &[]).await
             };
             let slugs: Vec<String> = rows.unwrap().iter().map(|row| row.get("slug")).collect();
             (n, slugs)
@@ -148,8 +149,9 @@ async fn statements_that_are_awaited_together_keep_their_order() {
         }
         let counted: Result<_, DbError> = db
             .tenant(&grant, "test", async |tx| {
+                let eve: Params<'_> = &[&organization, &"Eve"];
                 let (before, inserted, after) =
-                    tokio::join!(tx.one(COUNT, &[]), tx.execute(INSERT, &[&organization, &"Eve"]), tx.one(COUNT, &[]));
+                    tokio::join!(tx.one(COUNT, &[]), tx.execute(INSERT, eve), tx.one(COUNT, &[]));
                 inserted?;
                 Ok((before?.get::<_, i64>("users"), after?.get::<_, i64>("users")))
             })
