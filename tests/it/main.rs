@@ -20,5 +20,6 @@ mod pipeline;
 mod plugins;
 mod providers;
 mod scorers;
+mod speech;
 mod sql;
 mod uploads;
