@@ -10,7 +10,8 @@ use crate::{
 #[test]
 fn the_matrix_is_as_its_golden_table() {
     let names: Vec<&str> = Role::ALL.iter().map(|role| role.name()).collect();
-    let mut table = format!("# Who may do what\n\n| permission | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
+    let mut table =
+        format!("# Who may do what\n\n| permission | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
     for permission in Permission::ALL {
         let cells: Vec<&str> = Role::ALL.iter().map(|role| if role.may(*permission) { "yes" } else { "" }).collect();
         table.push_str(&format!("| {} | {} |\n", permission.name(), cells.join(" | ")));

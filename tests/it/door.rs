@@ -168,7 +168,9 @@ async fn the_walls_stand_without_the_door() {
     app.send(&app.admin(&acme), &crate::support::conversation(&acme.sales)).await;
     let (login, connection) = app.database.login.connect(tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
-    let state = |outcome: Result<_, tokio_postgres::Error>| outcome.map(|_: Vec<tokio_postgres::Row>| ()).unwrap_err().code().cloned();
+    let state = |outcome: Result<_, tokio_postgres::Error>| {
+        outcome.map(|_: Vec<tokio_postgres::Row>| ()).unwrap_err().code().cloned()
+    };
     let foreign = format!("select call_id from {}.calls", acme.schema);
     for table in [format!("{}.calls", acme.schema), "platform.jobs".to_owned(), "platform.tenants".to_owned()] {
         let bare = login.query(&format!("select * from {table}"), &[]).await;
@@ -180,7 +182,8 @@ async fn the_walls_stand_without_the_door() {
         login.batch_execute("rollback").await.unwrap();
     }
     // A context of one tenant, the table of another, by its full name.
-    let context = format!("begin; set local role plumbline_member; set local app.organizations = '{{{}}}'", globex.sales);
+    let context =
+        format!("begin; set local role plumbline_member; set local app.organizations = '{{{}}}'", globex.sales);
     login.batch_execute(&context).await.unwrap();
     assert_eq!(login.query(&foreign, &[]).await.unwrap().len(), 0);
     let smuggle = format!(
@@ -192,7 +195,11 @@ async fn the_walls_stand_without_the_door() {
     login.batch_execute("rollback").await.unwrap();
     login.batch_execute(&context).await.unwrap();
     let other = smuggle.replace(&globex.sales, &acme.sales);
-    assert_eq!(state(login.query(&other, &[]).await), Some(SqlState::INSUFFICIENT_PRIVILEGE), "row security refuses it");
+    assert_eq!(
+        state(login.query(&other, &[]).await),
+        Some(SqlState::INSUFFICIENT_PRIVILEGE),
+        "row security refuses it"
+    );
     login.batch_execute("rollback").await.unwrap();
     app.drain().await;
     app.finish().await;
@@ -203,13 +210,15 @@ async fn the_platforms_transactions_cannot_see_a_tenant() {
     let app = TestApp::start().await;
     let tenant = app.tenant("acme").await;
     let db = narrow(&app);
-    let named: Query = Query::new("test/named", Box::leak(format!("select * from {}.calls", tenant.schema).into_boxed_str()));
+    let named: Query =
+        Query::new("test/named", Box::leak(format!("select * from {}.calls", tenant.schema).into_boxed_str()));
     for query in [named, Query::new("test/calls", "select * from tenant.calls")] {
         let refused: Result<_, DbError> = db.platform("test", async |tx| tx.all(query, &[]).await).await;
         assert!(matches!(refused, Err(DbError::Statement { .. })), "{}", query.name);
     }
-    let seen: Result<_, DbError> =
-        db.platform("test", async |tx| tx.all(Query::new("test/tenants", "select slug from platform.tenants"), &[]).await).await;
+    let seen: Result<_, DbError> = db
+        .platform("test", async |tx| tx.all(Query::new("test/tenants", "select slug from platform.tenants"), &[]).await)
+        .await;
     assert_eq!(seen.unwrap().len(), 1);
     app.finish().await;
 }

@@ -141,7 +141,10 @@ async fn waits_grow_and_the_dead_are_seen_and_brought_back() {
 
     let retry = format!("/api/jobs/{}/retry", dead["job_id"].as_str().unwrap());
     app.admin(&globex).post(&retry, &json!({})).await.refused(404, "not-found");
-    app.caller(&acme, "max", "organization_admin", &["support"]).post(&retry, &json!({})).await.refused(404, "not-found");
+    app.caller(&acme, "max", "organization_admin", &["support"])
+        .post(&retry, &json!({}))
+        .await
+        .refused(404, "not-found");
     let again = app.admin(&acme).post(&retry, &json!({})).await.expect(200);
     assert_eq!((&again["status"], &again["attempts"]), (&json!("ready"), &json!(0)));
     app.admin(&acme).post(&retry, &json!({})).await.refused(409, "illegal-state");
@@ -220,7 +223,8 @@ async fn a_worker_that_falls_silent_loses_its_job_and_cannot_finish_it_any_more(
     let app = TestApp::start().await;
     let tenant = app.tenant("acme").await;
     enqueue(&app, &tenant, 0..1).await;
-    let bell = Bell::new(&app, |lease| Ok(if lease.attempt == 3 { Duration::ZERO } else { Duration::from_secs(3_600) }));
+    let bell =
+        Bell::new(&app, |lease| Ok(if lease.attempt == 3 { Duration::ZERO } else { Duration::from_secs(3_600) }));
     let worker = bell.worker(&app, settings());
     for attempt in 1..=2 {
         let silent = tokio::spawn({
@@ -331,8 +335,11 @@ async fn a_job_lives_and_dies_with_the_transaction_that_wants_it() {
     // At most one with a key, and the newest one's content counts.
     for number in 1..=3 {
         let run_at = now + TimeDelta::seconds(if number == 2 { 5 } else { 50 });
-        let done: Result<(), DbError> =
-            app.app.db().tenant(&grant, "test", async |tx| jobs::enqueue(tx, organization, &keyed(number), now, run_at).await).await;
+        let done: Result<(), DbError> = app
+            .app
+            .db()
+            .tenant(&grant, "test", async |tx| jobs::enqueue(tx, organization, &keyed(number), now, run_at).await)
+            .await;
         done.unwrap();
     }
     let (job, wait) = only(&app, &tenant, "ready").await;

@@ -57,7 +57,11 @@ fn code(text: &str) -> String {
 
 /// The leaves of a path or a tree such as `platform::{db::Db, http}`; `at` moves behind it.
 fn leaves(text: &[char], at: &mut usize, before: &[String], found: &mut Vec<Vec<String>>) {
-    let blank = |at: &mut usize| while text.get(*at).is_some_and(|c| c.is_whitespace()) { *at += 1 };
+    let blank = |at: &mut usize| {
+        while text.get(*at).is_some_and(|c| c.is_whitespace()) {
+            *at += 1
+        }
+    };
     let mut path = before.to_vec();
     loop {
         blank(at);
@@ -140,8 +144,7 @@ fn sources() -> Vec<File> {
                 left.push(path);
             } else if path.extension().is_some_and(|ending| ending == "rs") {
                 let relative = path.strip_prefix(&src).unwrap().with_extension("");
-                let mut module: Vec<String> =
-                    relative.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+                let mut module: Vec<String> = relative.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
                 if module.last().is_some_and(|last| last == "mod" || last == "lib") {
                     module.pop();
                 }
@@ -173,7 +176,9 @@ fn lower_floors_do_not_know_upper_ones() {
             match floor(&to) {
                 None => {} // a name of the room's own, through `super::`, or a macro's word
                 Some(_) if to == from => {}
-                Some(to_floor) if to_floor > from_floor => wrong.push(format!("{}: {from} may not import {to}", file.path)),
+                Some(to_floor) if to_floor > from_floor => {
+                    wrong.push(format!("{}: {from} may not import {to}", file.path))
+                }
                 Some(_) => {
                     needs.entry(from.clone()).or_default().insert(to);
                 }
@@ -223,7 +228,9 @@ fn rooms_keep_to_their_doors() {
                 refuse("connections stay behind the door");
             }
         }
-        if file.path.starts_with("foundation/") && ["poem::", "reqwest::", "tokio_postgres::"].iter().any(|crate_| text.contains(crate_)) {
+        if file.path.starts_with("foundation/")
+            && ["poem::", "reqwest::", "tokio_postgres::"].iter().any(|crate_| text.contains(crate_))
+        {
             refuse("the foundation knows no network and no database");
         }
     }

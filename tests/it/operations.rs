@@ -44,27 +44,45 @@ pub fn all(ids: &Ids) -> Vec<Operation> {
     use Permission::*;
     let Ids { organization, user, agent, call, evaluation, job, scorecard: card } = ids;
     let get = |id, path: String, needs| Operation { id, method: Method::GET, path, body: None, needs };
-    let post =
-        |id, path: String, body, needs| Operation { id, method: Method::POST, path, body: Some(body), needs };
-    let patch =
-        |id, path: String, body, needs| Operation { id, method: Method::PATCH, path, body: Some(body), needs };
+    let post = |id, path: String, body, needs| Operation { id, method: Method::POST, path, body: Some(body), needs };
+    let patch = |id, path: String, body, needs| Operation { id, method: Method::PATCH, path, body: Some(body), needs };
     let of = |list: &str| format!("/api/{list}?organization_id={organization}");
     let at = |list: &str, id: &str, tail: &str| format!("/api/{list}/{id}{tail}");
     let no = || json!({});
     let criteria = "evaluation-criteria";
     vec![
         get("list_organizations", "/api/organizations".to_owned(), ReadOrganizations),
-        post("create_organization", "/api/organizations".to_owned(), json!({"slug": "new", "name": "N"}), ManageOrganizations),
+        post(
+            "create_organization",
+            "/api/organizations".to_owned(),
+            json!({"slug": "new", "name": "N"}),
+            ManageOrganizations,
+        ),
         get("get_organization", at("organizations", organization, ""), ReadOrganizations),
-        patch("update_organization", at("organizations", organization, ""), json!({"name": "Taken"}), ManageOrganizations),
+        patch(
+            "update_organization",
+            at("organizations", organization, ""),
+            json!({"name": "Taken"}),
+            ManageOrganizations,
+        ),
         post("deactivate_organization", at("organizations", organization, "/deactivate"), no(), ManageOrganizations),
         get("list_users", "/api/users".to_owned(), ReadUsers),
-        post("create_user", "/api/users".to_owned(), json!({"organization_id": organization, "display_name": "N"}), ManageUsers),
+        post(
+            "create_user",
+            "/api/users".to_owned(),
+            json!({"organization_id": organization, "display_name": "N"}),
+            ManageUsers,
+        ),
         get("get_user", at("users", user, ""), ReadUsers),
         patch("update_user", at("users", user, ""), json!({"display_name": "Taken"}), ManageUsers),
         post("deactivate_user", at("users", user, "/deactivate"), no(), ManageUsers),
         get("list_agents", "/api/agents".to_owned(), ReadAgents),
-        post("create_agent", "/api/agents".to_owned(), json!({"organization_id": organization, "display_name": "N"}), ManageAgents),
+        post(
+            "create_agent",
+            "/api/agents".to_owned(),
+            json!({"organization_id": organization, "display_name": "N"}),
+            ManageAgents,
+        ),
         get("get_agent", at("agents", agent, ""), ReadAgents),
         patch("update_agent", at("agents", agent, ""), json!({"display_name": "Taken"}), ManageAgents),
         post("deactivate_agent", at("agents", agent, "/deactivate"), no(), ManageAgents),

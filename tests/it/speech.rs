@@ -31,7 +31,9 @@ fn hear(body: Vec<u8>) -> Json<Value> {
             segment
         })
         .collect();
-    Json(json!({"task": "transcribe", "language": "en", "duration": 1.0, "text": "", "segments": segments, "words": []}))
+    Json(
+        json!({"task": "transcribe", "language": "en", "duration": 1.0, "text": "", "segments": segments, "words": []}),
+    )
 }
 
 /// The recogniser's address.

@@ -266,7 +266,8 @@ async fn a_recording_is_played_whole_and_in_parts() {
     outside.refused(416, "range-not-satisfiable");
     let strange = Answer::to(admin.request(Method::GET, &path).header("range", "lines=1-2")).await;
     assert_eq!((strange.status, strange.bytes.len()), (200, size));
-    let absent: Value = admin.get("/api/calls/00000000-0000-7000-8000-000000000000/audio").await.refused(404, "not-found");
+    let absent: Value =
+        admin.get("/api/calls/00000000-0000-7000-8000-000000000000/audio").await.refused(404, "not-found");
     assert_eq!(absent["status"], json!(404));
     app.drain().await;
     app.finish().await;

@@ -51,9 +51,8 @@ pub fn stereo_wav(tone: u16) -> Vec<u8> {
 }
 
 fn pcm(channels: u16, tone: u16) -> Vec<u8> {
-    let samples: Vec<u8> = (0..8_000 * u32::from(channels))
-        .flat_map(|n| ((n * u32::from(tone) % 2_000) as u16).to_le_bytes())
-        .collect();
+    let samples: Vec<u8> =
+        (0..8_000 * u32::from(channels)).flat_map(|n| ((n * u32::from(tone) % 2_000) as u16).to_le_bytes()).collect();
     let data = u32::try_from(samples.len()).unwrap();
     let mut bytes = Vec::with_capacity(WAV_HEADER_BYTES + samples.len());
     bytes.extend_from_slice(b"RIFF");
