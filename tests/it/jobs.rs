@@ -7,7 +7,7 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use plumbline::{
-    foundation::access::Grant,
+    foundation::{access::Grant, clock::Clock},
     platform::{
         db::{Db, DbError},
         jobs::{self, Handler, Job, JobError, Lease, Wake, Worker, WorkerSettings},
@@ -40,6 +40,7 @@ type Answer = Box<dyn Fn(&Lease) -> Result<Duration, JobError> + Send + Sync>;
 /// Runs [`Ring`] as a test says: an error, or so much work before the job is finished.
 struct Bell {
     db: Arc<Db>,
+    clock: Clock,
     answer: Answer,
     rung: Mutex<Vec<Lease>>,
     given_up: Mutex<Vec<String>>,
@@ -57,9 +58,10 @@ impl Handler for Bell {
         self.db.tenant(&grant(lease), "ring", async |tx| jobs::finish(tx, lease).await).await
     }
 
-    async fn gave_up(&self, _: &Lease, error: &JobError) -> Result<(), DbError> {
+    async fn gave_up(&self, lease: &Lease, error: &JobError) -> Result<(), DbError> {
         self.given_up.lock().unwrap().push(error.to_string());
-        Ok(())
+        let now = self.clock.now();
+        self.db.tenant(&grant(lease), "ring.gave_up", async |tx| jobs::bury(tx, lease, error, now).await).await
     }
 }
 
@@ -72,7 +74,7 @@ fn grant(lease: &Lease) -> Grant {
 impl Bell {
     fn new(app: &TestApp, answer: impl Fn(&Lease) -> Result<Duration, JobError> + Send + Sync + 'static) -> Arc<Self> {
         let (rung, given_up) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { db: app.app.db().clone(), answer: Box::new(answer), rung, given_up })
+        Arc::new(Self { db: app.app.db().clone(), clock: app.clock.clone(), answer: Box::new(answer), rung, given_up })
     }
 
     fn worker(self: &Arc<Self>, app: &TestApp, settings: WorkerSettings) -> Arc<Worker> {

@@ -103,6 +103,7 @@ async fn start() -> PrivatePostgres {
     postgres
 }
 
+#[allow(clippy::zombie_processes, reason = "it waits for us, not we for it")]
 fn clean_up_after_us(directory: &Path) {
     let mut cleaner = Command::new("/bin/sh");
     cleaner.args(["-c", CLEANER, "clean-up"]).arg(directory).stdin(Stdio::piped());
