@@ -98,6 +98,7 @@ async fn start() -> PrivatePostgres {
     postgres
 }
 
+#[allow(clippy::zombie_processes, reason = "it ends after this process, which therefore cannot wait for it")]
 fn clean_up_after_us(directory: &Path) {
     let mut cleaner = Command::new("/bin/sh");
     cleaner.args(["-c", CLEANER, "clean-up"]).arg(directory).stdin(Stdio::piped());
