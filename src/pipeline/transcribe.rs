@@ -13,8 +13,9 @@ use crate::{
     platform::{
         db::DbError,
         jobs::{self, Handler, Job, JobError, Lease},
-        providers::speech::{
-            AudioContent, AudioSource, SpeechOptions, SpeechToText, Submission, Transcript, Voice, Webhook,
+        providers::{
+            PermanentKind, ProviderError,
+            speech::{AudioContent, AudioSource, SpeechOptions, SpeechToText, Submission, Transcript, Voice, Webhook},
         },
     },
     product::calls::{
@@ -57,12 +58,13 @@ impl Handler for Transcribe {
         let submission = match running {
             Some((reference, since)) if now - since < TimeDelta::hours(LONGEST_HOURS) => {
                 match speech.fetch(reference).await {
-                    Err(error) if !error.is_temporary() => {
-                        // The reference is spent: a retry hands the recording over again.
-                        self.note(&grant, &work, speech.name(), None).await?;
+                    Ok(submission) => submission,
+                    Err(error) => {
+                        if ends_the_work(&error) {
+                            self.note(&grant, &work, speech.name(), None).await?;
+                        }
                         return Err(error.into());
                     }
-                    outcome => outcome?,
                 }
             }
             Some(_) => Submission::Abandoned { reason: "the recogniser took too long".to_owned() },
@@ -234,6 +236,12 @@ fn options(work: &Work, webhook: Option<Webhook>) -> SpeechOptions {
         webhook,
         ..SpeechOptions::default()
     }
+}
+
+/// Whether asking for the same work again can only fail again, so that a retry has to begin anew. What concerns the account leaves the work as it is.
+fn ends_the_work(error: &ProviderError) -> bool {
+    use PermanentKind::{Credentials, Quota};
+    matches!(error, ProviderError::Permanent { kind, .. } if !matches!(kind, Credentials | Quota))
 }
 
 /// Refuses a transcript that has lost a part of the recording, or in which nobody speaks.
