@@ -23,7 +23,7 @@ pub use self::{
     migrate::newest_tenant_version,
     owner::{NewTenant, Owner, OwnerError},
     query::{Query, schema_name},
-    transaction::{Alone, InTenant, Params, PlatformTx, Statements, TenantTx},
+    transaction::{Alone, InTenant, Params, PlatformAlone, PlatformTx, Statements, TenantTx},
 };
 use crate::foundation::access::Grant;
 
@@ -44,6 +44,11 @@ impl Db {
     /// For work that is one statement: it, its context and its commit take one round trip.
     pub fn alone<'a>(&'a self, grant: &'a Grant) -> Alone<'a> {
         Alone::new(&self.lanes, grant)
+    }
+
+    /// The same for the platform's own work.
+    pub fn platform_alone(&self) -> PlatformAlone<'_> {
+        PlatformAlone::new(&self.lanes)
     }
 
     /// Runs `work` in one transaction inside the grant's tenant: commits when it returns `Ok`, rolls back when it returns `Err` or is

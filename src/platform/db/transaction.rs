@@ -1,6 +1,7 @@
 //! Transactions: what runs a query file in one tenant's schema, under one scope role.
 
 use std::{
+    hash::Hash,
     pin::{Pin, pin},
     sync::atomic::{AtomicBool, Ordering},
     task::Poll,
@@ -287,27 +288,19 @@ impl<'a> Alone<'a> {
 
 impl Statements for Alone<'_> {
     async fn all(&self, query: Query, params: Params<'_>) -> Result<Vec<Row>, DbError> {
-        let started = Instant::now();
-        let held = Held::new(self.lanes.checkout(self.grant.tenant()).await?);
         let context = Context::of(self.grant);
-        let rows = held
-            .whole(&context, query, async |statement| held.client().query(&statement, params).await)
-            .await
-            .map_err(|source| DbError::Statement { name: query.name, source });
-        super::observe(query.name, started);
-        rows
+        alone(self.lanes, self.grant.tenant(), &context, query, async |client, statement| {
+            client.query(&statement, params).await
+        })
+        .await
     }
 
     async fn execute(&self, query: Query, params: Params<'_>) -> Result<u64, DbError> {
-        let started = Instant::now();
-        let held = Held::new(self.lanes.checkout(self.grant.tenant()).await?);
         let context = Context::of(self.grant);
-        let changed = held
-            .whole(&context, query, async |statement| held.client().execute(&statement, params).await)
-            .await
-            .map_err(|source| DbError::Statement { name: query.name, source });
-        super::observe(query.name, started);
-        changed
+        alone(self.lanes, self.grant.tenant(), &context, query, async |client, statement| {
+            client.execute(&statement, params).await
+        })
+        .await
     }
 }
 
@@ -315,4 +308,48 @@ impl InTenant for Alone<'_> {
     fn grant(&self) -> &Grant {
         self.grant
     }
+}
+
+/// One statement on the platform's own tables, in one round trip.
+pub struct PlatformAlone<'a> {
+    lanes: &'a Lanes,
+}
+
+impl<'a> PlatformAlone<'a> {
+    pub(super) fn new(lanes: &'a Lanes) -> Self {
+        Self { lanes }
+    }
+}
+
+impl Statements for PlatformAlone<'_> {
+    async fn all(&self, query: Query, params: Params<'_>) -> Result<Vec<Row>, DbError> {
+        alone(self.lanes, query.name, &Context::platform(), query, async |client, statement| {
+            client.query(&statement, params).await
+        })
+        .await
+    }
+
+    async fn execute(&self, query: Query, params: Params<'_>) -> Result<u64, DbError> {
+        alone(self.lanes, query.name, &Context::platform(), query, async |client, statement| {
+            client.execute(&statement, params).await
+        })
+        .await
+    }
+}
+
+async fn alone<T>(
+    lanes: &Lanes,
+    owner: impl Hash,
+    context: &Context,
+    query: Query,
+    run: impl AsyncFnOnce(&Object, Statement) -> Result<T, tokio_postgres::Error>,
+) -> Result<T, DbError> {
+    let started = Instant::now();
+    let held = Held::new(lanes.checkout(owner).await?);
+    let outcome = held
+        .whole(context, query, async |statement| run(held.client(), statement).await)
+        .await
+        .map_err(|source| DbError::Statement { name: query.name, source });
+    super::observe(query.name, started);
+    outcome
 }

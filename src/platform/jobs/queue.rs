@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use super::{Job, JobError};
 use crate::{
     foundation::ids::{JobId, LeaseToken, OrganizationId, TenantId},
-    platform::db::{DbError, InTenant, PlatformTx, Statements, TenantTx},
+    platform::db::{DbError, InTenant, Statements, TenantTx},
     sql,
 };
 
@@ -167,13 +167,13 @@ pub(super) async fn retry(tx: &TenantTx<'_>, job_id: JobId, now: DateTime<Utc>) 
 }
 
 pub(super) async fn lease(
-    tx: &PlatformTx<'_>,
+    on: &impl Statements,
     at_most: i64,
     now: DateTime<Utc>,
     for_how_long: TimeDelta,
 ) -> Result<Vec<Lease>, DbError> {
     let token = LeaseToken::new();
-    let rows = tx.all(sql!("jobs/lease"), &[&at_most, &now, &token, &(now + for_how_long)]).await?;
+    let rows = on.all(sql!("jobs/lease"), &[&at_most, &now, &token, &(now + for_how_long)]).await?;
     rows.iter()
         .map(|row| {
             Ok(Lease {
@@ -199,23 +199,27 @@ pub(super) struct Postponement {
     pub attempts: i16,
 }
 
+<<<<<<< HEAD
 pub(super) async fn postpone(tx: &impl Statements, lease: &Lease, to: &Postponement) -> Result<bool, DbError> {
+=======
+pub(super) async fn postpone(on: &impl Statements, lease: &Lease, to: &Postponement) -> Result<bool, DbError> {
+>>>>>>> refs/heads/benches
     let status = if to.dead { "dead" } else { "ready" };
     let reason: String = to.reason.chars().take(2_000).collect();
-    let changed = tx
+    let changed = on
         .execute(sql!("jobs/postpone"), &[&lease.job_id, &lease.token, &status, &to.run_at, &reason, &to.attempts])
         .await?;
     Ok(changed == 1)
 }
 
-pub(super) async fn extend(tx: &PlatformTx<'_>, token: LeaseToken, until: DateTime<Utc>) -> Result<(), DbError> {
-    tx.execute(sql!("jobs/extend"), &[&token, &until]).await?;
+pub(super) async fn extend(on: &impl Statements, token: LeaseToken, until: DateTime<Utc>) -> Result<(), DbError> {
+    on.execute(sql!("jobs/extend"), &[&token, &until]).await?;
     Ok(())
 }
 
 /// Jobs whose holder fell silent; those that had no attempt left are dead and come back as leases without a claim.
-pub(super) async fn reclaim(tx: &PlatformTx<'_>, now: DateTime<Utc>) -> Result<Vec<Lease>, DbError> {
-    let rows = tx.all(sql!("jobs/reclaim"), &[&now]).await?;
+pub(super) async fn reclaim(on: &impl Statements, now: DateTime<Utc>) -> Result<Vec<Lease>, DbError> {
+    let rows = on.all(sql!("jobs/reclaim"), &[&now]).await?;
     rows.iter()
         .filter(|row| row.get::<_, &str>("status") == "dead")
         .map(|row| {
@@ -234,8 +238,8 @@ pub(super) async fn reclaim(tx: &PlatformTx<'_>, now: DateTime<Utc>) -> Result<V
         .collect()
 }
 
-pub(super) async fn waiting(tx: &PlatformTx<'_>) -> Result<i64, DbError> {
-    Ok(tx.one(sql!("jobs/waiting"), &[]).await?.try_get("jobs")?)
+pub(super) async fn waiting(on: &impl Statements) -> Result<i64, DbError> {
+    Ok(on.one(sql!("jobs/waiting"), &[]).await?.try_get("jobs")?)
 }
 
 fn queued(row: &Row) -> Result<QueuedJob, DbError> {

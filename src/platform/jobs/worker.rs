@@ -132,13 +132,13 @@ impl Worker {
     /// # Errors
     /// [`DbError`].
     pub async fn waiting(&self) -> Result<i64, DbError> {
-        self.db.platform("jobs.waiting", async |tx| queue::waiting(tx).await).await
+        queue::waiting(&self.db.platform_alone()).await
     }
 
     async fn lease(&self, at_most: usize) -> Result<Vec<Lease>, DbError> {
         let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
         let for_how_long = TimeDelta::from_std(self.settings.lease).unwrap_or(TimeDelta::MAX);
-        self.db.platform("jobs.lease", async |tx| queue::lease(tx, at_most, self.clock.now(), for_how_long).await).await
+        queue::lease(&self.db.platform_alone(), at_most, self.clock.now(), for_how_long).await
     }
 
     /// Starts leased jobs, and a heartbeat that lasts as long as any of them.
@@ -175,7 +175,7 @@ impl Worker {
 
     async fn extend(&self, token: crate::foundation::ids::LeaseToken) {
         let until = self.clock.now() + TimeDelta::from_std(self.settings.lease).unwrap_or(TimeDelta::MAX);
-        let extended = self.db.platform("jobs.extend", async |tx| queue::extend(tx, token, until).await).await;
+        let extended = queue::extend(&self.db.platform_alone(), token, until).await;
         if let Err(error) = extended {
             tracing::warn!(error = %error, "leases could not be extended");
         }
@@ -226,7 +226,7 @@ impl Worker {
         }
         let run_at = now + TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX);
         let to = Postponement { dead, run_at, reason: error.to_string(), attempts };
-        let done = self.db.platform("jobs.postpone", async |tx| queue::postpone(tx, lease, &to).await).await;
+        let done = queue::postpone(&self.db.platform_alone(), lease, &to).await;
         if let Err(error) = done {
             tracing::warn!(error = %error, "a job could not be put back; its lease will run out");
         }
@@ -263,7 +263,7 @@ impl Worker {
     /// # Errors
     /// [`DbError`].
     pub async fn reclaim(&self) -> Result<(), DbError> {
-        let dead = self.db.platform("jobs.reclaim", async |tx| queue::reclaim(tx, self.clock.now()).await).await?;
+        let dead = queue::reclaim(&self.db.platform_alone(), self.clock.now()).await?;
         for lease in dead {
             let error = JobError::Temporary { reason: "the worker fell silent".to_owned(), retry_after: None };
             self.give_up(&lease, &error).await;

@@ -141,8 +141,8 @@ pub async fn retry(
     .await
 }
 
-/// Refuses an upload that names things which are not there.
-async fn admit(on: &impl InTenant, grant: &Grant, details: &CallDetails) -> Result<(), CallError> {
+/// Refuses an upload that cannot be right, without asking anybody.
+fn check(grant: &Grant, details: &CallDetails) -> Result<(), CallError> {
     if !grant.reaches(details.organization_id) {
         return Err(CallError::Unknown("organization_id"));
     }
@@ -150,6 +150,11 @@ async fn admit(on: &impl InTenant, grant: &Grant, details: &CallDetails) -> Resu
         let reason = "may not hold a NUL character".to_owned();
         return Err(CallError::Invalid { field: "external_id".to_owned(), reason });
     }
+    Ok(())
+}
+
+/// Refuses an upload that names things which are not there.
+async fn admit(on: &impl InTenant, details: &CallDetails) -> Result<(), CallError> {
     match store::admit(on, details).await?.first() {
         Some(field) => Err(CallError::Unknown(field)),
         None => Ok(()),

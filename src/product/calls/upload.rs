@@ -10,6 +10,7 @@ use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart, path::Path};
 use super::{
     CallError, Stages, admit, arriving,
     audio::{self, AudioFormat},
+    check,
     model::{AudioFile, Call, CallDetails, CallStatus},
     store,
 };
@@ -68,13 +69,14 @@ impl Recordings {
         details: &CallDetails,
         bytes: BoxStream<'static, std::io::Result<Bytes>>,
     ) -> Result<Stored, CallError> {
+        check(grant, details)?;
         let call_id = CallId::new();
         let audio_file_id = AudioFileId::new();
         let now = clock.now();
         // Nothing that a person typed is part of a key.
         let object_key = format!("{}/{}/{call_id}/{audio_file_id}", grant.tenant(), now.year());
         db.tenant(grant, "calls.begin_upload", async |tx| {
-            admit(tx, grant, details).await?;
+            admit(tx, details).await?;
             Ok::<_, CallError>(store::begin_upload(tx, details.organization_id, &object_key, now).await?)
         })
         .await?;

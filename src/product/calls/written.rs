@@ -30,8 +30,8 @@ pub async fn receive(
     utterances: &[Utterance],
     now: DateTime<Utc>,
 ) -> Result<Call, CallError> {
+    super::check(tx.grant(), details)?;
     check(utterances)?;
-    admit(tx, tx.grant(), details).await?;
     let mut call = arriving(CallId::new(), details, CallStatus::Transcribed, now);
     call.duration_ms = utterances.iter().filter_map(|utterance| utterance.end_ms).max();
     let transcription = Transcription {
@@ -45,19 +45,22 @@ pub async fn receive(
         submitted_at: now,
         completed_at: Some(now),
     };
-    let details = serde_json::json!({ "channel": call.channel, "utterances": utterances.len() });
-    let written = tokio::try_join!(
-        biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
-        store::insert(tx, &call),
-        store::insert_transcription(tx, &call, &transcription),
-        store::insert_utterances(tx, &call, utterances),
-        audit::audit(tx, "call.received", "call", Some(call.call_id.0), call.organization_id, details),
-        stages.begin(tx, &call, now),
-    );
-    match written {
-        Ok(_) => Ok(call),
-        Err(error) => Err(error.into()),
-    }
+    let facts = serde_json::json!({ "channel": call.channel, "utterances": utterances.len() });
+    // Everything travels together. A refusal outweighs what breaks because of what it refuses.
+    let writing = async {
+        tokio::try_join!(
+            biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
+            store::insert(tx, &call),
+            store::insert_transcription(tx, &call, &transcription),
+            store::insert_utterances(tx, &call, utterances),
+            audit::audit(tx, "call.received", "call", Some(call.call_id.0), call.organization_id, facts),
+            stages.begin(tx, &call, now),
+        )
+    };
+    let (admitted, written) = tokio::join!(biased; admit(tx, details), writing);
+    admitted?;
+    written?;
+    Ok(call)
 }
 
 /// Digest of what was said and by whom: SHA-256 over canonical JSON, the transcript's part of a receipt.
