@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound, Utc};
+use futures_util::TryFutureExt;
 
 use super::{AssessCall, Means, bury, enqueue, grant, plugin, show_failure, waits_for};
 use crate::{
@@ -146,16 +147,14 @@ impl Assess {
         self.0
             .db
             .tenant(grant, "assess.record", async |tx| {
-                let (moved, recorded, next, finished) = tokio::join!(
-                    calls::store::mark_assessed(tx, call_id),
-                    store::record_assessed(tx, &new),
-                    enqueue(tx, material.call.organization_id, call_id, Stage::Score, now),
+                let ((), moved, (), ()) = tokio::try_join!(
+                    biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
                     jobs::finish(tx, lease),
-                );
-                finished?;
-                recorded?;
-                next?;
-                if moved? { Ok(()) } else { Err(JobError::LeaseLost) }
+                    calls::store::mark_assessed(tx, call_id).err_into(),
+                    store::record_assessed(tx, &new).err_into(),
+                    enqueue(tx, material.call.organization_id, call_id, Stage::Score, now).err_into(),
+                )?;
+                if moved { Ok(()) } else { Err(JobError::LeaseLost) }
             })
             .await
     }
