@@ -93,10 +93,11 @@ impl Assess {
             }
         };
         built.map_err(|error| {
+            // Of a plugin's failure only the name leaves the tenant: its words may quote the call.
             if error.is_temporary() {
-                JobError::Temporary { reason: error.to_string(), retry_after: None }
+                JobError::Temporary { reason: error.code().to_owned(), retry_after: None }
             } else {
-                JobError::Permanent { kind: error.code(), reason: error.to_string() }
+                JobError::Confidential { kind: error.code(), words: error.to_string() }
             }
         })
     }
