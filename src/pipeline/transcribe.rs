@@ -148,22 +148,15 @@ impl Transcribe {
         running: Option<(String, Option<Webhook>)>,
     ) -> Result<(), JobError> {
         let (reference, webhook) = running.unzip();
-        let transcription = Transcription {
+        let running = RunningTranscription {
             provider: provider.to_owned(),
             reference,
             webhook_secret: webhook.flatten().map(|webhook| webhook.secret.expose_secret().to_owned()),
-            model: None,
-            language: None,
-            digest: None,
-            metrics: None,
             submitted_at: self.0.clock.now(),
-            completed_at: None,
         };
         self.0
             .db
-            .tenant(grant, "transcribe.note", async |tx| {
-                store::insert_transcription(tx, &work.call, &transcription).await
-            })
+            .tenant(grant, "transcribe.note", async |tx| store::note_transcription(tx, &work.call, &running).await)
             .await?;
         Ok(())
     }

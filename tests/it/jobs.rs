@@ -61,7 +61,9 @@ impl Handler for Bell {
     async fn gave_up(&self, lease: &Lease, error: &JobError) -> Result<(), DbError> {
         self.given_up.lock().unwrap().push(error.to_string());
         let now = self.clock.now();
-        self.db.tenant(&grant(lease), "ring.gave_up", async |tx| jobs::bury(tx, lease, error, now).await).await
+        self.db
+            .tenant(&grant(lease), "ring.gave_up", async |tx| jobs::bury(tx, lease, error, now).await.map(|_| ()))
+            .await
     }
 }
 

@@ -35,6 +35,11 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// Whether this is a claim. A job that died because its worker fell silent comes as a lease without one: no attempt of it runs.
+    fn is_claim(&self) -> bool {
+        self.attempt > 0
+    }
+
     /// The job itself.
     ///
     /// # Errors
@@ -114,14 +119,17 @@ pub async fn finish(tx: &TenantTx<'_>, lease: &Lease) -> Result<(), JobError> {
     }
 }
 
-/// Counts a job among the dead, on the transaction that makes its failure visible. A job that has lost its lease is left to its new holder.
+/// Counts a job among the dead, on the transaction that makes its failure visible. `false` when the lease was lost: the job is left to its
+/// new holder, and the failure of this attempt concerns nobody any more. A job that died of its worker's silence is among the dead already.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn bury(tx: &TenantTx<'_>, lease: &Lease, error: &JobError, now: DateTime<Utc>) -> Result<(), DbError> {
+pub async fn bury(tx: &TenantTx<'_>, lease: &Lease, error: &JobError, now: DateTime<Utc>) -> Result<bool, DbError> {
+    if !lease.is_claim() {
+        return Ok(true);
+    }
     let to = Postponement { dead: true, run_at: now, reason: error.to_string(), attempts: lease.attempt };
-    postpone(tx, lease, &to).await?;
-    Ok(())
+    postpone(tx, lease, &to).await
 }
 
 /// Lets a waiting job run now. `false` when there is none.
