@@ -127,7 +127,7 @@ async fn enqueue(
     call_id: CallId,
     stage: Stage,
     now: DateTime<Utc>,
-) -> Result<(), DbError> {
+) -> Result<bool, DbError> {
     match stage {
         Stage::Transcribe => jobs::enqueue(tx, organization, &TranscribeCall { call_id }, now, now).await,
         Stage::Assess => jobs::enqueue(tx, organization, &AssessCall { call_id }, now, now).await,
@@ -176,7 +176,8 @@ impl calls::Stages for Order {
             CallStatus::Received => Stage::Transcribe,
             _ => Stage::Assess,
         };
-        enqueue(tx, call.organization_id, call.call_id, first, now).await
+        enqueue(tx, call.organization_id, call.call_id, first, now).await?;
+        Ok(())
     }
 
     async fn again(
@@ -186,8 +187,7 @@ impl calls::Stages for Order {
         call_id: CallId,
         failed: Stage,
         now: DateTime<Utc>,
-    ) -> Result<CallStatus, DbError> {
-        enqueue(tx, organization, call_id, failed, now).await?;
-        Ok(entry(failed))
+    ) -> Result<Option<CallStatus>, DbError> {
+        Ok(enqueue(tx, organization, call_id, failed, now).await?.then(|| entry(failed)))
     }
 }

@@ -342,7 +342,9 @@ async fn a_job_lives_and_dies_with_the_transaction_that_wants_it() {
         let done: Result<(), DbError> = app
             .app
             .db()
-            .tenant(&grant, "test", async |tx| jobs::enqueue(tx, organization, &keyed(number), now, run_at).await)
+            .tenant(&grant, "test", async |tx| {
+                jobs::enqueue(tx, organization, &keyed(number), now, run_at).await.map(|_| ())
+            })
             .await;
         done.unwrap();
     }
@@ -354,5 +356,34 @@ async fn a_job_lives_and_dies_with_the_transaction_that_wants_it() {
     let bell = Bell::new(&app, |_| Ok(Duration::ZERO));
     bell.worker(&app, settings()).drain().await.unwrap();
     assert_eq!(bell.rung().len(), 1);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_job_whose_failure_cannot_be_shown_is_not_buried_alone() {
+    let app = TestApp::start().await;
+    let tenant = app.ready_tenant("acme").await;
+    let (admin, schema) = (app.admin(&tenant), &tenant.schema);
+    let id = app.send(&admin, &crate::support::conversation(&tenant.sales)).await;
+    let refusing = format!(
+        "create function {schema}.refuse() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;
+         create trigger refuse before update on {schema}.calls for each row execute function {schema}.refuse()"
+    );
+    app.database.execute(&refusing).await;
+    app.drain().await;
+    assert_eq!(app.jobs(&tenant, "dead").await.len(), 0);
+    assert_eq!(only(&app, &tenant, "leased").await.0["kind"], json!("assess_call"));
+
+    // While its lease runs, nobody else may begin the stage anew.
+    app.database.execute(&format!("drop trigger refuse on {schema}.calls")).await;
+    let failed = format!(
+        "update {schema}.calls set status = 'failed', failed_stage = 'assess', failure_kind = 'k', failure_reason = 'r'"
+    );
+    app.database.execute(&failed).await;
+    admin.post(&format!("/api/calls/{id}/retry"), &json!({})).await.refused(409, "illegal-state");
+    app.advance(61);
+    app.app.worker().reclaim().await.unwrap();
+    app.drain().await;
+    assert_eq!(app.call(&admin, &id).await["status"], json!("evaluated"));
     app.finish().await;
 }

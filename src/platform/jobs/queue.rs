@@ -77,7 +77,7 @@ pub struct QueuedJob {
     pub created_at: DateTime<Utc>,
 }
 
-/// Queues a job on the caller's transaction: it exists when that commits.
+/// Queues a job on the caller's transaction: it exists when that commits. `false` when its twin is just running, which then keeps its place.
 ///
 /// # Errors
 /// [`DbError`], also when the organization is not the caller's.
@@ -87,25 +87,26 @@ pub async fn enqueue<J: Job>(
     job: &J,
     now: DateTime<Utc>,
     run_at: DateTime<Utc>,
-) -> Result<(), DbError> {
+) -> Result<bool, DbError> {
     let payload = serde_json::to_value(job).map_err(|source| DbError::Stored { what: J::KIND, source })?;
-    tx.execute(
-        sql!("jobs/enqueue"),
-        &[
-            &JobId::new(),
-            &tx.tenant(),
-            &organization,
-            &tx.root(),
-            &J::KIND,
-            &payload,
-            &job.dedup_key(),
-            &J::MAX_ATTEMPTS,
-            &run_at,
-            &now,
-        ],
-    )
-    .await?;
-    Ok(())
+    let queued = tx
+        .execute(
+            sql!("jobs/enqueue"),
+            &[
+                &JobId::new(),
+                &tx.tenant(),
+                &organization,
+                &tx.root(),
+                &J::KIND,
+                &payload,
+                &job.dedup_key(),
+                &J::MAX_ATTEMPTS,
+                &run_at,
+                &now,
+            ],
+        )
+        .await?;
+    Ok(queued == 1)
 }
 
 /// Ends a job on the transaction that records its result.
