@@ -387,3 +387,29 @@ async fn a_job_whose_failure_cannot_be_shown_is_not_buried_alone() {
     assert_eq!(app.call(&admin, &id).await["status"], json!("evaluated"));
     app.finish().await;
 }
+
+#[tokio::test]
+async fn the_jobs_of_a_tenant_that_is_not_served_are_kept() {
+    let app = TestApp::start().await;
+    let (acme, globex) = (app.tenant("acme").await, app.tenant("globex").await);
+    let bell = Bell::new(&app, |_| Ok(Duration::ZERO));
+    let worker = bell.worker(&app, settings());
+    let of_acme = format!("where tenant_id = '{}'", acme.id);
+    for (change, back) in [
+        ("status = 'suspended'", "status = 'active'"),
+        ("schema_version = schema_version - 1", "schema_version = schema_version + 1"),
+    ] {
+        app.database.execute(&format!("update platform.tenants set {change} {of_acme}")).await;
+        enqueue(&app, &acme, 0..2).await;
+        enqueue(&app, &globex, 0..2).await;
+        let before = bell.rung().len();
+        worker.drain().await.unwrap();
+        let rung = bell.rung();
+        assert!(rung[before..].iter().all(|lease| lease.tenant == globex.id) && rung.len() == before + 2, "{change}");
+        assert_eq!(worker.waiting().await.unwrap(), 2, "{change}");
+        app.database.execute(&format!("update platform.tenants set {back} {of_acme}")).await;
+        worker.drain().await.unwrap();
+        assert_eq!(bell.rung().len(), before + 4, "{back}");
+    }
+    app.finish().await;
+}

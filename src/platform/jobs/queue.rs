@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use super::{Job, JobError};
 use crate::{
     foundation::ids::{JobId, LeaseToken, OrganizationId, TenantId},
-    platform::db::{DbError, InTenant, Statements, TenantTx},
+    platform::db::{DbError, InTenant, Statements, TenantTx, newest_tenant_version},
     sql,
 };
 
@@ -182,7 +182,8 @@ pub(super) async fn lease(
     for_how_long: TimeDelta,
 ) -> Result<Vec<Lease>, DbError> {
     let token = LeaseToken::new();
-    let rows = on.all(sql!("jobs/lease"), &[&at_most, &now, &token, &(now + for_how_long)]).await?;
+    let rows =
+        on.all(sql!("jobs/lease"), &[&at_most, &now, &token, &(now + for_how_long), &newest_tenant_version()]).await?;
     rows.iter()
         .map(|row| {
             Ok(Lease {
