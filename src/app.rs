@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     foundation::{clock::Clock, config::Config},
-    pipeline::{self, Means, Order},
+    pipeline::{self, Means, Order, WebhooksApi},
     platform::{
         db::{Connections, Db, OwnerError, check_least_privilege},
         http::BodyLimit,
@@ -130,6 +130,7 @@ impl App {
             speech: means::speech(&config.speech)?,
             language_model: means::language_model(&config.language_model)?,
             plugins: means::plugins()?,
+            public_url: config.server.public_url.clone(),
             transcription_poll: Duration::from_secs_f64(config.speech.poll_seconds.clamp(0.01, 3_600.0)),
         });
         Ok(Self {
@@ -178,6 +179,12 @@ impl App {
             ScorecardsApi { scorecards: Scorecards::new(db.clone(), clock.clone()) },
             EvaluationsApi { evaluations: Evaluations::new(db.clone()) },
             JobsApi { db: db.clone(), clock: clock.clone(), wake: self.wake.clone() },
+            WebhooksApi {
+                db: db.clone(),
+                clock: clock.clone(),
+                tenants: self.tenants.clone(),
+                wake: self.wake.clone(),
+            },
         )
     }
 

@@ -132,7 +132,8 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             }
             Command::Demo { exit, json, directory, port } => {
                 let stop = stop_on_signal()?;
-                let evaluated = demo::run(DemoOptions { directory, exit, json, port }, config, stop).await?;
+                let options = DemoOptions { directory, exit, json, port };
+                let evaluated = Box::pin(demo::run(options, config, stop)).await?;
                 Ok(if evaluated { ExitCode::SUCCESS } else { ExitCode::FAILURE })
             }
             Command::Openapi => {

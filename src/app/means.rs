@@ -22,7 +22,9 @@ use crate::{
 pub(super) fn objects(config: &ObjectsConfig) -> Result<Arc<dyn ObjectStore>, StartError> {
     let Some(bucket) = &config.bucket else {
         std::fs::create_dir_all(&config.directory)?;
-        return Ok(Arc::new(LocalFileSystem::new_with_prefix(&config.directory)?.with_automatic_cleanup(true)));
+        // Synced, as PostgreSQL's commits are: a call that was accepted has its recording after a power cut as well.
+        let directory = LocalFileSystem::new_with_prefix(&config.directory)?;
+        return Ok(Arc::new(directory.with_automatic_cleanup(true).with_fsync(true)));
     };
     let mut s3 = AmazonS3Builder::new().with_bucket_name(bucket).with_region(&config.region);
     if let Some(endpoint) = &config.endpoint {

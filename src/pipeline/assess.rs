@@ -21,6 +21,7 @@ use crate::{
             answer, evidence,
             prompt::{self, BoundBuilder, Built},
             receipt::{Assessment, Receipt},
+            schema,
             store::{self, ForAssess, NewEvaluation},
         },
         scorecards::model::ScorecardVersion,
@@ -54,7 +55,7 @@ impl Handler for Assess {
         let question = Completion {
             system: built.prompt.system.clone(),
             user: built.prompt.user.clone(),
-            schema_name: "evaluation".to_owned(),
+            schema_name: schema::NAME.to_owned(),
             schema: built.schema.clone(),
             max_output_tokens: built.prompt.max_output_tokens,
         };

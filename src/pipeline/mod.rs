@@ -8,6 +8,7 @@ mod follow_up;
 mod plugin;
 mod score;
 mod transcribe;
+mod webhook;
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,6 +16,7 @@ use chrono::{DateTime, Utc};
 use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 
+pub use self::webhook::WebhooksApi;
 use self::{assess::Assess, follow_up::FollowUp, score::Score, transcribe::Transcribe};
 use crate::{
     foundation::{
@@ -50,6 +52,8 @@ pub struct Means {
     pub plugins: Arc<PluginHost>,
     /// How long to wait between two looks at a transcription that runs.
     pub transcription_poll: Duration,
+    /// Where providers can reach this server; without it they are asked again and again.
+    pub public_url: Option<url::Url>,
 }
 
 /// Every kind of job that there is.

@@ -5,14 +5,17 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
 use object_store::{ObjectStoreExt, path::Path};
+use secrecy::ExposeSecret;
 
-use super::{Means, TranscribeCall, enqueue, grant, show_failure, waits_for};
+use super::{Means, TranscribeCall, enqueue, grant, show_failure, waits_for, webhook};
 use crate::{
     foundation::{access::Grant, ids::CallId},
     platform::{
         db::DbError,
         jobs::{self, Handler, Job, JobError, Lease},
-        providers::speech::{AudioContent, AudioSource, SpeechOptions, SpeechToText, Submission, Transcript, Voice},
+        providers::speech::{
+            AudioContent, AudioSource, SpeechOptions, SpeechToText, Submission, Transcript, Voice, Webhook,
+        },
     },
     product::calls::{
         metrics::measure,
@@ -50,18 +53,19 @@ impl Handler for Transcribe {
             let reference = running.reference.as_ref().filter(|_| running.provider == speech.name())?;
             Some((reference, running.submitted_at))
         });
+        let webhook = self.0.public_url.as_ref().map(|public| webhook::of(public, lease, call_id));
         let submission = match running {
             Some((reference, since)) if now - since < TimeDelta::hours(LONGEST_HOURS) => {
                 speech.fetch(reference).await?
             }
             Some(_) => Submission::Abandoned { reason: "the recogniser took too long".to_owned() },
-            None => speech.submit(self.audio(&work), &options(&work)).await?,
+            None => speech.submit(self.audio(&work), &options(&work, webhook.clone())).await?,
         };
         match submission {
             Submission::Done(transcript) => self.record(&grant, lease, &work, speech.as_ref(), transcript).await,
             Submission::Waiting { reference } => {
                 if running.is_none() {
-                    self.note(&grant, &work, speech.name(), Some(reference)).await?;
+                    self.note(&grant, &work, speech.name(), Some((reference, webhook))).await?;
                 }
                 Err(JobError::NotYet { reason: "the recogniser works", after: self.pause(running, now) })
             }
@@ -132,12 +136,13 @@ impl Transcribe {
         grant: &Grant,
         work: &Work,
         provider: &'static str,
-        reference: Option<String>,
+        running: Option<(String, Option<Webhook>)>,
     ) -> Result<(), JobError> {
+        let (reference, webhook) = running.unzip();
         let transcription = Transcription {
             provider: provider.to_owned(),
             reference,
-            webhook_secret: None,
+            webhook_secret: webhook.flatten().map(|webhook| webhook.secret.expose_secret().to_owned()),
             model: None,
             language: None,
             digest: None,
@@ -202,6 +207,7 @@ impl Transcribe {
                     return Err(JobError::LeaseLost);
                 }
                 tokio::try_join!(
+                    biased;
                     store::insert_transcription(tx, call, &transcription),
                     store::insert_utterances(tx, call, &utterances),
                     enqueue(tx, call.organization_id, call.call_id, Stage::Assess, now),
@@ -212,12 +218,13 @@ impl Transcribe {
     }
 }
 
-fn options(work: &Work) -> SpeechOptions {
+fn options(work: &Work, webhook: Option<Webhook>) -> SpeechOptions {
     let channels = work.file.channels.and_then(|channels| u16::try_from(channels).ok());
     SpeechOptions {
         language: work.call.language.clone(),
         channels,
         speaker_labels: channels.is_none_or(|channels| channels < 2),
+        webhook,
         ..SpeechOptions::default()
     }
 }

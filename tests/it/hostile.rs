@@ -87,6 +87,11 @@ async fn live(host: &PluginHost, component: Vec<u8>) -> Result<(), PluginError> 
     }
 }
 
+/// One attack as a component.
+pub fn attack_named(name: &str) -> Vec<u8> {
+    attack(&folder().join(format!("{name}.wat"))).component
+}
+
 struct Good {
     scorer: Arc<dyn Scorer>,
     input: ScoreInput,

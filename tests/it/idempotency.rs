@@ -7,7 +7,6 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use plumbline::{
-    demo::postgres::{Options, PrivatePostgres},
     foundation::{
         access::{Grant, Permission},
         ids::{OrganizationId, TenantId},
@@ -18,6 +17,8 @@ use plumbline::{
     },
 };
 use poem_openapi::types::ParseFromParameter;
+
+use crate::support::{self, Database};
 
 #[derive(Debug, thiserror::Error)]
 enum MakeError {
@@ -34,17 +35,12 @@ struct World {
     db: Db,
     grant: Grant,
     made: AtomicU32,
-    _postgres: PrivatePostgres,
-    _directory: tempfile::TempDir,
 }
 
 impl World {
     async fn new() -> Self {
-        let directory = tempfile::Builder::new().prefix("pl").tempdir_in("/tmp").expect("a directory");
-        let postgres = PrivatePostgres::start(directory.path(), Options::for_tests()).await.expect("PostgreSQL");
-        let (owner, login) = (postgres.owner_config("postgres"), postgres.login_config("plumbline_app", "postgres"));
+        let Database { owner, login } = support::fresh().await;
         let mut owner = Owner::connect(&owner).await.expect("the owner");
-        owner.migrate_platform(&login).await.expect("migrations");
         let (tenant_id, root) = (TenantId::new(), OrganizationId::new());
         let tenant = NewTenant {
             tenant_id,
@@ -57,7 +53,7 @@ impl World {
         let db = Db::new(Connections::to(login, 4).open().expect("connections"));
         #[allow(clippy::disallowed_methods, reason = "a test's own grant")]
         let grant = Grant::system(tenant_id, root, root, "test", Permission::ReadCalls);
-        Self { db, grant, made: AtomicU32::new(0), _postgres: postgres, _directory: directory }
+        Self { db, grant, made: AtomicU32::new(0) }
     }
 
     /// Makes the next number, slowly, unless that was done.

@@ -1,5 +1,5 @@
 //! Who is calling, and a tenant's organizations, users and agents: through the API, against a real PostgreSQL and issuers on loopback.
-//! `PLUMBLINE_TEST_OWNER` is an owner's connection to PostgreSQL; each test makes a tenant of its own.
+//! Each test makes a tenant of its own.
 
 use std::{
     sync::{
@@ -41,6 +41,8 @@ use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 use tokio_postgres::Config;
 
+use crate::support::{self, Database};
+
 /// The API on a port of its own.
 struct Client {
     base: String,
@@ -72,23 +74,9 @@ impl Client {
 
 /// The database, made once for all tests of this file.
 async fn database() -> (Config, Config) {
-    static MADE: tokio::sync::OnceCell<(Config, Config)> = tokio::sync::OnceCell::const_new();
-    MADE.get_or_init(|| async {
-        let owner = std::env::var("PLUMBLINE_TEST_OWNER").expect("PLUMBLINE_TEST_OWNER names an owner's connection");
-        let mut config: Config = owner.parse().expect("a connection string");
-        let name = format!("identity_{}", TenantId::new().0.simple());
-        let (client, connection) = config.connect(tokio_postgres::NoTls).await.expect("PostgreSQL");
-        tokio::spawn(connection);
-        client.batch_execute(&format!("create database {name}")).await.expect("a database");
-        config.dbname(&name);
-        let mut login = config.clone();
-        login.user("plumbline_app");
-        let mut owner = Owner::connect(&config).await.expect("the owner");
-        owner.migrate_platform(&login).await.expect("migrations");
-        (config, login)
-    })
-    .await
-    .clone()
+    static MADE: tokio::sync::OnceCell<Database> = tokio::sync::OnceCell::const_new();
+    let Database { owner, login } = MADE.get_or_init(support::fresh).await.clone();
+    (owner, login)
 }
 
 /// One tenant with an issuer, and the API as its callers see it.

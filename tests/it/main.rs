@@ -4,11 +4,18 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod calls;
 mod cli;
 mod demo;
 mod dialogues;
 mod hostile;
 mod idempotency;
+mod identity;
+mod lists;
 mod pipeline;
 mod plugins;
+mod providers;
 mod s3;
+mod scorers;
+mod sql;
+mod uploads;

@@ -11,6 +11,7 @@ use plumbline::{
         standins::{StandInOptions, StandIns},
     },
     foundation::{
+        access::{Grant, Permission},
         clock::Clock,
         config::{self, Config},
         ids::{OrganizationId, TenantId},
@@ -167,6 +168,18 @@ impl TestApp {
         Client::new(self.base.clone(), Some(self.issuer.token(&tenant.slug, &request).unwrap()))
     }
 
+    /// Leave to read what the stages stored.
+    #[allow(clippy::disallowed_methods, reason = "a test's own grant")]
+    pub fn grant(&self, tenant: &TestTenant, organization: &str) -> Grant {
+        Grant::system(tenant.id, tenant.root, organization.parse().unwrap(), "test", Permission::EvaluateCalls)
+    }
+
+    /// Jobs of a tenant in one state, as its admin sees them.
+    pub async fn jobs(&self, tenant: &TestTenant, status: &str) -> Vec<Value> {
+        let listed = self.admin(tenant).get(&format!("/api/jobs?status={status}")).await.expect(200);
+        listed["items"].as_array().unwrap().clone()
+    }
+
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
@@ -198,6 +211,18 @@ impl TestApp {
         objects.into_iter().map(|object| object.location.to_string()).collect()
     }
 
+    /// Every file of the object store's directory, also those that no list shows.
+    pub fn files(&self) -> Vec<std::path::PathBuf> {
+        let (mut files, mut left) = (vec![], vec![self.objects.path().to_owned()]);
+        while let Some(directory) = left.pop() {
+            for entry in std::fs::read_dir(directory).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { left.push(path) } else { files.push(path) }
+            }
+        }
+        files
+    }
+
     /// Sends a written conversation; returns the call's id.
     pub async fn send(&self, client: &Client, conversation: &Value) -> String {
         let sent = client.post("/api/calls", conversation).await;
@@ -227,7 +252,7 @@ fn settings(stand_ins: &StandIns, objects: &std::path::Path) -> Config {
     config.objects.bucket = None;
     config.objects.directory = objects.to_owned();
     config.identity.trust_development_issuer = true;
-    config.speech.provider = None;
+    config.speech.provider = Some(config::SpeechProvider::None);
     config.speech.recogniser_base_url = None;
     config.speech.assemblyai_base_url = stand_ins.assemblyai_url();
     config.speech.assemblyai_api_key = Some(stand_ins.assemblyai_key());

@@ -3,11 +3,13 @@
 mod app;
 mod client;
 mod database;
+mod golden;
 mod samples;
 
 pub use self::{
     app::{TestApp, TestTenant},
     client::{Answer, Client},
-    database::{Database, fresh, unmigrated},
+    database::{Database, fresh},
+    golden::golden,
     samples::{WAV_HEADER_BYTES, conversation, scorecard, wav},
 };

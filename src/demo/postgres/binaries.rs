@@ -111,7 +111,8 @@ impl Binaries {
         Some(Self { directory, major: major_of(&String::from_utf8_lossy(&output.stdout))? })
     }
 
-    pub(super) fn directory(&self) -> &Path {
+    /// Where the programs lie; `psql` and `pgbench` are often beside them.
+    pub fn directory(&self) -> &Path {
         &self.directory
     }
 

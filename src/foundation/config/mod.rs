@@ -40,6 +40,8 @@ pub struct Config {
 pub struct ServerConfig {
     /// Address and port.
     pub bind: SocketAddr,
+    /// Where providers can reach this server, for their webhooks; without it transcriptions are polled.
+    pub public_url: Option<Url>,
 }
 
 /// Where PostgreSQL is.

@@ -35,12 +35,11 @@ pub enum DbError {
 impl DbError {
     /// The violated unique constraint, if that is what happened.
     pub fn unique_violation(&self) -> Option<&str> {
-        self.violation(&SqlState::UNIQUE_VIOLATION)
-    }
-
-    /// The violated foreign key, if that is what happened.
-    pub fn foreign_key_violation(&self) -> Option<&str> {
-        self.violation(&SqlState::FOREIGN_KEY_VIOLATION)
+        let DbError::Statement { source, .. } = self else {
+            return None;
+        };
+        let error = source.as_db_error()?;
+        (*error.code() == SqlState::UNIQUE_VIOLATION).then(|| error.constraint().unwrap_or(""))
     }
 
     /// Whether trying again later may help: nothing is wrong with the statement itself.
@@ -60,14 +59,6 @@ impl DbError {
             },
             DbError::Row(_) | DbError::Stored { .. } | DbError::NoRow(_) => false,
         }
-    }
-
-    fn violation(&self, state: &SqlState) -> Option<&str> {
-        let DbError::Statement { source, .. } = self else {
-            return None;
-        };
-        let error = source.as_db_error()?;
-        (error.code() == state).then(|| error.constraint().unwrap_or(""))
     }
 }
 

@@ -200,6 +200,9 @@ fn fields<M: ParseFromJSON + IsObjectType>(sent: Vec<(String, String)>) -> Resul
             return Err(Refusal::invalid(name, "is given twice").into());
         }
     }
+    if let Some(missing) = schema.required.iter().find(|name| !fields.contains_key(**name)) {
+        return Err(Refusal::invalid(*missing, "is missing").into());
+    }
     M::parse_from_json(Some(Value::Object(fields))).map_err(|error| refuse::body(error.message()).into())
 }
 

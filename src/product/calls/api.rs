@@ -222,6 +222,13 @@ impl CallsApi {
         if !matches!(&received, Ok(Once { replayed: false, .. })) {
             self.recordings.forget(&self.db, grant, stored.object_key()).await;
         }
+        if let Err(CallError::Db(error)) = &received
+            && error.unique_violation() == Some("audio_files_sha256")
+        {
+            // Two uploads of one recording at once: the other one was faster.
+            let twin = store::find_by_sha256(&self.db.alone(grant), details.organization_id, stored.sha256()).await?;
+            return Err(twin.map_or(CallError::Conflict, CallError::SameAudio));
+        }
         self.named(grant, &details.organization_id, details.external_id.as_deref(), received).await
     }
 

@@ -146,6 +146,10 @@ async fn admit(on: &impl InTenant, grant: &Grant, details: &CallDetails) -> Resu
     if !grant.reaches(details.organization_id) {
         return Err(CallError::Unknown("organization_id"));
     }
+    if details.external_id.as_ref().is_some_and(|name| name.contains('\0')) {
+        let reason = "may not hold a NUL character".to_owned();
+        return Err(CallError::Invalid { field: "external_id".to_owned(), reason });
+    }
     match store::admit(on, details).await?.first() {
         Some(field) => Err(CallError::Unknown(field)),
         None => Ok(()),

@@ -174,6 +174,7 @@ pub async fn attach(
     call.duration_ms = stored.format.duration_ms;
     let facts = serde_json::json!({ "channel": call.channel, "sha256": stored.file.sha256, "size_bytes": stored.file.size_bytes });
     tokio::try_join!(
+        biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
         store::insert(tx, &call),
         store::insert_audio_file(tx, &call, &stored.file),
         store::end_upload(tx, &stored.file.object_key),

@@ -47,6 +47,7 @@ pub async fn receive(
     };
     let details = serde_json::json!({ "channel": call.channel, "utterances": utterances.len() });
     let written = tokio::try_join!(
+        biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
         store::insert(tx, &call),
         store::insert_transcription(tx, &call, &transcription),
         store::insert_utterances(tx, &call, utterances),
