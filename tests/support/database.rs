@@ -60,6 +60,11 @@ pub async fn fresh() -> Database {
     create(cluster, &format!("template {TEMPLATE}")).await
 }
 
+/// An empty database.
+pub async fn unmigrated() -> Database {
+    create(cluster().await, "").await
+}
+
 async fn create(cluster: &PrivatePostgres, how: &str) -> Database {
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let client = connect(&cluster.owner_config("postgres")).await;
