@@ -12,6 +12,7 @@ mod hostile;
 mod idempotency;
 mod identity;
 mod lists;
+mod outage;
 mod pipeline;
 mod plugins;
 mod providers;
