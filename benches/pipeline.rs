@@ -148,6 +148,7 @@ impl<'a> Line<'a> {
             language_model: Arc::new(AtOnce),
             plugins: Arc::new(PluginHost::new(Limits::default())?),
             transcription_poll: Duration::from_secs(1),
+            public_url: None,
         });
         let (wake, stop) = (Wake::default(), CancellationToken::new());
         let settings = WorkerSettings::default();

@@ -140,7 +140,8 @@ async fn a_receipt_gives_the_same_numbers_again_and_shows_what_was_changed() {
     let same = again().await;
     assert_eq!(same.differences, Vec::<&str>::new());
     assert_eq!(same.output.overall, Some(8_750));
-    let tamper = format!("update {}.utterances set text = 'Good evening.' where call_id = '{id}' and n = 1", tenant.schema);
+    let tamper =
+        format!("update {}.utterances set text = 'Good evening.' where call_id = '{id}' and n = 1", tenant.schema);
     app.database.execute(&tamper).await;
     let changed = again().await;
     assert_eq!(changed.differences, ["transcript", "answers", "input", "scores", "overall"]);

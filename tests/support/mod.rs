@@ -11,5 +11,5 @@ pub use self::{
     client::{Answer, Client},
     database::{Database, fresh, unmigrated},
     golden::golden,
-    samples::{WAV_HEADER_BYTES, conversation, scorecard, wav},
+    samples::{WAV_HEADER_BYTES, conversation, scorecard, stereo_wav, wav},
 };
