@@ -178,7 +178,8 @@ impl<'a> Yardstick<'a> {
         std::fs::write(script(house, "list", 0), format!("\\set absent null\n{list};\n"))?;
         let mut variables = vec![format!("organizations={{{}}}", house.organization), format!("page={PAGE}")];
         variables.extend(ids.iter().zip(0..).map(|(id, n): (_, usize)| format!("id_{n}={id}")));
-        let binary = Binaries::find(None)?.directory().join("pgbench");
+        let beside = Binaries::find(None)?.directory().join("pgbench");
+        let binary = if beside.exists() { beside } else { "pgbench".into() };
         Ok(Self { house, binary, variables })
     }
 
