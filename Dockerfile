@@ -11,6 +11,10 @@ RUN apt-get update && apt-get install --yes --no-install-recommends ca-certifica
 COPY --from=build /plumbline /usr/local/bin/plumbline
 USER plumbline
 WORKDIR /var/lib/plumbline
+# A container serves its whole network, and keeps recordings in the volume unless a bucket is named.
+ENV PLUMBLINE_SERVER__BIND=0.0.0.0:8080 PLUMBLINE_OBJECTS__DIRECTORY=/var/lib/plumbline/objects PLUMBLINE_LOG__FORMAT=json
+RUN mkdir objects
+VOLUME /var/lib/plumbline
 EXPOSE 8080
 ENTRYPOINT ["plumbline"]
 CMD ["serve"]

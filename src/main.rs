@@ -98,10 +98,24 @@ fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("plumbline: {failure}");
+            eprintln!("plumbline: {}", told(&failure));
             ExitCode::from(2)
         }
     }
+}
+
+/// A failure and its causes. Some name their cause themselves; it is not said twice.
+fn told(failure: &Failure) -> String {
+    let mut text = failure.to_string();
+    let mut cause = std::error::Error::source(failure);
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 fn run(arguments: Arguments) -> Result<ExitCode, Failure> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-use super::{AssessCall, Means, enqueue, grant, plugin, show_failure, waits_for};
+use super::{AssessCall, Means, bury, enqueue, grant, plugin, show_failure, waits_for};
 use crate::{
     foundation::{
         access::Grant,
@@ -18,7 +18,8 @@ use crate::{
     product::{
         calls::{self, model::Stage},
         evaluations::{
-            answer, evidence,
+            answer::{self, AnswerError},
+            evidence,
             prompt::{self, BoundBuilder, Built},
             receipt::{Assessment, Receipt},
             schema,
@@ -27,6 +28,9 @@ use crate::{
         scorecards::model::ScorecardVersion,
     },
 };
+
+/// How often an unusable answer is paid for.
+const UNUSABLE_ANSWERS: i16 = 3;
 
 pub(super) struct Assess(pub(super) Arc<Means>);
 
@@ -64,7 +68,7 @@ impl Handler for Assess {
     }
 
     async fn gave_up(&self, lease: &Lease, error: &JobError) -> Result<(), DbError> {
-        let Ok(job) = lease.job::<AssessCall>() else { return Ok(()) };
+        let Ok(job) = lease.job::<AssessCall>() else { return bury(&self.0, lease, error).await };
         show_failure(&self.0, lease, job.call_id, Stage::Assess, error).await
     }
 }
@@ -109,8 +113,7 @@ impl Assess {
         built: &Built,
         answered: &Completed,
     ) -> Result<(), JobError> {
-        let raw = answer::parse(&answered.content, &scorecard.for_plugins())
-            .map_err(|error| JobError::Temporary { reason: error.to_string(), retry_after: None })?;
+        let raw = answer::parse(&answered.content, &scorecard.for_plugins()).map_err(|error| unusable(lease, error))?;
         let answers = evidence::check(raw, &material.call.utterances)
             .map_err(|error| JobError::Permanent { kind: "transcript_too_large", reason: error.to_string() })?;
         let receipt = Receipt::of(&Assessment {
@@ -155,5 +158,14 @@ impl Assess {
                 if moved? { Ok(()) } else { Err(JobError::LeaseLost) }
             })
             .await
+    }
+}
+
+/// A model that answers beside the schema may do better when it is asked again; each time costs money, so not often.
+fn unusable(lease: &Lease, error: AnswerError) -> JobError {
+    if lease.attempt < UNUSABLE_ANSWERS {
+        JobError::Temporary { reason: error.to_string(), retry_after: None }
+    } else {
+        JobError::Permanent { kind: error.code(), reason: error.to_string() }
     }
 }

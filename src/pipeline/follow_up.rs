@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{FollowUpCall, Means, grant};
+use super::{FollowUpCall, Means, bury, grant};
 use crate::platform::{
     audit::audit,
     db::DbError,
@@ -35,7 +35,7 @@ impl Handler for FollowUp {
     }
 
     /// The score stands whatever happens to what follows from it; the dead job shows.
-    async fn gave_up(&self, _: &Lease, _: &JobError) -> Result<(), DbError> {
-        Ok(())
+    async fn gave_up(&self, lease: &Lease, error: &JobError) -> Result<(), DbError> {
+        bury(&self.0, lease, error).await
     }
 }

@@ -89,10 +89,21 @@ async fn show_failure(
     means
         .db
         .tenant(&grant, "pipeline.show_failure", async |tx| {
-            calls::store::mark_failed(tx, call_id, entry(stage), &failure).await
+            let (buried, shown) = tokio::join!(
+                jobs::bury(tx, lease, error, means.clock.now()),
+                calls::store::mark_failed(tx, call_id, entry(stage), &failure),
+            );
+            buried?;
+            shown
         })
         .await?;
     Ok(())
+}
+
+/// Counts a job among the dead that shows on no call.
+async fn bury(means: &Means, lease: &Lease, error: &JobError) -> Result<(), DbError> {
+    let now = means.clock.now();
+    means.db.tenant(&grant(lease), "pipeline.bury", async |tx| jobs::bury(tx, lease, error, now).await).await
 }
 
 /// The status of a call that waits for a stage.

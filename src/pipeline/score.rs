@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
-use super::{Means, ScoreCall, enqueue, grant, plugin, show_failure, waits_for};
+use super::{Means, ScoreCall, bury, enqueue, grant, plugin, show_failure, waits_for};
 use crate::{
     foundation::{access::Grant, ids::CallId},
     platform::{
@@ -51,7 +51,7 @@ impl Handler for Score {
     }
 
     async fn gave_up(&self, lease: &Lease, error: &JobError) -> Result<(), DbError> {
-        let Ok(job) = lease.job::<ScoreCall>() else { return Ok(()) };
+        let Ok(job) = lease.job::<ScoreCall>() else { return bury(&self.0, lease, error).await };
         show_failure(&self.0, lease, job.call_id, Stage::Score, error).await
     }
 }

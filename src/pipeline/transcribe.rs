@@ -7,14 +7,15 @@ use futures_util::StreamExt;
 use object_store::{ObjectStoreExt, path::Path};
 use secrecy::ExposeSecret;
 
-use super::{Means, TranscribeCall, enqueue, grant, show_failure, waits_for, webhook};
+use super::{Means, TranscribeCall, bury, enqueue, grant, show_failure, waits_for, webhook};
 use crate::{
     foundation::{access::Grant, ids::CallId},
     platform::{
         db::DbError,
         jobs::{self, Handler, Job, JobError, Lease},
-        providers::speech::{
-            AudioContent, AudioSource, SpeechOptions, SpeechToText, Submission, Transcript, Voice, Webhook,
+        providers::{
+            PermanentKind, ProviderError,
+            speech::{AudioContent, AudioSource, SpeechOptions, SpeechToText, Submission, Transcript, Voice, Webhook},
         },
     },
     product::calls::{
@@ -56,7 +57,15 @@ impl Handler for Transcribe {
         let webhook = self.0.public_url.as_ref().map(|public| webhook::of(public, lease, call_id));
         let submission = match running {
             Some((reference, since)) if now - since < TimeDelta::hours(LONGEST_HOURS) => {
-                speech.fetch(reference).await?
+                match speech.fetch(reference).await {
+                    Ok(submission) => submission,
+                    Err(error) => {
+                        if ends_the_work(&error) {
+                            self.note(&grant, &work, speech.name(), None).await?;
+                        }
+                        return Err(error.into());
+                    }
+                }
             }
             Some(_) => Submission::Abandoned { reason: "the recogniser took too long".to_owned() },
             None => speech.submit(self.audio(&work), &options(&work, webhook.clone())).await?,
@@ -77,7 +86,7 @@ impl Handler for Transcribe {
     }
 
     async fn gave_up(&self, lease: &Lease, error: &JobError) -> Result<(), DbError> {
-        let Ok(job) = lease.job::<TranscribeCall>() else { return Ok(()) };
+        let Ok(job) = lease.job::<TranscribeCall>() else { return bury(&self.0, lease, error).await };
         show_failure(&self.0, lease, job.call_id, Stage::Transcribe, error).await
     }
 }
@@ -227,6 +236,12 @@ fn options(work: &Work, webhook: Option<Webhook>) -> SpeechOptions {
         webhook,
         ..SpeechOptions::default()
     }
+}
+
+/// Whether asking for the same work again can only fail again, so that a retry has to begin anew. What concerns the account leaves the work as it is.
+fn ends_the_work(error: &ProviderError) -> bool {
+    use PermanentKind::{Credentials, Quota};
+    matches!(error, ProviderError::Permanent { kind, .. } if !matches!(kind, Credentials | Quota))
 }
 
 /// Refuses a transcript that has lost a part of the recording, or in which nobody speaks.

@@ -67,10 +67,12 @@ async fn a_conversation_that_makes_no_sense_is_refused_whole() {
     let million = "word ".repeat(1_000_000);
     let long = with(|c| c["utterances"] = json!([]));
     let long = long.to_string().replace("[]", &format!(r#"[{{"speaker":"agent","text":"{million}"}}]"#));
-    let request = admin.request(reqwest::Method::POST, "/api/calls").header("content-type", "application/json").body(long);
+    let request =
+        admin.request(reqwest::Method::POST, "/api/calls").header("content-type", "application/json").body(long);
     crate::support::Answer::to(request).await.refused(413, "too-large");
     for body in ["", "{", "[]", "null", "{\"organization_id\":1}"] {
-        let request = admin.request(reqwest::Method::POST, "/api/calls").header("content-type", "application/json").body(body);
+        let request =
+            admin.request(reqwest::Method::POST, "/api/calls").header("content-type", "application/json").body(body);
         assert_eq!(crate::support::Answer::to(request).await.status, 400, "{body}");
     }
     let calls = format!("select count(*) from {}.calls", tenant.schema);

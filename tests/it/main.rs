@@ -4,14 +4,26 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod authz;
 mod calls;
+mod cli;
+mod demo;
+mod dialogues;
+mod door;
 mod hostile;
 mod idempotency;
 mod identity;
+mod isolation;
+mod jobs;
+mod layering;
 mod lists;
+mod openapi;
+mod operations;
 mod pipeline;
 mod plugins;
 mod providers;
+mod s3;
 mod scorers;
+mod speech;
 mod sql;
 mod uploads;

@@ -62,8 +62,11 @@ async fn every_query_can_be_prepared_and_has_its_golden_signature() {
         assert!(first.starts_with(&format!("-- {name}:")), "{name} does not begin with its name: {first}");
         let statement = client.prepare(&text).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
         let kinds: Vec<_> = statement.params().iter().map(|kind| shown(kind.name())).collect();
-        let columns: Vec<_> =
-            statement.columns().iter().map(|column| format!("{} {}", column.name(), shown(column.type_().name()))).collect();
+        let columns: Vec<_> = statement
+            .columns()
+            .iter()
+            .map(|column| format!("{} {}", column.name(), shown(column.type_().name())))
+            .collect();
         signatures.push_str(&format!("{name}({}) -> {}\n", kinds.join(", "), columns.join(", ")));
     }
     golden("tests/golden/queries.txt", &signatures);
@@ -76,7 +79,8 @@ fn shown(kind: &str) -> String {
 
 #[test]
 fn every_query_file_is_used_and_no_statement_hides_in_the_code() {
-    let sources: String = files(&root().join("src"), "rs").iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let sources: String =
+        files(&root().join("src"), "rs").iter().map(|file| fs::read_to_string(file).unwrap()).collect();
     let directory = root().join("sql/queries");
     for file in files(&directory, "sql") {
         let name = file.strip_prefix(&directory).unwrap().with_extension("");
@@ -125,7 +129,8 @@ async fn dumped(client: &Client, schema: &str) -> String {
         )
         .await
         .unwrap();
-    let lines: Vec<String> = lines.iter().map(|row| row.get::<_, String>(0).replace(&format!("{schema}."), "")).collect();
+    let lines: Vec<String> =
+        lines.iter().map(|row| row.get::<_, String>(0).replace(&format!("{schema}."), "")).collect();
     lines.join("\n") + "\n"
 }
 
@@ -159,7 +164,9 @@ async fn every_table_keeps_the_rules() {
     none(
         &client,
         "somebody who logs in owns nothing",
-        &format!("select name::text from ({tables}) t join pg_roles r on r.oid = relowner where r.rolname like 'plumbline%'"),
+        &format!(
+            "select name::text from ({tables}) t join pg_roles r on r.oid = relowner where r.rolname like 'plumbline%'"
+        ),
     )
     .await;
     none(

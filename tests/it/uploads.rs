@@ -97,6 +97,23 @@ async fn an_upload_is_repeated_under_its_key() {
 }
 
 #[tokio::test]
+async fn of_two_at_once_one_is_taken() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("acme").await;
+    let admin = app.admin(&tenant);
+    let query = format!("organization_id={}", tenant.sales);
+    for tone in 1..6 {
+        let (one, other) = tokio::join!(admin.upload(&query, wav(tone)), admin.upload(&query, wav(tone)));
+        let (taken, refused) = if one.status == 202 { (one, other) } else { (other, one) };
+        assert_eq!(taken.status, 202, "{}", taken.body);
+        assert_eq!(refused.refused(409, "duplicate-audio")["resource_id"], json!(taken.text("call_id")));
+        nothing_but(&app, &tenant, i64::from(tone)).await;
+    }
+    app.drain().await;
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn what_is_no_whole_recording_is_refused_and_leaves_nothing() {
     let app = TestApp::with(|config| config.upload.max_bytes = 20_000).await;
     let tenant = app.tenant("acme").await;
@@ -249,7 +266,8 @@ async fn a_recording_is_played_whole_and_in_parts() {
     outside.refused(416, "range-not-satisfiable");
     let strange = Answer::to(admin.request(Method::GET, &path).header("range", "lines=1-2")).await;
     assert_eq!((strange.status, strange.bytes.len()), (200, size));
-    let absent: Value = admin.get("/api/calls/00000000-0000-7000-8000-000000000000/audio").await.refused(404, "not-found");
+    let absent: Value =
+        admin.get("/api/calls/00000000-0000-7000-8000-000000000000/audio").await.refused(404, "not-found");
     assert_eq!(absent["status"], json!(404));
     app.drain().await;
     app.finish().await;

@@ -62,18 +62,24 @@ impl TestApp {
         Self::with(|_| ()).await
     }
 
-    /// With other settings than the usual ones.
+    /// With other settings than the usual ones; `server.bind` is the address that will be served.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::with_stand_ins(StandInOptions::default(), change).await
+    }
+
+    /// With other providers as well.
+    pub async fn with_stand_ins(options: StandInOptions, change: impl FnOnce(&mut Config)) -> Self {
         let database = database::fresh().await;
         let clock = Clock::fixed("2026-11-23T09:00:00Z".parse().unwrap());
-        let stand_ins = StandIns::start(StandInOptions::default()).await.unwrap();
+        let stand_ins = StandIns::start(options).await.unwrap();
         let issuer = DevIssuer::start(0, None, clock.clone()).await.unwrap();
         let objects = tempfile::tempdir().unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut config = settings(&stand_ins, objects.path());
+        config.server.bind = listener.local_addr().unwrap();
         change(&mut config);
         let connections = Connections::to(database.login.clone(), config.database.lanes);
         let app = App::over(config, connections, clock.clone()).await.unwrap();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
         let service = app.service();
@@ -117,6 +123,11 @@ impl TestApp {
             self.publish(&tenant, organization, &samples::scorecard()).await;
         }
         tenant
+    }
+
+    /// One more organization, in which nothing is published.
+    pub async fn organization_without_criteria(&self, tenant: &TestTenant) -> String {
+        self.organization(tenant, "bare").await
     }
 
     async fn organization(&self, tenant: &TestTenant, slug: &str) -> String {
@@ -246,7 +257,7 @@ impl TestApp {
 
 fn settings(stand_ins: &StandIns, objects: &std::path::Path) -> Config {
     let mut config = config::load(None).unwrap();
-    config.server.bind = "127.0.0.1:0".parse().unwrap();
+    config.server.public_url = None;
     config.database.url = None;
     config.database.lanes = 4;
     config.objects.bucket = None;

@@ -60,6 +60,11 @@ pub async fn fresh() -> Database {
     create(cluster, &format!("template {TEMPLATE}")).await
 }
 
+/// An empty database.
+pub async fn unmigrated() -> Database {
+    create(cluster().await, "").await
+}
+
 async fn create(cluster: &PrivatePostgres, how: &str) -> Database {
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let client = connect(&cluster.owner_config("postgres")).await;
@@ -98,6 +103,7 @@ async fn start() -> PrivatePostgres {
     postgres
 }
 
+#[allow(clippy::zombie_processes, reason = "it waits for us, not we for it")]
 fn clean_up_after_us(directory: &Path) {
     let mut cleaner = Command::new("/bin/sh");
     cleaner.args(["-c", CLEANER, "clean-up"]).arg(directory).stdin(Stdio::piped());

@@ -9,7 +9,7 @@ mod samples;
 pub use self::{
     app::{TestApp, TestTenant},
     client::{Answer, Client},
-    database::{Database, fresh},
+    database::{Database, fresh, unmigrated},
     golden::golden,
-    samples::{WAV_HEADER_BYTES, conversation, scorecard, wav},
+    samples::{WAV_HEADER_BYTES, conversation, scorecard, stereo_wav, wav},
 };

@@ -42,7 +42,17 @@ pub fn conversation(organization: &str) -> Value {
 
 /// A second of PCM audio, 8 kHz, 16 bit, one channel; `tone` makes it this recording and no other.
 pub fn wav(tone: u16) -> Vec<u8> {
-    let samples: Vec<u8> = (0..8_000_u32).flat_map(|n| ((n * u32::from(tone) % 2_000) as u16).to_le_bytes()).collect();
+    pcm(1, tone)
+}
+
+/// The same with two channels.
+pub fn stereo_wav(tone: u16) -> Vec<u8> {
+    pcm(2, tone)
+}
+
+fn pcm(channels: u16, tone: u16) -> Vec<u8> {
+    let samples: Vec<u8> =
+        (0..8_000 * u32::from(channels)).flat_map(|n| ((n * u32::from(tone) % 2_000) as u16).to_le_bytes()).collect();
     let data = u32::try_from(samples.len()).unwrap();
     let mut bytes = Vec::with_capacity(WAV_HEADER_BYTES + samples.len());
     bytes.extend_from_slice(b"RIFF");
@@ -50,10 +60,10 @@ pub fn wav(tone: u16) -> Vec<u8> {
     bytes.extend_from_slice(b"WAVEfmt ");
     bytes.extend_from_slice(&16_u32.to_le_bytes());
     bytes.extend_from_slice(&1_u16.to_le_bytes()); // PCM
-    bytes.extend_from_slice(&1_u16.to_le_bytes()); // one channel
+    bytes.extend_from_slice(&channels.to_le_bytes());
     bytes.extend_from_slice(&8_000_u32.to_le_bytes());
-    bytes.extend_from_slice(&16_000_u32.to_le_bytes());
-    bytes.extend_from_slice(&2_u16.to_le_bytes());
+    bytes.extend_from_slice(&(16_000 * u32::from(channels)).to_le_bytes()); // bytes a second
+    bytes.extend_from_slice(&(2 * channels).to_le_bytes()); // bytes a sample of all channels
     bytes.extend_from_slice(&16_u16.to_le_bytes());
     bytes.extend_from_slice(b"data");
     bytes.extend_from_slice(&data.to_le_bytes());

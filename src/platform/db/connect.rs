@@ -93,7 +93,8 @@ fn is_unix(host: &tokio_postgres::config::Host) -> bool {
 /// inherits the scope roles.
 ///
 /// # Errors
-/// [`OwnerError::TooPowerful`] with what is wrong; [`OwnerError::Postgres`] when PostgreSQL cannot be reached.
+/// [`OwnerError::TooPowerful`] with what is wrong; [`OwnerError::NotMigrated`] when there is no platform schema;
+/// [`OwnerError::Postgres`] when PostgreSQL cannot be reached.
 pub async fn check_least_privilege(config: &Config) -> Result<(), OwnerError> {
     let client = single(config).await?;
     let row = client
@@ -102,7 +103,7 @@ pub async fn check_least_privilege(config: &Config) -> Result<(), OwnerError> {
                     exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
                             where pg_has_role(r.oid, c.relowner, 'usage')
                               and (n.nspname = 'platform' or n.nspname like 't\\_%')) as owns,
-                    has_schema_privilege('platform', 'usage') as sees
+                    has_schema_privilege(to_regnamespace('platform'), 'usage') as sees
              from pg_roles r where r.rolname = current_user",
             &[],
         )
@@ -111,10 +112,12 @@ pub async fn check_least_privilege(config: &Config) -> Result<(), OwnerError> {
         "is a superuser or bypasses row security"
     } else if row.get("owns") {
         "owns Plumbline's tables or may act as their owner"
-    } else if row.get("sees") {
-        "inherits a scope role (create it NOINHERIT)"
     } else {
-        return Ok(());
+        match row.get("sees") {
+            None => return Err(OwnerError::NotMigrated),
+            Some(true) => "inherits a scope role (create it NOINHERIT)",
+            Some(false) => return Ok(()),
+        }
     };
     Err(OwnerError::TooPowerful(problem))
 }

@@ -26,6 +26,9 @@ pub enum OwnerError {
         /// What refinery and PostgreSQL said.
         reason: String,
     },
+    /// There is no platform schema yet.
+    #[error("the database is not prepared for Plumbline; `plumbline migrate` does that")]
+    NotMigrated,
     /// The application's login role could pass the walls.
     #[error("the login role of DATABASE_URL {0}; Plumbline does not serve with it")]
     TooPowerful(&'static str),

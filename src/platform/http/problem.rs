@@ -408,6 +408,16 @@ mod tests {
     }
 
     #[test]
+    fn the_table_for_people_has_every_kind_as_it_is() {
+        let table = include_str!("../../../docs/ERRORS.md");
+        let rows = table.lines().filter(|line| line.starts_with("| `/problems/"));
+        let kinds = Kind::ALL.iter().map(|kind| {
+            format!("| `{}` | {} | {} | {} |", kind.uri(), kind.status().as_u16(), kind.title(), kind.meaning())
+        });
+        assert_eq!(rows.collect::<Vec<_>>(), kinds.collect::<Vec<_>>());
+    }
+
+    #[test]
     fn waiting_is_told_in_a_header_and_credentials_are_asked_for() {
         let busy = Refusal::from(Problem::new(Kind::Busy, "x").retry_after(7)).response();
         assert_eq!(busy.header("retry-after"), Some("7"));

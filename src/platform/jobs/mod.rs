@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 pub use self::{
     backoff::delay,
-    queue::{Lease, QueuedJob, enqueue, finish, pull_forward},
+    queue::{Lease, QueuedJob, bury, enqueue, finish, pull_forward},
     worker::{Worker, WorkerSettings},
 };
 use crate::platform::{db::DbError, providers::ProviderError};
@@ -93,7 +93,8 @@ pub trait Handler: Send + Sync {
     /// One attempt. It finishes the job in the transaction that records its result ([`finish`]).
     async fn run(&self, lease: &Lease) -> Result<(), JobError>;
 
-    /// Called once when no attempt is left, before the job is counted among the dead: makes the failure visible where people look.
+    /// Called once when no attempt is left: counts the job among the dead ([`bury`]), and in the same transaction makes the failure visible
+    /// where people look.
     async fn gave_up(&self, lease: &Lease, error: &JobError) -> Result<(), DbError>;
 }
 

@@ -114,6 +114,16 @@ pub async fn finish(tx: &TenantTx<'_>, lease: &Lease) -> Result<(), JobError> {
     }
 }
 
+/// Counts a job among the dead, on the transaction that makes its failure visible. A job that has lost its lease is left to its new holder.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn bury(tx: &TenantTx<'_>, lease: &Lease, error: &JobError, now: DateTime<Utc>) -> Result<(), DbError> {
+    let to = Postponement { dead: true, run_at: now, reason: error.to_string(), attempts: lease.attempt };
+    postpone(tx, lease, &to).await?;
+    Ok(())
+}
+
 /// Lets a waiting job run now. `false` when there is none.
 ///
 /// # Errors
@@ -189,7 +199,11 @@ pub(super) struct Postponement {
     pub attempts: i16,
 }
 
+<<<<<<< HEAD
+pub(super) async fn postpone(tx: &impl Statements, lease: &Lease, to: &Postponement) -> Result<bool, DbError> {
+=======
 pub(super) async fn postpone(on: &impl Statements, lease: &Lease, to: &Postponement) -> Result<bool, DbError> {
+>>>>>>> refs/heads/benches
     let status = if to.dead { "dead" } else { "ready" };
     let reason: String = to.reason.chars().take(2_000).collect();
     let changed = on

@@ -218,7 +218,9 @@ impl Worker {
         };
         if dead {
             tracing::warn!(error = %error, "job gave up");
-            self.give_up(lease, error).await;
+            if self.give_up(lease, error).await {
+                return;
+            }
         } else {
             tracing::debug!(error = %error, wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), "job waits");
         }
@@ -230,10 +232,15 @@ impl Worker {
         }
     }
 
-    async fn give_up(&self, lease: &Lease, error: &JobError) {
-        let Some(handler) = self.handlers.get(lease.kind.as_str()) else { return };
-        if let Err(error) = handler.gave_up(lease, error).await {
-            tracing::error!(error = %error, "a dead job could not be made visible on its call");
+    /// Whether the job's own handler has counted it among the dead.
+    async fn give_up(&self, lease: &Lease, error: &JobError) -> bool {
+        let Some(handler) = self.handlers.get(lease.kind.as_str()) else { return false };
+        match handler.gave_up(lease, error).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(error = %error, "a dead job could not be made visible on its call");
+                false
+            }
         }
     }
 

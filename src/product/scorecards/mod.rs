@@ -249,17 +249,21 @@ impl Scorecards {
         store::find_version(&self.db.alone(grant), id, Some(version)).await?.ok_or(ScorecardError::NoVersion)
     }
 
-    /// A page of a scorecard's published versions, newest first; empty for a scorecard that the grant does not reach.
+    /// A page of a scorecard's published versions, newest first.
     ///
     /// # Errors
-    /// [`ScorecardError::Db`].
+    /// [`ScorecardError::NotFound`].
     pub async fn versions(
         &self,
         grant: &Grant,
         id: ScorecardId,
         listing: &Listing,
     ) -> Result<Vec<ScorecardVersion>, ScorecardError> {
-        Ok(store::list_versions(&self.db.alone(grant), id, listing).await?)
+        let found = store::list_versions(&self.db.alone(grant), id, listing).await?;
+        if found.is_empty() {
+            self.get(grant, id).await?; // without any version, it is still there; or it is not
+        }
+        Ok(found)
     }
 
     /// As PostgreSQL keeps it: in microseconds.

@@ -1,0 +1,147 @@
+//! Every operation of the API as a request that is right in form: what the tests of isolation and of permissions are made of.
+
+use plumbline::foundation::access::Permission;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Client, conversation, scorecard};
+
+/// Things that requests name.
+#[derive(Clone)]
+pub struct Ids {
+    pub organization: String,
+    pub user: String,
+    pub agent: String,
+    pub call: String,
+    pub evaluation: String,
+    pub job: String,
+    pub scorecard: String,
+}
+
+impl Ids {
+    /// Ids of nothing.
+    pub fn nowhere() -> Self {
+        let id = "00000000-0000-7000-8000-000000000000".to_owned();
+        let [organization, user, agent, call, evaluation, job, scorecard] = std::array::from_fn(|_| id.clone());
+        Self { organization, user, agent, call, evaluation, job, scorecard }
+    }
+}
+
+/// One operation.
+pub struct Operation {
+    pub id: &'static str,
+    pub method: Method,
+    pub path: String,
+    pub body: Option<Value>,
+    pub needs: Permission,
+}
+
+/// Operations that no bearer token opens, and why.
+pub const WITHOUT_TOKEN: &[&str] = &["report_transcription"]; // a provider brings the secret of its piece of work
+
+/// All operations but those of [`WITHOUT_TOKEN`], asked about these things.
+pub fn all(ids: &Ids) -> Vec<Operation> {
+    use Permission::*;
+    let Ids { organization, user, agent, call, evaluation, job, scorecard: card } = ids;
+    let get = |id, path: String, needs| Operation { id, method: Method::GET, path, body: None, needs };
+    let post = |id, path: String, body, needs| Operation { id, method: Method::POST, path, body: Some(body), needs };
+    let patch = |id, path: String, body, needs| Operation { id, method: Method::PATCH, path, body: Some(body), needs };
+    let of = |list: &str| format!("/api/{list}?organization_id={organization}");
+    let at = |list: &str, id: &str, tail: &str| format!("/api/{list}/{id}{tail}");
+    let no = || json!({});
+    let criteria = "evaluation-criteria";
+    vec![
+        get("list_organizations", "/api/organizations".to_owned(), ReadOrganizations),
+        post(
+            "create_organization",
+            "/api/organizations".to_owned(),
+            json!({"slug": "new", "name": "N"}),
+            ManageOrganizations,
+        ),
+        get("get_organization", at("organizations", organization, ""), ReadOrganizations),
+        patch(
+            "update_organization",
+            at("organizations", organization, ""),
+            json!({"name": "Taken"}),
+            ManageOrganizations,
+        ),
+        post("deactivate_organization", at("organizations", organization, "/deactivate"), no(), ManageOrganizations),
+        get("list_users", "/api/users".to_owned(), ReadUsers),
+        post(
+            "create_user",
+            "/api/users".to_owned(),
+            json!({"organization_id": organization, "display_name": "N"}),
+            ManageUsers,
+        ),
+        get("get_user", at("users", user, ""), ReadUsers),
+        patch("update_user", at("users", user, ""), json!({"display_name": "Taken"}), ManageUsers),
+        post("deactivate_user", at("users", user, "/deactivate"), no(), ManageUsers),
+        get("list_agents", "/api/agents".to_owned(), ReadAgents),
+        post(
+            "create_agent",
+            "/api/agents".to_owned(),
+            json!({"organization_id": organization, "display_name": "N"}),
+            ManageAgents,
+        ),
+        get("get_agent", at("agents", agent, ""), ReadAgents),
+        patch("update_agent", at("agents", agent, ""), json!({"display_name": "Taken"}), ManageAgents),
+        post("deactivate_agent", at("agents", agent, "/deactivate"), no(), ManageAgents),
+        post("upload_call", "/api/calls".to_owned(), conversation(organization), UploadCalls),
+        get("list_calls", of("calls"), ReadCalls),
+        get("get_call", at("calls", call, ""), ReadCalls),
+        get("get_transcript", at("calls", call, "/transcript"), ReadCalls),
+        get("get_audio", at("calls", call, "/audio"), ListenCalls),
+        get("get_analysis", at("calls", call, "/analysis"), ReadEvaluations),
+        post("retry_call", at("calls", call, "/retry"), no(), RetryCalls),
+        get("list_evaluations", of("evaluations"), ReadEvaluations),
+        get("get_evaluation", at("evaluations", evaluation, ""), ReadEvaluations),
+        get("list_scorecards", of(criteria), ReadScorecards),
+        post(
+            "create_scorecard",
+            format!("/api/{criteria}"),
+            json!({"organization_id": organization, "definition": scorecard()}),
+            ManageScorecards,
+        ),
+        get("get_scorecard", at(criteria, card, ""), ReadScorecards),
+        Operation {
+            id: "update_scorecard_draft",
+            method: Method::PUT,
+            path: at(criteria, card, "/draft"),
+            body: Some(scorecard()),
+            needs: ManageScorecards,
+        },
+        post("publish_scorecard", at(criteria, card, "/publish"), no(), ManageScorecards),
+        get("list_scorecard_versions", at(criteria, card, "/versions"), ReadScorecards),
+        get("get_scorecard_version", at(criteria, card, "/versions/1"), ReadScorecards),
+        get("list_jobs", "/api/jobs".to_owned(), ReadJobs),
+        post("retry_job", at("jobs", job, "/retry"), no(), RetryJobs),
+    ]
+}
+
+impl Operation {
+    pub async fn by(&self, client: &Client) -> Answer {
+        let request = client.request(self.method.clone(), &self.path).header("if-match", "*");
+        Answer::to(match &self.body {
+            Some(body) => request.json(body),
+            None => request,
+        })
+        .await
+    }
+}
+
+/// The ids of all operations in the document.
+pub fn documented(document: &Value) -> Vec<String> {
+    let paths = document["paths"].as_object().unwrap().values();
+    let operations = paths.flat_map(|path| path.as_object().unwrap().values());
+    operations.filter_map(|operation| Some(operation["operationId"].as_str()?.to_owned())).collect()
+}
+
+/// Fails when the document has an operation that is not here, or the other way round.
+pub fn covers(document: &Value) {
+    let mut here: Vec<String> = all(&Ids::nowhere()).iter().map(|operation| operation.id.to_owned()).collect();
+    here.extend(WITHOUT_TOKEN.iter().map(|&id| id.to_owned()));
+    let mut there = documented(document);
+    here.sort();
+    there.sort();
+    assert_eq!(here, there, "tests/it/operations.rs has every operation of the API");
+}

@@ -1,0 +1,157 @@
+//! Recordings through every stage: speech is heard by a server of the recogniser's form that says what the tests expect.
+
+use std::time::Duration;
+
+use plumbline::{
+    demo::standins::{Recogniser, StandInOptions, faults::JobFault},
+    foundation::config::{Config, SpeechProvider},
+};
+use poem::{Route, Server, handler, listener::TcpAcceptor, post, web::Json};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use crate::support::{Client, TestApp, TestTenant, stereo_wav, wav};
+
+/// What anybody hears in any recording, each channel a speaker.
+#[handler]
+fn hear(body: Vec<u8>) -> Json<Value> {
+    let by_channel = String::from_utf8_lossy(&body).contains("diarized_json");
+    let said = [
+        ("A", 0.0, 0.4, "Good morning, Ana here."),
+        ("B", 0.4, 0.7, "My gateway is down."),
+        ("A", 0.7, 1.0, "I see. Then I will send you a new one."),
+    ];
+    let segments: Vec<Value> = said
+        .iter()
+        .map(|(speaker, start, end, text)| {
+            let mut segment = json!({"start": start, "end": end, "text": text});
+            if by_channel {
+                segment["speaker"] = json!(speaker);
+            }
+            segment
+        })
+        .collect();
+    Json(
+        json!({"task": "transcribe", "language": "en", "duration": 1.0, "text": "", "segments": segments, "words": []}),
+    )
+}
+
+/// The recogniser's address.
+async fn recogniser() -> url::Url {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let routes = Route::new().at("/v1/audio/transcriptions", post(hear));
+    let acceptor = TcpAcceptor::from_tokio(listener).unwrap();
+    tokio::spawn(async move { Server::new_with_acceptor(acceptor).run(routes).await.unwrap() });
+    format!("http://{address}/v1").parse().unwrap()
+}
+
+/// An application that hears by AssemblyAI's stand-in.
+async fn hearing(change: impl FnOnce(&mut Config)) -> TestApp {
+    let behind = Recogniser { base_url: recogniser().await, api_key: SecretString::from("k") };
+    let options = StandInOptions {
+        recogniser: Some(behind),
+        processing_delay: Duration::from_millis(100),
+        ..StandInOptions::default()
+    };
+    TestApp::with_stand_ins(options, |config| {
+        config.speech.provider = Some(SpeechProvider::Assemblyai);
+        change(config);
+    })
+    .await
+}
+
+async fn upload(client: &Client, tenant: &TestTenant, bytes: Vec<u8>) -> String {
+    let sent = client.upload(&format!("organization_id={}", tenant.sales), bytes).await;
+    assert_eq!(sent.status, 202, "{}", sent.body);
+    sent.text("call_id")
+}
+
+/// Works until the call is evaluated or failed; `seconds` pass at every look.
+async fn worked_off(app: &TestApp, client: &Client, id: &str, seconds: i64) -> Value {
+    for _ in 0..500 {
+        app.drain().await;
+        let call = app.call(client, id).await;
+        if call["status"] == "evaluated" || call["status"] == "failed" {
+            app.drain().await;
+            return call;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        app.advance(seconds);
+    }
+    panic!("the call goes no further: {}", app.call(client, id).await);
+}
+
+#[tokio::test]
+async fn two_channels_become_agent_and_customer_and_are_judged() {
+    let app = hearing(|_| ()).await;
+    let tenant = app.ready_tenant("acme").await;
+    let admin = app.admin(&tenant);
+    let id = upload(&admin, &tenant, stereo_wav(1)).await;
+    let call = worked_off(&app, &admin, &id, 1).await;
+    assert_eq!((&call["status"], &call["overall_score"]), (&json!("evaluated"), &json!(87.5)), "{call}");
+    let transcript = admin.get(&format!("/api/calls/{id}/transcript")).await.expect(200);
+    assert_eq!(transcript["provider"], json!("assemblyai"));
+    let speakers: Vec<_> =
+        transcript["utterances"].as_array().unwrap().iter().map(|said| said["speaker"].clone()).collect();
+    assert_eq!(speakers, ["agent", "customer", "agent"]);
+    assert_eq!(transcript["utterances"][1]["text"], json!("My gateway is down."));
+    let asked = app.stand_ins.requests();
+    assert_eq!((asked.uploads, asked.transcripts_created, asked.chat_completions), (1, 1, 1), "paid once");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_report_of_the_provider_pulls_the_call_forward_and_a_forged_one_does_not() {
+    let app = hearing(|config| {
+        config.speech.poll_seconds = 3_600.0;
+        config.server.public_url = Some(format!("http://{}", config.server.bind).parse().unwrap());
+    })
+    .await;
+    let tenant = app.ready_tenant("acme").await;
+    let admin = app.admin(&tenant);
+    app.stand_ins.faults().next_job(JobFault::WebhookForged);
+    let id = upload(&admin, &tenant, stereo_wav(1)).await;
+    let call = worked_off(&app, &admin, &id, 0).await; // no time passes: nothing is polled
+    assert_eq!(call["overall_score"], json!(87.5), "{call}");
+    let asked = app.stand_ins.requests();
+    assert_eq!((asked.webhooks, asked.transcripts_created), (2, 1));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_recording_that_cannot_be_heard_says_so_and_a_retry_asks_anew() {
+    let app = hearing(|_| ()).await;
+    let tenant = app.ready_tenant("acme").await;
+    let admin = app.admin(&tenant);
+    app.stand_ins.faults().next_job(JobFault::NotAudio);
+    let id = upload(&admin, &tenant, stereo_wav(1)).await;
+    let call = worked_off(&app, &admin, &id, 1).await;
+    let failure = &call["failure"];
+    assert_eq!((&failure["stage"], &failure["kind"]), (&json!("transcribe"), &json!("bad_audio")), "{call}");
+    admin.get(&format!("/api/calls/{id}/transcript")).await.refused(404, "not-found");
+    admin.post(&format!("/api/calls/{id}/retry"), &json!({})).await.expect(200);
+    let call = worked_off(&app, &admin, &id, 1).await;
+    assert_eq!(call["overall_score"], json!(87.5), "{call}");
+    assert_eq!(app.stand_ins.requests().transcripts_created, 2);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn one_channel_is_heard_without_a_guess_of_who_speaks() {
+    let address = recogniser().await;
+    let app = TestApp::with(|config| {
+        config.speech.provider = Some(SpeechProvider::Recogniser);
+        config.speech.recogniser_base_url = Some(address);
+    })
+    .await;
+    let tenant = app.ready_tenant("acme").await;
+    let admin = app.admin(&tenant);
+    let id = upload(&admin, &tenant, wav(1)).await;
+    let call = worked_off(&app, &admin, &id, 1).await;
+    assert_eq!(call["status"], json!("evaluated"), "{call}");
+    let transcript = admin.get(&format!("/api/calls/{id}/transcript")).await.expect(200);
+    let said = transcript["utterances"].as_array().unwrap();
+    assert!(!said.is_empty() && said.iter().all(|said| said["speaker"] == "unknown"), "{transcript}");
+    app.finish().await;
+}
