@@ -42,6 +42,14 @@ impl DbError {
         (*error.code() == SqlState::UNIQUE_VIOLATION).then(|| error.constraint().unwrap_or(""))
     }
 
+    /// Whether the transaction may have taken effect all the same: the connection was lost while it was committed.
+    pub fn leaves_open_whether_committed(&self) -> bool {
+        let DbError::Statement { name: "commit", source } = self else {
+            return false;
+        };
+        source.as_db_error().is_none_or(|error| error.code().code().starts_with("57")) // 57: the server was told to end it
+    }
+
     /// Whether trying again later may help: nothing is wrong with the statement itself.
     pub fn is_temporary(&self) -> bool {
         match self {

@@ -219,7 +219,13 @@ impl CallsApi {
                 .await
             })
             .await;
-        if !matches!(&received, Ok(Once { replayed: false, .. })) {
+        let ours = match &received {
+            Ok(once) => !once.replayed,
+            // The call may be there and need its recording. If it is not, the sweep finds the upload's note.
+            Err(CallError::Db(error)) => error.leaves_open_whether_committed(),
+            Err(_) => false,
+        };
+        if !ours {
             self.recordings.forget(&self.db, grant, stored.object_key()).await;
         }
         if let Err(CallError::Db(error)) = &received
