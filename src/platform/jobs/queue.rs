@@ -199,11 +199,7 @@ pub(super) struct Postponement {
     pub attempts: i16,
 }
 
-<<<<<<< HEAD
-pub(super) async fn postpone(tx: &impl Statements, lease: &Lease, to: &Postponement) -> Result<bool, DbError> {
-=======
 pub(super) async fn postpone(on: &impl Statements, lease: &Lease, to: &Postponement) -> Result<bool, DbError> {
->>>>>>> refs/heads/benches
     let status = if to.dead { "dead" } else { "ready" };
     let reason: String = to.reason.chars().take(2_000).collect();
     let changed = on
