@@ -18,7 +18,7 @@ use plumbline::{
 };
 use poem_openapi::types::ParseFromParameter;
 
-use crate::support::{self, Database};
+use crate::support::{self, Database, TestApp};
 
 #[derive(Debug, thiserror::Error)]
 enum MakeError {
@@ -122,16 +122,14 @@ async fn what_was_asked_twice_is_done_once() {
 
 #[tokio::test]
 async fn expired_keys_do_not_pile_up() {
-    let world = World::new().await;
-    let now: DateTime<Utc> = "2026-11-23T12:00:00Z".parse().unwrap();
-    let known = async |operation| {
-        let (grant, actor) = (&world.grant, world.grant.actor().to_owned());
-        let row = world.db.alone(grant).opt(sql!("http/find_key"), &[&grant.root(), &actor, &operation, &"k"]).await;
-        row.unwrap().is_some()
-    };
-    world.make(&keyed(Some("k"), "old", "a"), now - TimeDelta::hours(25), true).await.unwrap();
-    world.make(&keyed(Some("k"), "young", "a"), now - TimeDelta::hours(23), true).await.unwrap();
-    assert!(known("old").await);
-    world.make(&keyed(Some("k"), "new", "a"), now, true).await.unwrap();
-    assert_eq!((known("old").await, known("young").await, known("new").await), (false, true, true));
+    let app = TestApp::start().await;
+    let tenant = app.tenant("acme").await;
+    let agent = serde_json::json!({"organization_id": tenant.sales, "display_name": "Ada"});
+    for (key, hours_later, kept) in [("a", 0, 1), ("b", 2, 2), ("c", 23, 2), ("d", 0, 3)] {
+        app.advance(hours_later * 3_600);
+        app.admin(&tenant).post_once("/api/agents", key, &agent).await.expect(201);
+        let rows = app.database.count(&format!("select count(*) from {}.idempotency_keys", tenant.schema)).await;
+        assert_eq!(rows, kept, "after {key}");
+    }
+    app.finish().await;
 }

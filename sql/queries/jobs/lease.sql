@@ -15,7 +15,7 @@ turns as (
     select job.job_id, job.run_at,
            coalesce(running.jobs, 0) + row_number() over (partition by waiting.tenant_id order by job.run_at, job.job_id) as turn
     from waiting
-    join platform.tenants tenant on tenant.tenant_id = waiting.tenant_id and tenant.status = 'active' and tenant.schema_version >= $5
+    join platform.tenants served on served.tenant_id = waiting.tenant_id and served.status = 'active' and served.schema_version >= $5
     left join running on running.tenant_id = waiting.tenant_id
     cross join lateral (
         select job_id, run_at from platform.jobs
