@@ -169,6 +169,7 @@ impl App {
             limits: UploadLimits {
                 max_bytes: self.config.upload.max_bytes,
                 idle: Duration::from_secs(self.config.upload.idle_seconds),
+                touch: Duration::from_secs((self.config.worker.abandoned_upload_seconds / 6).max(1)),
             },
         };
         (

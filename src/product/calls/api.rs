@@ -189,8 +189,7 @@ impl CallsApi {
             .db
             .tenant(grant, "calls.receive_written", async |tx| {
                 once(tx, keyed, now, async || {
-                    let received = written::receive(tx, self.stages.as_ref(), &details, &utterances, now);
-                    let call = Box::pin(received).await?;
+                    let call = written::receive(tx, self.stages.as_ref(), &details, &utterances, now).await?;
                     Ok::<_, CallError>(CallView::from(call))
                 })
                 .await
@@ -220,13 +219,7 @@ impl CallsApi {
                 .await
             })
             .await;
-        let ours = match &received {
-            Ok(once) => !once.replayed,
-            // The call may be there and need its recording. If it is not, the sweep finds the upload's note.
-            Err(CallError::Db(error)) => error.leaves_open_whether_committed(),
-            Err(_) => false,
-        };
-        if !ours {
+        if certainly_no_call(&received) {
             self.recordings.forget(&self.db, grant, stored.object_key()).await;
         }
         if let Err(CallError::Db(error)) = &received
@@ -255,5 +248,15 @@ impl CallsApi {
             _ => None,
         };
         Err(twin.map_or(CallError::Db(error), CallError::SameExternalId))
+    }
+}
+
+/// Whether the recording became no call's for certain. A transaction that failed at its end may have been committed; the sweep knows that, for the
+/// note of the upload went with it.
+fn certainly_no_call<T>(received: &Result<Once<T>, CallError>) -> bool {
+    match received {
+        Ok(once) => once.replayed,
+        Err(CallError::Db(error)) => error.unique_violation().is_some(),
+        Err(_) => true,
     }
 }
