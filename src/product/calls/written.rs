@@ -47,7 +47,7 @@ pub async fn receive(
     };
     let facts = serde_json::json!({ "channel": call.channel, "utterances": utterances.len() });
     // Everything travels together. A refusal outweighs what breaks because of what it refuses.
-    let writing = async {
+    let writing = Box::pin(async {
         tokio::try_join!(
             biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
             store::insert(tx, &call),
@@ -56,7 +56,7 @@ pub async fn receive(
             audit::audit(tx, "call.received", "call", Some(call.call_id.0), call.organization_id, facts),
             stages.begin(tx, &call, now),
         )
-    };
+    }); // boxed: as large as all of these together
     let (admitted, written) = tokio::join!(biased; admit(tx, details), writing);
     admitted?;
     written?;
