@@ -48,8 +48,10 @@ pub struct Identity {
     pub agent: Option<AgentId>,
     /// The caller's roles.
     pub roles: Vec<Role>,
-    /// The organizations whose rows the caller may see; the root is not among them unless the caller belongs to it.
+    /// The organizations that the credential names; the root is not among them unless the caller belongs to it.
     pub organizations: Vec<OrganizationId>,
+    /// All active organizations of the tenant, when some role reaches every one; else empty. They count for that role's permissions alone.
+    pub every_organization: Vec<OrganizationId>,
 }
 
 /// No role of the caller holds the permission.
@@ -76,12 +78,22 @@ impl Caller {
         Ok(Grant {
             tenant: self.0.tenant,
             root: self.0.root,
-            organizations: self.0.organizations.clone(),
+            organizations: self.organizations_for(permission).to_vec(),
             scope: if own_calls_only { Scope::Agent } else { Scope::Member },
             agent: self.0.agent,
             actor: format!("user:{}", self.0.subject),
             permission,
         })
+    }
+
+    /// A role that reaches every organization does so for what it itself may do: an auditor who administers one organization reads all
+    /// of them and changes the one.
+    fn organizations_for(&self, permission: Permission) -> &[OrganizationId] {
+        if self.0.roles.iter().any(|role| role.reaches_every_organization() && role.may(permission)) {
+            &self.0.every_organization
+        } else {
+            &self.0.organizations
+        }
     }
 
     /// What the credential proved.
@@ -191,8 +203,21 @@ mod tests {
             user: None,
             agent,
             roles: roles.to_vec(),
-            organizations: Vec::new(),
+            organizations: vec![OrganizationId(uuid::Uuid::from_u128(1))],
+            every_organization: (1..=2).map(|n| OrganizationId(uuid::Uuid::from_u128(n))).collect(),
         })
+    }
+
+    #[test]
+    fn every_organization_is_reached_only_for_what_the_role_that_reaches_it_may_do() {
+        let reached =
+            |roles: &[Role], permission| caller(roles, None).may(permission).expect("allowed").organizations().len();
+        let both = [Role::OrganizationAdmin, Role::Auditor];
+        assert_eq!(reached(&both, Permission::ReadCalls), 2);
+        assert_eq!(reached(&both, Permission::ManageAgents), 1);
+        assert_eq!(reached(&both, Permission::UploadCalls), 1);
+        assert_eq!(reached(&[Role::OrganizationAdmin], Permission::ReadCalls), 1);
+        assert_eq!(reached(&[Role::TenantAdmin, Role::Coach], Permission::ManageAgents), 2);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::{
         calls::{self, model::Stage},
         evaluations::{
             answer::{self, AnswerError},
-            evidence,
+            evidence, insights,
             prompt::{self, BoundBuilder, Built},
             receipt::{Assessment, Receipt},
             schema,
@@ -138,6 +138,7 @@ impl Assess {
             scorecard_version_id: scorecard.scorecard_version_id,
             raw_answer: &answered.content,
             answers: &answers,
+            needs_review: insights::needs_review(&answers, &material.call.utterances),
             prompt_tokens: answered.prompt_tokens,
             completion_tokens: answered.completion_tokens,
             receipt: &receipt,

@@ -120,7 +120,8 @@ impl Score {
             input,
             &output,
         );
-        let insights = insights::of(&input.scorecard, &material.answers, &output);
+        let mut insights = insights::of(&input.scorecard, &material.answers, &output);
+        insights.extend(insights::of_voices(&input.utterances));
         let name = format!("{} {}", scorer.name, scorer.version);
         let scores = NewScores {
             evaluation_id: material.evaluation_id,

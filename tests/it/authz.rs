@@ -1,10 +1,16 @@
 //! Roles and permissions: the matrix for people to read, and every operation asked by every role.
 
-use plumbline::foundation::access::{Permission, Role};
+use std::time::Duration;
+
+use plumbline::{
+    demo::issuer::TokenRequest,
+    foundation::access::{Permission, Role},
+};
+use serde_json::json;
 
 use crate::{
     operations::{Ids, all, covers},
-    support::{TestApp, golden},
+    support::{TestApp, conversation, golden},
 };
 
 #[test]
@@ -51,5 +57,33 @@ async fn every_operation_keeps_to_the_matrix() {
     for operation in all(&Ids::nowhere()) {
         assert_eq!(operation.by(&stranger).await.status, 403, "{}", operation.id);
     }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn two_roles_do_not_multiply() {
+    let app = TestApp::start().await;
+    let tenant = app.ready_tenant("acme").await;
+    let request = TokenRequest {
+        subject: "max".to_owned(),
+        roles: vec!["organization_admin".to_owned(), "auditor".to_owned()],
+        organizations: vec!["sales".to_owned()],
+        audience: "plumbline".to_owned(),
+        lifetime: Duration::from_secs(3_600),
+    };
+    let mut max = app.anonymous();
+    max.token = Some(app.issuer.token(&tenant.slug, &request).unwrap());
+    let agent = |organization: &str| json!({"organization_id": organization, "display_name": "Eve"});
+    // He administers sales alone …
+    max.post("/api/agents", &agent(&tenant.sales)).await.expect(201);
+    max.post("/api/calls", &conversation(&tenant.sales)).await.expect(202);
+    let agent = max.post("/api/agents", &agent(&tenant.support)).await;
+    assert!((400..500).contains(&agent.status), "{} {}", agent.status, agent.body);
+    let call = max.post("/api/calls", &conversation(&tenant.support)).await;
+    assert!((400..500).contains(&call.status), "{} {}", call.status, call.body);
+    // … and as an auditor reads both.
+    let made = app.admin(&tenant).post("/api/calls", &conversation(&tenant.support)).await.expect(202);
+    max.get(&format!("/api/calls/{}", made["call_id"].as_str().unwrap())).await.expect(200);
+    app.drain_all().await;
     app.finish().await;
 }

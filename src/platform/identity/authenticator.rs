@@ -89,7 +89,9 @@ impl Authenticator {
         if roles == [Role::Agent] && agent.is_none() {
             return Err(AuthError::AgentNotLinked);
         }
-        let organizations = claims.organizations(&roles, &directory);
+        let organizations = claims.organizations(&directory);
+        let reaches_every = roles.iter().any(|role| role.reaches_every_organization());
+        let every_organization = if reaches_every { directory.active().to_vec() } else { Vec::new() };
         #[allow(clippy::disallowed_methods, reason = "the credential was checked just above")]
         let caller = Caller::proved(Identity {
             tenant: tenant.tenant_id,
@@ -99,6 +101,7 @@ impl Authenticator {
             agent,
             roles,
             organizations,
+            every_organization,
         });
         Ok(caller)
     }

@@ -52,11 +52,8 @@ impl Claims {
         roles
     }
 
-    /// The organizations that the holder reaches: those that the token names, or all active ones for roles that reach every one.
-    pub(super) fn organizations(&self, roles: &[Role], directory: &Directory) -> Vec<OrganizationId> {
-        if roles.iter().any(|role| role.reaches_every_organization()) {
-            return directory.active().to_vec();
-        }
+    /// The organizations that the token names.
+    pub(super) fn organizations(&self, directory: &Directory) -> Vec<OrganizationId> {
         let by_group = names(&self.groups)
             .filter_map(|group| group.strip_prefix("/organizations/"))
             .filter_map(|slug| directory.by_slug(slug));
@@ -114,11 +111,10 @@ mod tests {
         let named = claims(
             json!({"groups": ["/organizations/sales", "/organizations/sales/night", "/organizations/nowhere", "support"]}),
         );
-        assert_eq!(named.organizations(&[Role::Evaluator], &directory), [sales]);
+        assert_eq!(named.organizations(&directory), [sales]);
         let listed = claims(json!({"organizations": ["support", sales, old, "old", "support"]}));
-        assert_eq!(listed.organizations(&[Role::Evaluator], &directory), [sales, support]);
-        assert_eq!(claims(json!({})).organizations(&[Role::Evaluator], &directory), []);
-        assert_eq!(claims(json!({})).organizations(&[Role::Auditor], &directory), [sales, support]);
+        assert_eq!(listed.organizations(&directory), [sales, support]);
+        assert_eq!(claims(json!({})).organizations(&directory), []);
     }
 
     #[test]

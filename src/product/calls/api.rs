@@ -189,7 +189,8 @@ impl CallsApi {
             .db
             .tenant(grant, "calls.receive_written", async |tx| {
                 once(tx, keyed, now, async || {
-                    let call = written::receive(tx, self.stages.as_ref(), &details, &utterances, now).await?;
+                    let received = written::receive(tx, self.stages.as_ref(), &details, &utterances, now);
+                    let call = Box::pin(received).await?;
                     Ok::<_, CallError>(CallView::from(call))
                 })
                 .await
