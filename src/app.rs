@@ -5,7 +5,7 @@ mod means;
 use std::{io, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use object_store::ObjectStore;
+use object_store::{ObjectStore, memory::InMemory};
 use poem::{
     EndpointExt, Response, Server,
     endpoint::BoxEndpoint,
@@ -112,7 +112,8 @@ impl App {
         check_least_privilege(&connections.config).await?;
         let trust = trust_development_issuer(config.identity.trust_development_issuer, config.server.bind)?;
         let keys = IssuerKeys::new(trust)?;
-        let mut app = Self::composed(config, connections, clock)?;
+        let objects = means::objects(&config.objects)?;
+        let mut app = Self::composed(config, connections, objects, clock)?;
         let rules = TokenRules::new(app.config.identity.audience.clone(), 10);
         let authenticator =
             Authenticator::new(app.tenants.clone(), app.members.clone(), keys, rules, app.clock.clone());
@@ -120,9 +121,13 @@ impl App {
         Ok(app)
     }
 
-    fn composed(config: Config, connections: Connections, clock: Clock) -> Result<Self, StartError> {
+    fn composed(
+        config: Config,
+        connections: Connections,
+        objects: Arc<dyn ObjectStore>,
+        clock: Clock,
+    ) -> Result<Self, StartError> {
         let db = Arc::new(Db::new(connections.open()?));
-        let objects = means::objects(&config.objects)?;
         let means = Arc::new(Means {
             db: db.clone(),
             clock: clock.clone(),
@@ -153,7 +158,8 @@ impl App {
     pub fn offline_document(config: Config) -> Result<serde_json::Value, StartError> {
         let nowhere = Connections::parse("host=/nonexistent user=nobody", 1)
             .map_err(|_| StartError::ConnectionString("offline"))?;
-        Ok(server::document(Self::composed(config, nowhere, Clock::system())?.apis()))
+        let nothing = Arc::new(InMemory::new());
+        Ok(server::document(Self::composed(config, nowhere, nothing, Clock::system())?.apis()))
     }
 
     fn apis(&self) -> impl OpenApi + 'static {
@@ -163,6 +169,7 @@ impl App {
             limits: UploadLimits {
                 max_bytes: self.config.upload.max_bytes,
                 idle: Duration::from_secs(self.config.upload.idle_seconds),
+                touch: Duration::from_secs((self.config.worker.abandoned_upload_seconds / 6).max(1)),
             },
         };
         (

@@ -59,4 +59,4 @@ create policy organizations on uploads to plumbline_member
 
 grant select on tenants to plumbline_platform;
 grant select, insert, update, delete on jobs to plumbline_platform, plumbline_member;
-grant select, insert, delete on uploads to plumbline_platform, plumbline_member;
+grant select, insert, update, delete on uploads to plumbline_platform, plumbline_member;

@@ -61,5 +61,5 @@
     CREATE INDEX uploads_started ON uploads USING btree (started_at)
     policy organizations for all to plumbline_member using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
     policy platform for all to plumbline_platform using true
-    grant delete, insert, select to plumbline_member
-    grant delete, insert, select to plumbline_platform
+    grant delete, insert, select, update to plumbline_member
+    grant delete, insert, select, update to plumbline_platform

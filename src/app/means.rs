@@ -11,8 +11,8 @@ use crate::{
     platform::{
         plugins::{Limits, PluginHost},
         providers::{
-            QuickRetries, http_client,
-            llm::{LanguageModel, OpenAi, OpenAiSettings},
+            PermanentKind, ProviderError, QuickRetries, http_client,
+            llm::{Completed, Completion, LanguageModel, OpenAi, OpenAiSettings},
             speech::{AssemblyAi, AssemblyAiSettings, Recogniser, RecogniserSettings, SpeechToText},
         },
     },
@@ -76,11 +76,15 @@ pub(super) fn speech(config: &SpeechConfig) -> Result<Option<Arc<dyn SpeechToTex
     })
 }
 
-/// Who answers the scorecards' questions. Without a key the calls fail at the question, and say why.
+/// Who answers the scorecards' questions. Without a key nothing is sent to OpenAI; another server may be one that asks for none.
 pub(super) fn language_model(config: &LanguageModelConfig) -> Result<Arc<dyn LanguageModel>, StartError> {
+    if config.api_key.is_none() && config.base_url.host_str() == Some("api.openai.com") {
+        tracing::warn!("no language model is configured: calls will fail at their assessment, and say so");
+        return Ok(Arc::new(NoLanguageModel));
+    }
     let settings = OpenAiSettings {
         base_url: config.base_url.clone(),
-        api_key: config.api_key.clone().unwrap_or_else(|| SecretString::from("no-key")),
+        api_key: config.api_key.clone().unwrap_or_else(|| SecretString::from("none")),
         model: config.model.clone(),
         organization: config.organization.clone(),
         project: config.project.clone(),
@@ -92,6 +96,45 @@ pub(super) fn language_model(config: &LanguageModelConfig) -> Result<Arc<dyn Lan
     Ok(Arc::new(OpenAi::new(settings, http_client()?)?))
 }
 
+/// Stands where a language model is missing, and sends nothing anywhere.
+struct NoLanguageModel;
+
+#[async_trait::async_trait]
+impl LanguageModel for NoLanguageModel {
+    fn name(&self) -> &'static str {
+        "none"
+    }
+
+    fn model(&self) -> &str {
+        "none"
+    }
+
+    async fn complete(&self, _: &Completion) -> Result<Completed, ProviderError> {
+        Err(ProviderError::Permanent {
+            provider: "language_model",
+            reason: "no language model is configured; set OPENAI_API_KEY or OPENAI_BASE_URL and retry the call"
+                .to_owned(),
+            kind: PermanentKind::Credentials,
+        })
+    }
+}
+
 pub(super) fn plugins() -> Result<Arc<PluginHost>, StartError> {
     Ok(Arc::new(PluginHost::new(Limits::default())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::foundation::config::defaults;
+
+    #[tokio::test]
+    async fn without_a_key_nothing_is_sent_to_openai() {
+        let config = defaults();
+        let model = language_model(&config.language_model).ok().map(|model| model.name());
+        assert_eq!(model, Some("none"));
+        let mut own = config.language_model.clone();
+        own.base_url = "http://127.0.0.1:1/v1".parse().ok().unwrap_or(own.base_url);
+        assert_eq!(language_model(&own).ok().map(|model| model.name()), Some("openai"));
+    }
 }

@@ -76,7 +76,8 @@ pub async fn choose(config: &mut Config) -> Result<Providers, DemoError> {
             named(&format!("nobody: {reason}"), "none")
         }
     };
-    let language_model = if config.language_model.api_key.is_some() {
+    let elsewhere = config.language_model.base_url.host_str() != Some("api.openai.com");
+    let language_model = if config.language_model.api_key.is_some() || elsewhere {
         named(&format!("{} at {}", config.language_model.model, config.language_model.base_url), "real")
     } else {
         config.language_model.base_url = stand_ins.openai_url();

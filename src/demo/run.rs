@@ -38,6 +38,9 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// [`DemoError`] when it cannot run at all.
 pub async fn run(options: DemoOptions, mut config: Config, stop: CancellationToken) -> Result<bool, DemoError> {
     std::fs::create_dir_all(&options.directory)?;
+    if let Some(path) = &options.json {
+        std::fs::write(path, "")?; // a place that cannot be written is told before a minute's work
+    }
     let progress = MultiProgress::new();
     say(&progress, "starting PostgreSQL, the token issuer and the providers");
     let database = Database::open(&options.directory, &config).await?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound, Utc};
+use futures_util::TryFutureExt;
 
 use super::{AssessCall, Means, bury, enqueue, grant, plugin, show_failure, waits_for};
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
         calls::{self, model::Stage},
         evaluations::{
             answer::{self, AnswerError},
-            evidence,
+            evidence, insights,
             prompt::{self, BoundBuilder, Built},
             receipt::{Assessment, Receipt},
             schema,
@@ -92,10 +93,11 @@ impl Assess {
             }
         };
         built.map_err(|error| {
+            // Of a plugin's failure only the name leaves the tenant: its words may quote the call.
             if error.is_temporary() {
-                JobError::Temporary { reason: error.to_string(), retry_after: None }
+                JobError::Temporary { reason: error.code().to_owned(), retry_after: None }
             } else {
-                JobError::Permanent { kind: error.code(), reason: error.to_string() }
+                JobError::Confidential { kind: error.code(), words: error.to_string() }
             }
         })
     }
@@ -138,6 +140,7 @@ impl Assess {
             scorecard_version_id: scorecard.scorecard_version_id,
             raw_answer: &answered.content,
             answers: &answers,
+            needs_review: insights::needs_review(&answers, &material.call.utterances),
             prompt_tokens: answered.prompt_tokens,
             completion_tokens: answered.completion_tokens,
             receipt: &receipt,
@@ -146,16 +149,14 @@ impl Assess {
         self.0
             .db
             .tenant(grant, "assess.record", async |tx| {
-                let (moved, recorded, next, finished) = tokio::join!(
-                    calls::store::mark_assessed(tx, call_id),
-                    store::record_assessed(tx, &new),
-                    enqueue(tx, material.call.organization_id, call_id, Stage::Score, now),
+                let ((), moved, (), ()) = tokio::try_join!(
+                    biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
                     jobs::finish(tx, lease),
-                );
-                finished?;
-                recorded?;
-                next?;
-                if moved? { Ok(()) } else { Err(JobError::LeaseLost) }
+                    calls::store::mark_assessed(tx, call_id).err_into(),
+                    store::record_assessed(tx, &new).err_into(),
+                    enqueue(tx, material.call.organization_id, call_id, Stage::Score, now).err_into(),
+                )?;
+                if moved { Ok(()) } else { Err(JobError::LeaseLost) }
             })
             .await
     }

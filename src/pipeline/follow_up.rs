@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures_util::TryFutureExt;
+
 use super::{FollowUpCall, Means, bury, grant};
 use crate::platform::{
     audit::audit,
@@ -24,12 +26,12 @@ impl Handler for FollowUp {
             .db
             .tenant(&grant, "follow_up.record", async |tx| {
                 let details = serde_json::json!({});
-                let (noted, finished) = tokio::join!(
-                    audit(tx, "call.evaluated", "call", Some(call_id.0), lease.organization, details),
+                tokio::try_join!(
+                    biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
                     jobs::finish(tx, lease),
-                );
-                noted?;
-                finished
+                    audit(tx, "call.evaluated", "call", Some(call_id.0), lease.organization, details).err_into(),
+                )?;
+                Ok(())
             })
             .await
     }

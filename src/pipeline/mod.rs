@@ -80,11 +80,13 @@ async fn show_failure(
     stage: Stage,
     error: &JobError,
 ) -> Result<(), DbError> {
-    let kind = match error {
-        JobError::Permanent { kind, .. } => kind,
-        _ => "attempts_exhausted",
+    let (kind, reason) = match error {
+        JobError::Permanent { kind, reason } | JobError::Confidential { kind, words: reason } => {
+            (*kind, reason.clone())
+        }
+        _ => ("attempts_exhausted", error.to_string()),
     };
-    let failure = Failure { stage, kind: kind.to_owned(), reason: error.to_string() };
+    let failure = Failure { stage, kind: kind.to_owned(), reason };
     let grant = grant(lease);
     means
         .db

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::TryFutureExt;
 use rust_decimal::Decimal;
 
 use super::{Means, ScoreCall, bury, enqueue, grant, plugin, show_failure, waits_for};
@@ -69,10 +70,11 @@ impl Score {
             }
         };
         scored.map_err(|ScorerFailed(error)| {
+            // Of a plugin's failure only the name leaves the tenant: its words may quote the call.
             if error.is_temporary() {
-                JobError::Temporary { reason: error.to_string(), retry_after: None }
+                JobError::Temporary { reason: error.code().to_owned(), retry_after: None }
             } else {
-                JobError::Permanent { kind: error.code(), reason: error.to_string() }
+                JobError::Confidential { kind: error.code(), words: error.to_string() }
             }
         })
     }
@@ -89,14 +91,13 @@ impl Score {
         self.0
             .db
             .tenant(grant, "score.hold", async |tx| {
-                let (held, shown, finished) = tokio::join!(
-                    store::mark_held(tx, material.evaluation_id, note),
-                    calls::store::mark_failed(tx, call_id, super::entry(Stage::Score), &failure),
+                tokio::try_join!(
+                    biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
                     jobs::finish(tx, lease),
-                );
-                held?;
-                shown?;
-                finished
+                    store::mark_held(tx, material.evaluation_id, note).err_into(),
+                    calls::store::mark_failed(tx, call_id, super::entry(Stage::Score), &failure).err_into(),
+                )?;
+                Ok(())
             })
             .await
     }
@@ -120,7 +121,8 @@ impl Score {
             input,
             &output,
         );
-        let insights = insights::of(&input.scorecard, &material.answers, &output);
+        let mut insights = insights::of(&input.scorecard, &material.answers, &output);
+        insights.extend(insights::of_voices(&input.utterances));
         let name = format!("{} {}", scorer.name, scorer.version);
         let scores = NewScores {
             evaluation_id: material.evaluation_id,
@@ -138,15 +140,14 @@ impl Score {
         self.0
             .db
             .tenant(grant, "score.record", async |tx| {
-                let (recorded, moved, next, finished) = tokio::join!(
-                    store::record_scored(tx, &scores),
-                    calls::store::mark_evaluated(tx, call_id, now, overall),
-                    enqueue(tx, material.call.organization_id, call_id, Stage::FollowUp, now),
+                let ((), recorded, moved, ()) = tokio::try_join!(
+                    biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
                     jobs::finish(tx, lease),
-                );
-                finished?;
-                next?;
-                if recorded? && moved? { Ok(()) } else { Err(JobError::LeaseLost) }
+                    store::record_scored(tx, &scores).err_into(),
+                    calls::store::mark_evaluated(tx, call_id, now, overall).err_into(),
+                    enqueue(tx, material.call.organization_id, call_id, Stage::FollowUp, now).err_into(),
+                )?;
+                if recorded && moved { Ok(()) } else { Err(JobError::LeaseLost) }
             })
             .await
     }

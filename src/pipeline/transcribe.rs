@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryFutureExt};
 use object_store::{ObjectStoreExt, path::Path};
 use secrecy::ExposeSecret;
 
@@ -205,14 +205,13 @@ impl Transcribe {
         self.0
             .db
             .tenant(grant, "transcribe.record", async |tx| {
-                let (cleared, moved, finished) = tokio::join!(
-                    store::delete_utterances(tx, call.call_id),
-                    store::mark_transcribed(tx, call.call_id, now, duration_ms, language),
+                let ((), (), moved) = tokio::try_join!(
+                    biased;
                     jobs::finish(tx, lease),
-                );
-                cleared?;
-                finished?;
-                if !moved? {
+                    store::delete_utterances(tx, call.call_id).err_into(),
+                    store::mark_transcribed(tx, call.call_id, now, duration_ms, language).err_into(),
+                )?;
+                if !moved {
                     return Err(JobError::LeaseLost);
                 }
                 tokio::try_join!(

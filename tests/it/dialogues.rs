@@ -14,10 +14,10 @@ const LABELLED: usize = 200;
 
 /// What the phrase rules reach is not a language model's accuracy; a fall below these is a fault of the way from a dialogue to a verdict.
 const FLOORS: [(&str, f64); 4] = [
-    ("confirmed_before_acting", 0.90),
-    ("notified_failure", 0.90),
-    ("asked_anything_else", 0.90),
-    ("said_goodbye", 0.90),
+    ("confirmed_before_acting", 0.93),
+    ("notified_failure", 0.97),
+    ("asked_anything_else", 0.97),
+    ("said_goodbye", 0.96),
 ];
 
 /// Where the samples are: `PLUMBLINE_DATA`, else beside the checkout.

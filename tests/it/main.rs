@@ -19,6 +19,7 @@ mod layering;
 mod lists;
 mod openapi;
 mod operations;
+mod outage;
 mod pipeline;
 mod plugins;
 mod providers;

@@ -269,3 +269,36 @@ async fn a_call_without_criteria_says_so_and_is_judged_once_there_are_some() {
     assert_eq!(app.call(&admin, &id).await["overall_score"], json!(87.5));
     app.finish().await;
 }
+
+#[tokio::test]
+async fn of_several_refused_statements_the_first_is_told() {
+    let app = TestApp::start().await;
+    let tenant = app.ready_tenant("acme").await;
+    let (admin, schema) = (app.admin(&tenant), &tenant.schema);
+    let refusing = format!(
+        "create function {schema}.refuse() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;
+         create trigger refuse before insert or update on {schema}.evaluations
+         for each row execute function {schema}.refuse()"
+    );
+    app.database.execute(&refusing).await;
+    let id = app.send(&admin, &conversation(&tenant.sales)).await;
+    app.drain().await;
+    let dead = app.jobs(&tenant, "dead").await;
+    let told = dead[0]["last_error"].as_str().unwrap();
+    assert!(told.starts_with("PostgreSQL refused evaluations/insert: P0001"), "{told}");
+    let failure = &app.call(&admin, &id).await["failure"];
+    assert_eq!((&failure["stage"], &failure["kind"]), (&json!("assess"), &json!("database")));
+
+    // The same in the next stage.
+    app.database.execute(&format!("drop trigger refuse on {schema}.evaluations")).await;
+    let refusing = format!(
+        "create trigger refuse before update on {schema}.evaluations for each row execute function {schema}.refuse()"
+    );
+    app.database.execute(&refusing).await;
+    admin.post(&format!("/api/calls/{id}/retry"), &json!({})).await.expect(200);
+    app.drain().await;
+    let dead = app.jobs(&tenant, "dead").await;
+    let told = dead[0]["last_error"].as_str().unwrap();
+    assert!(told.starts_with("PostgreSQL refused evaluations/record_scored: P0001"), "{told}");
+    app.finish().await;
+}

@@ -113,7 +113,16 @@ async fn a_trap_holds_or_fails_and_the_answer_is_not_bought_again() {
         assert_eq!(evaluation["status"], json!(evaluation_status));
         assert_eq!(evaluation["scorer_note"].is_string(), policy == "hold");
         assert_eq!(evaluation["sections"][0]["criteria"][0]["verdict"], json!("yes"), "the answers are there to read");
-        assert_eq!(app.jobs(&tenant, "dead").await.len(), dead);
+        let died = app.jobs(&tenant, "dead").await;
+        assert_eq!(died.len(), dead);
+        for job in died {
+            assert_eq!(
+                job["last_error"],
+                json!("trap"),
+                "the plugin's words, which may quote the call, are shown on it alone"
+            );
+            assert!(failure["reason"].as_str().unwrap().contains("the plugin trapped: "), "{failure}");
+        }
 
         // The plugin still traps: the same again, and nothing is paid.
         let retry = format!("/api/calls/{id}/retry");

@@ -273,6 +273,105 @@ async fn a_recording_is_played_whole_and_in_parts() {
     app.finish().await;
 }
 
+/// An upload whose last bytes come when the test sends them.
+async fn slow_upload(
+    app: &TestApp,
+    tenant: &TestTenant,
+) -> (tokio::sync::mpsc::UnboundedSender<Vec<u8>>, tokio::task::JoinHandle<Answer>) {
+    let (send, receive) = tokio::sync::mpsc::unbounded_channel::<Vec<u8>>();
+    let pieces = futures_util::stream::unfold(receive, async |mut receive| {
+        receive.recv().await.map(|piece| (Ok::<_, std::io::Error>(piece), receive))
+    });
+    let (admin, query) = (app.admin(tenant), format!("organization_id={}", tenant.sales));
+    let body = reqwest::Body::wrap_stream(pieces);
+    let answer = tokio::spawn(async move { admin.upload(&query, body).await });
+    send.send(wav(1)[..1_000].to_vec()).unwrap();
+    until(async || app.database.count("select count(*) from platform.uploads").await == 1).await;
+    (send, answer)
+}
+
+async fn until(so: impl AsyncFn() -> bool) {
+    for _ in 0..500 {
+        if so().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it never came so far");
+}
+
+#[tokio::test]
+async fn a_recording_whose_call_may_be_committed_is_left_to_the_sweep() {
+    let app = TestApp::with(|config| config.worker.abandoned_upload_seconds = 60).await;
+    let tenant = app.tenant("acme").await;
+    let schema = &tenant.schema;
+    // Only the end of the transaction fails, as it does for the client when the answer of a commit is lost.
+    let broken = format!(
+        "create function {schema}.lost() returns trigger language plpgsql as $$ begin raise exception 'lost'; end $$;
+         create constraint trigger lost after insert on {schema}.calls deferrable initially deferred
+         for each row execute function {schema}.lost()"
+    );
+    app.database.execute(&broken).await;
+    let failed = app.admin(&tenant).upload(&format!("organization_id={}", tenant.sales), wav(1)).await;
+    assert_eq!(failed.status, 500, "{}", failed.body);
+    assert_eq!(app.objects().await.len(), 1, "nobody knows yet whether a call has it");
+    assert_eq!(app.database.count("select count(*) from platform.uploads").await, 1);
+    app.advance(61);
+    assert_eq!(app.app.sweep().await.unwrap(), 1);
+    nothing_but(&app, &tenant, 0).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_upload_that_the_sweep_has_taken_becomes_no_call() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("acme").await;
+    let (send, answer) = slow_upload(&app, &tenant).await;
+    app.database.execute("delete from platform.uploads").await;
+    send.send(wav(1)[1_000..].to_vec()).unwrap();
+    drop(send);
+    answer.await.unwrap().refused(408, "request-timeout");
+    nothing_but(&app, &tenant, 0).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_upload_that_runs_long_is_not_swept() {
+    let app = TestApp::with(|config| config.worker.abandoned_upload_seconds = 6).await;
+    let tenant = app.tenant("acme").await;
+    let (send, answer) = slow_upload(&app, &tenant).await;
+    app.advance(10);
+    let noted = format!("select count(*) from platform.uploads where started_at >= '{}'", app.now().to_rfc3339());
+    until(async || app.database.count(&noted).await == 1).await;
+    assert_eq!(app.app.sweep().await.unwrap(), 0);
+    send.send(wav(1)[1_000..].to_vec()).unwrap();
+    drop(send);
+    answer.await.unwrap().expect(202);
+    nothing_but(&app, &tenant, 1).await;
+    app.drain().await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_note_that_a_call_is_about_to_end_is_not_swept() {
+    let app = TestApp::with(|config| config.worker.abandoned_upload_seconds = 60).await;
+    let tenant = app.tenant("acme").await;
+    let orphan = object_store::path::Path::from(format!("{}/2026/x/y", tenant.id));
+    object_store::ObjectStoreExt::put(app.app.objects().as_ref(), &orphan, wav(2).into()).await.unwrap();
+    let at = app.now().to_rfc3339();
+    let note = format!("insert into platform.uploads values ('{orphan}', '{}', '{}', '{at}')", tenant.id, tenant.sales);
+    app.database.execute(&note).await;
+    app.advance(61);
+    let attaching = app.database.connect().await;
+    attaching.batch_execute("begin; delete from platform.uploads").await.unwrap();
+    assert_eq!(app.app.sweep().await.unwrap(), 0);
+    assert_eq!(app.objects().await.len(), 1);
+    attaching.batch_execute("rollback").await.unwrap();
+    assert_eq!(app.app.sweep().await.unwrap(), 1);
+    nothing_but(&app, &tenant, 0).await;
+    app.finish().await;
+}
+
 #[tokio::test]
 async fn a_form_whose_parts_have_no_end_of_their_heads_is_refused_soon() {
     let app = TestApp::start().await;

@@ -58,6 +58,16 @@ pub enum ConfigError {
     /// An environment variable under our prefix is no setting.
     #[error("{0} is no setting of Plumbline; settings are named PLUMBLINE_<SECTION>__<SETTING>")]
     UnknownVariable(String),
+    /// A number is outside of what makes sense.
+    #[error("the setting {setting} must be between {least} and {most}")]
+    Range {
+        /// Which.
+        setting: &'static str,
+        /// The least value.
+        least: u64,
+        /// The greatest value.
+        most: u64,
+    },
     /// A setting is unknown or has a wrong value.
     #[error("settings: {0}")]
     Invalid(#[from] Box<figment::Error>),
@@ -97,7 +107,44 @@ fn read(file: Option<&Path>, variables: &[(String, String)]) -> Result<Config, C
             figment = figment.merge(Serialized::default(&setting, typed(value)));
         }
     }
-    figment.extract().map_err(|error| Box::new(error).into())
+    let config = figment.extract().map_err(|error| ConfigError::Invalid(Box::new(error)))?;
+    ranges(&config)?;
+    Ok(config)
+}
+
+/// The defaults, for programs and tests that change a few.
+///
+/// # Panics
+/// Never: a test reads the sample.
+pub fn defaults() -> Config {
+    read(None, &[]).expect("the documented sample is complete")
+}
+
+/// Numbers that would stop a server or overflow its clock.
+fn ranges(config: &Config) -> Result<(), ConfigError> {
+    const DAY_S: u64 = 24 * 3_600;
+    const TIB: u64 = 1 << 40;
+    let numbers = [
+        ("database.lanes", config.database.lanes as u64, 1, 10_000),
+        ("upload.max_bytes", config.upload.max_bytes, 1, TIB),
+        ("upload.max_json_bytes", config.upload.max_json_bytes, 1_024, 1 << 30),
+        ("upload.idle_seconds", config.upload.idle_seconds, 1, DAY_S),
+        ("speech.timeout_seconds", config.speech.timeout_seconds, 1, DAY_S),
+        ("language_model.timeout_seconds", config.language_model.timeout_seconds, 1, DAY_S),
+        ("worker.concurrency", config.worker.concurrency as u64, 1, 10_000),
+        ("worker.lease_seconds", config.worker.lease_seconds, 3, DAY_S),
+        ("worker.drain_seconds", config.worker.drain_seconds, 0, DAY_S),
+        ("worker.abandoned_upload_seconds", config.worker.abandoned_upload_seconds, 0, 365 * DAY_S),
+    ];
+    for (setting, value, least, most) in numbers {
+        if !(least..=most).contains(&value) {
+            return Err(ConfigError::Range { setting, least, most });
+        }
+    }
+    if !(0.01..=3_600.0).contains(&config.speech.poll_seconds) {
+        return Err(ConfigError::Range { setting: "speech.poll_seconds", least: 0, most: 3_600 });
+    }
+    Ok(())
 }
 
 /// A variable's text as figment reads one: numbers, booleans and lists as such, everything else as text.
@@ -158,6 +205,19 @@ mod tests {
     #[test]
     fn a_numeric_secret_stays_text() {
         assert!(with(&[("OPENAI_API_KEY", "12345")]).is_ok());
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        for (name, value) in [
+            ("PLUMBLINE_WORKER__LEASE_SECONDS", "18446744073709551615"),
+            ("PLUMBLINE_WORKER__CONCURRENCY", "0"),
+            ("PLUMBLINE_DATABASE__LANES", "0"),
+            ("PLUMBLINE_SPEECH__POLL_SECONDS", "-1"),
+            ("PLUMBLINE_SPEECH__POLL_SECONDS", "nan"),
+        ] {
+            assert!(with(&[(name, value)]).is_err(), "{name}={value}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
-pub use self::load::{ConfigError, load};
+pub use self::load::{ConfigError, defaults, load};
 
 /// Everything that can be set. `Debug` shows no secret.
 #[derive(Clone, Debug, Deserialize)]

@@ -48,18 +48,20 @@ impl DbError {
             DbError::Busy(_) => true,
             DbError::Statement { source, .. } => match source.code() {
                 None => true,
-                Some(code) => {
-                    *code == SqlState::T_R_SERIALIZATION_FAILURE
-                        || *code == SqlState::T_R_DEADLOCK_DETECTED
-                        || *code == SqlState::ADMIN_SHUTDOWN
-                        || *code == SqlState::CRASH_SHUTDOWN
-                        || *code == SqlState::CANNOT_CONNECT_NOW
-                        || *code == SqlState::LOCK_NOT_AVAILABLE
-                }
+                Some(code) => passes(code),
             },
             DbError::Row(_) | DbError::Stored { .. } | DbError::NoRow(_) => false,
         }
     }
+}
+
+/// Whether the trouble is with PostgreSQL or the machine below it, or with who else is at work, and so passes: by the classes of SQLSTATE.
+fn passes(code: &SqlState) -> bool {
+    // Connections; transactions rolled back; resources; operator intervention, time limits among them; the system.
+    const CLASSES: [&str; 5] = ["08", "40", "53", "57", "58"];
+    CLASSES.iter().any(|class| code.code().starts_with(class))
+        || *code == SqlState::LOCK_NOT_AVAILABLE
+        || *code == SqlState::IN_FAILED_SQL_TRANSACTION // says only that an earlier statement failed, of which nobody knows here
 }
 
 /// The SQLSTATE and the constraint or table; never the message or the detail, which may carry values of the row.
@@ -70,5 +72,43 @@ fn state(error: &tokio_postgres::Error) -> String {
             format!("{} {place}", error.code().code())
         }
         None => "the connection failed".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_in_the_surroundings_passes() {
+        let passing = [
+            SqlState::CONNECTION_FAILURE,
+            SqlState::T_R_SERIALIZATION_FAILURE,
+            SqlState::T_R_DEADLOCK_DETECTED,
+            SqlState::DISK_FULL,
+            SqlState::OUT_OF_MEMORY,
+            SqlState::TOO_MANY_CONNECTIONS,
+            SqlState::LOCK_NOT_AVAILABLE,
+            SqlState::QUERY_CANCELED,
+            SqlState::ADMIN_SHUTDOWN,
+            SqlState::CRASH_SHUTDOWN,
+            SqlState::CANNOT_CONNECT_NOW,
+            SqlState::IO_ERROR,
+            SqlState::IN_FAILED_SQL_TRANSACTION,
+        ];
+        for code in passing {
+            assert!(passes(&code), "{}", code.code());
+        }
+        let lasting = [
+            SqlState::UNIQUE_VIOLATION,
+            SqlState::CHECK_VIOLATION,
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            SqlState::UNDEFINED_TABLE,
+            SqlState::OBJECT_IN_USE,
+            SqlState::RAISE_EXCEPTION,
+        ];
+        for code in lasting {
+            assert!(!passes(&code), "{}", code.code());
+        }
     }
 }

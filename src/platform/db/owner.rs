@@ -100,30 +100,31 @@ impl Owner {
         Ok(behind.len())
     }
 
-    /// Makes a tenant: its row, its schema with every table, its root organization.
+    /// Makes a tenant: its row, its schema with every table, its root organization. One that was begun with the same slug and issuer and not
+    /// finished is finished, under the id that it has. Returns the id.
     ///
     /// # Errors
     /// [`OwnerError::TenantExists`]; otherwise what PostgreSQL refused. The tenant stays `provisioning` until all is there.
-    pub async fn create_tenant(&mut self, new: &NewTenant) -> Result<(), OwnerError> {
-        let made = self
+    pub async fn create_tenant(&mut self, new: &NewTenant) -> Result<TenantId, OwnerError> {
+        let begun = self
             .client
-            .execute(
-                "insert into platform.tenants (tenant_id, slug, name, status, issuer, root_organization_id)
-                 values ($1, $2, $3, 'provisioning', $4, $5) on conflict do nothing",
+            .query_opt(
+                "with made as (
+                     insert into platform.tenants (tenant_id, slug, name, status, issuer, root_organization_id)
+                     values ($1, $2, $3, 'provisioning', $4, $5) on conflict do nothing
+                     returning tenant_id, root_organization_id
+                 )
+                 select tenant_id, root_organization_id from made
+                 union all
+                 select tenant_id, root_organization_id from platform.tenants
+                 where slug = $2 and issuer = $4 and status = 'provisioning'",
                 &[&new.tenant_id, &new.slug, &new.name, &new.issuer, &new.root_organization_id],
             )
-            .await?;
-        if made == 0 {
-            return Err(OwnerError::TenantExists);
-        }
-        let schema = schema_name(new.tenant_id);
-        self.client
-            .batch_execute(&format!(
-                "create schema if not exists {schema};
-                 grant usage on schema {schema} to plumbline_member, plumbline_agent, plumbline_directory;"
-            ))
-            .await?;
-        self.migrate_tenant(new.tenant_id).await?;
+            .await?
+            .ok_or(OwnerError::TenantExists)?;
+        let (tenant, root): (TenantId, OrganizationId) = (begun.get("tenant_id"), begun.get("root_organization_id"));
+        self.migrate_tenant(tenant).await?;
+        let schema = schema_name(tenant);
         self.client
             .execute(
                 &format!(
@@ -131,13 +132,11 @@ impl Owner {
                          (organization_id, root_organization_id, slug, name, created_at, updated_at)
                      values ($1, $1, $2, $3, now(), now()) on conflict do nothing"
                 ),
-                &[&new.root_organization_id, &new.slug, &new.name],
+                &[&root, &new.slug, &new.name],
             )
             .await?;
-        self.client
-            .execute("update platform.tenants set status = 'active' where tenant_id = $1", &[&new.tenant_id])
-            .await?;
-        Ok(())
+        self.client.execute("update platform.tenants set status = 'active' where tenant_id = $1", &[&tenant]).await?;
+        Ok(tenant)
     }
 
     /// Drops a database and makes it anew: for the demo's private server. The name must be letters, digits and underscores.
@@ -153,8 +152,16 @@ impl Owner {
         Ok(())
     }
 
+    /// The schema may be missing when a tenant's making was cut short; that one must not stop the others.
     async fn migrate_tenant(&mut self, tenant: TenantId) -> Result<(), OwnerError> {
-        migrate::tenant(&mut self.client, &schema_name(tenant)).await?;
+        let schema = schema_name(tenant);
+        self.client
+            .batch_execute(&format!(
+                "create schema if not exists {schema};
+                 grant usage on schema {schema} to plumbline_member, plumbline_agent, plumbline_directory;"
+            ))
+            .await?;
+        migrate::tenant(&mut self.client, &schema).await?;
         self.client
             .execute(
                 "update platform.tenants set schema_version = $2 where tenant_id = $1",

@@ -56,9 +56,29 @@ pub enum JobError {
         /// What happened, without personal data.
         reason: String,
     },
+    /// As [`JobError::Permanent`], but what happened may quote the call: only inside the tenant are the words shown.
+    #[error("{kind}")]
+    Confidential {
+        /// Stable name of the cause.
+        kind: &'static str,
+        /// What happened.
+        words: String,
+    },
     /// Another worker holds the job now, or the call was moved by somebody else: what this attempt did is rolled back.
     #[error("the lease was lost")]
     LeaseLost,
+}
+
+impl JobError {
+    /// Stable name of the cause, for logs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotYet { .. } => "not_yet",
+            Self::Temporary { .. } => "temporary",
+            Self::Permanent { kind, .. } | Self::Confidential { kind, .. } => kind,
+            Self::LeaseLost => "lease_lost",
+        }
+    }
 }
 
 impl From<DbError> for JobError {

@@ -214,15 +214,19 @@ impl Worker {
             JobError::Temporary { retry_after, .. } => {
                 (last, delay(lease.attempt, rand::random(), *retry_after), lease.attempt)
             }
-            JobError::Permanent { .. } => (true, Duration::ZERO, lease.attempt),
+            JobError::Permanent { .. } | JobError::Confidential { .. } => (true, Duration::ZERO, lease.attempt),
         };
         if dead {
-            tracing::warn!(error = %error, "job gave up");
+            tracing::warn!(error = error.code(), "job gave up");
             if self.give_up(lease, error).await {
                 return;
             }
         } else {
-            tracing::debug!(error = %error, wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), "job waits");
+            tracing::debug!(
+                error = error.code(),
+                wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+                "job waits"
+            );
         }
         let run_at = now + TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX);
         let to = Postponement { dead, run_at, reason: error.to_string(), attempts };

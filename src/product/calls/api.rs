@@ -224,7 +224,7 @@ impl CallsApi {
                 .await
             })
             .await;
-        if !matches!(&received, Ok(Once { replayed: false, .. })) {
+        if certainly_no_call(&received) {
             self.recordings.forget(&self.db, grant, stored.object_key()).await;
         }
         if let Err(CallError::Db(error)) = &received
@@ -253,5 +253,15 @@ impl CallsApi {
             _ => None,
         };
         Err(twin.map_or(CallError::Db(error), CallError::SameExternalId))
+    }
+}
+
+/// Whether the recording became no call's for certain. A transaction that failed at its end may have been committed; the sweep knows that, for the
+/// note of the upload went with it.
+fn certainly_no_call<T>(received: &Result<Once<T>, CallError>) -> bool {
+    match received {
+        Ok(once) => once.replayed,
+        Err(CallError::Db(error)) => error.unique_violation().is_some(),
+        Err(_) => true,
     }
 }

@@ -73,6 +73,9 @@ pub enum CallError {
     /// The client sent nothing for too long.
     #[error("the client fell silent in the middle of the upload")]
     Silent,
+    /// The upload took so long that its recording was swept away.
+    #[error("the upload took too long, and its recording is gone; send it again")]
+    Swept,
     /// The organization has this very recording.
     #[error("the organization has this very recording")]
     SameAudio(CallId),

@@ -174,10 +174,20 @@ pub async fn begin_upload(
     Ok(())
 }
 
-/// The object belongs to a call now, or is gone.
-pub async fn end_upload(on: &impl Statements, object_key: &str) -> Result<(), DbError> {
-    on.execute(sql!("calls/end_upload"), &[&object_key]).await?;
+/// The object is still on its way.
+pub async fn touch_upload(on: &impl InTenant, object_key: &str, now: DateTime<Utc>) -> Result<(), DbError> {
+    on.execute(sql!("calls/touch_upload"), &[&object_key, &now]).await?;
     Ok(())
+}
+
+/// The object belongs to a call now, or is gone. `false` when the sweep has taken it.
+pub async fn end_upload(on: &impl Statements, object_key: &str) -> Result<bool, DbError> {
+    Ok(on.execute(sql!("calls/end_upload"), &[&object_key]).await? == 1)
+}
+
+/// Takes one of the [`abandoned_uploads`]; until the transaction ends, no call can have the object. `false` when it is abandoned no longer.
+pub async fn take_abandoned(tx: &PlatformTx<'_>, object_key: &str, before: DateTime<Utc>) -> Result<bool, DbError> {
+    Ok(tx.execute(sql!("calls/take_abandoned"), &[&object_key, &before]).await? == 1)
 }
 
 /// Objects that nobody finished since `before`.

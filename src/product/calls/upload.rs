@@ -1,6 +1,6 @@
 //! Recordings: streamed into the object store while they are hashed, limited and looked at; never held in memory.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Datelike, Utc};
@@ -38,6 +38,8 @@ pub struct UploadLimits {
     pub max_bytes: u64,
     /// How long a client may be silent.
     pub idle: Duration,
+    /// How often a running upload is noted again; well below the age at which it is swept.
+    pub touch: Duration,
 }
 
 /// A recording that lies in the object store and belongs to no call yet.
@@ -81,7 +83,11 @@ impl Recordings {
         })
         .await?;
         let key = Path::from(object_key.as_str());
-        let arrived = match self.stream(&key, bytes).await {
+        let arrived = tokio::select! {
+            arrived = self.stream(&key, bytes) => arrived,
+            never = self.keep_from_sweep(db, grant, clock, &object_key) => match never {},
+        };
+        let arrived = match arrived {
             Ok(arrived) => arrived,
             Err(error) => {
                 self.forget(db, grant, &object_key).await;
@@ -118,6 +124,16 @@ impl Recordings {
         };
         if let Err(error) = gone {
             tracing::warn!(error = %error, "an unfinished upload could not be forgotten; the sweep will");
+        }
+    }
+
+    /// Shows the sweep now and then that an upload still comes.
+    async fn keep_from_sweep(&self, db: &Db, grant: &Grant, clock: &Clock, object_key: &str) -> Infallible {
+        loop {
+            tokio::time::sleep(self.limits.touch).await;
+            if let Err(error) = store::touch_upload(&db.alone(grant), object_key, clock.now()).await {
+                tracing::warn!(error = %error, "a running upload could not be noted");
+            }
         }
     }
 
@@ -161,7 +177,8 @@ impl Recordings {
 /// Makes a stored recording a call, and queues its first stage, on the caller's transaction.
 ///
 /// # Errors
-/// [`CallError::SameAudio`] and [`CallError::SameExternalId`] name the call that is there already.
+/// [`CallError::SameAudio`] and [`CallError::SameExternalId`] name the call that is there already; [`CallError::Swept`] when the recording is
+/// gone.
 pub async fn attach(
     tx: &TenantTx<'_>,
     stages: &dyn Stages,
@@ -175,7 +192,7 @@ pub async fn attach(
     let mut call = arriving(stored.call_id, details, CallStatus::Received, now);
     call.duration_ms = stored.format.duration_ms;
     let facts = serde_json::json!({ "channel": call.channel, "sha256": stored.file.sha256, "size_bytes": stored.file.size_bytes });
-    tokio::try_join!(
+    let ((), (), noted, (), ()) = tokio::try_join!(
         biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
         store::insert(tx, &call),
         store::insert_audio_file(tx, &call, &stored.file),
@@ -183,7 +200,7 @@ pub async fn attach(
         audit::audit(tx, "call.received", "call", Some(call.call_id.0), call.organization_id, facts),
         stages.begin(tx, &call, now),
     )?;
-    Ok(call)
+    if noted { Ok(call) } else { Err(CallError::Swept) }
 }
 
 impl Stored {

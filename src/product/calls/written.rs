@@ -49,7 +49,8 @@ pub async fn receive(
     };
     let facts = serde_json::json!({ "channel": call.channel, "utterances": utterances.len() });
     // Everything travels together. A refusal outweighs what breaks because of what it refuses.
-    let writing = async {
+    // Boxed: five statements at once make a large future of everything that awaits them.
+    let writing = Box::pin(async {
         tokio::try_join!(
             biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
             store::insert(tx, &call),
@@ -58,7 +59,7 @@ pub async fn receive(
             audit::audit(tx, "call.received", "call", Some(call.call_id.0), call.organization_id, facts),
             stages.begin(tx, &call, now),
         )
-    };
+    });
     let (admitted, written) = tokio::join!(biased; admit(tx, details), writing);
     admitted?;
     written?;

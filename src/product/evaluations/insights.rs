@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     arithmetic,
-    model::{Answer, Evidence, Insight, InsightKind, Verdict, speaker_word, verdict_word},
+    model::{Answer, Evidence, Insight, InsightKind, Speaker, Utterance, Verdict, speaker_word, verdict_word},
     scoring,
 };
 use crate::platform::plugins::{self, AutoFail, Criterion, FULL_SCORE, ScoreOutput, Scorecard};
@@ -33,9 +33,25 @@ pub fn of(scorecard: &Scorecard, answers: &[Answer], output: &ScoreOutput) -> Ve
     found
 }
 
-/// Whether a person has to look before the score may be relied on: an answer was left out because its evidence is not in the transcript.
-pub fn needs_review(answers: &[Answer]) -> bool {
-    answers.iter().any(|answer| answer.verdict == Verdict::Unverified)
+/// Whether a person has to look before the score may be relied on: an answer was left out because its evidence is not in the transcript, or
+/// nobody knows who says what.
+pub fn needs_review(answers: &[Answer], transcript: &[Utterance]) -> bool {
+    answers.iter().any(|answer| answer.verdict == Verdict::Unverified) || voices_unknown(transcript)
+}
+
+/// What there is to say when the recogniser could not tell the voices apart: what "the agent says" cannot be judged then.
+pub fn of_voices(transcript: &[Utterance]) -> Option<Insight> {
+    voices_unknown(transcript).then(|| Insight {
+        kind: InsightKind::Note,
+        criterion: None,
+        text: "The recogniser could not tell who speaks, so the verdicts may be wrong. Upload recordings with the agent and the customer on a channel \
+               each."
+            .to_owned(),
+    })
+}
+
+fn voices_unknown(transcript: &[Utterance]) -> bool {
+    transcript.iter().all(|utterance| utterance.speaker == Speaker::Unknown)
 }
 
 fn of_answer(criterion: &Criterion, section: &str, answer: &Answer, found: &mut Vec<Insight>) {
@@ -121,7 +137,18 @@ mod tests {
             utterances: vec![1, 2],
         });
         let insights = of(&scorecard(), &answers, &output);
-        (insights.into_iter().map(|insight| (insight.kind, insight.text)).collect(), needs_review(&answers))
+        (
+            insights.into_iter().map(|insight| (insight.kind, insight.text)).collect(),
+            needs_review(&answers, &transcript()),
+        )
+    }
+
+    #[test]
+    fn nobody_relies_on_a_score_of_unknown_voices() {
+        let mut transcript = transcript();
+        assert!(of_voices(&transcript).is_none() && !needs_review(&[], &transcript));
+        transcript.iter_mut().for_each(|utterance| utterance.speaker = Speaker::Unknown);
+        assert!(of_voices(&transcript).is_some() && needs_review(&[], &transcript));
     }
 
     #[tokio::test]

@@ -130,6 +130,8 @@ pub struct NewEvaluation<'a> {
     pub raw_answer: &'a str,
     /// The answers with their checked evidence.
     pub answers: &'a [Answer],
+    /// Whether a person has to look at it.
+    pub needs_review: bool,
     /// Tokens of the question.
     pub prompt_tokens: u64,
     /// Tokens of the answer.
@@ -203,7 +205,7 @@ pub async fn record_assessed(tx: &TenantTx<'_>, new: &NewEvaluation<'_>) -> Resu
             &Json(new.answers),
             &prompt_tokens,
             &completion_tokens,
-            &super::insights::needs_review(new.answers),
+            &new.needs_review,
             &Json(new.receipt),
             &new.assessed_at,
         ],

@@ -74,7 +74,9 @@ impl OpenAi {
             // Words of callers are not to be kept for the provider's own tools.
             "store": false,
         });
-        if let Some(most) = request.max_output_tokens.or(self.settings.max_completion_tokens) {
+        // The setting is a cap: what a prompt builder expects may be less, never more.
+        let wanted = [request.max_output_tokens, self.settings.max_completion_tokens];
+        if let Some(most) = wanted.into_iter().flatten().min() {
             body["max_completion_tokens"] = json!(most);
         }
         if let Some(temperature) = self.settings.temperature {

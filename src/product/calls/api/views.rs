@@ -269,7 +269,7 @@ impl From<CallError> for Refusal {
             CallError::Audio(fault @ AudioFault::NotAudio) => Refusal::new(Kind::NotAudio, fault.to_string()),
             CallError::Audio(fault @ AudioFault::Truncated) => Refusal::new(Kind::TruncatedAudio, fault.to_string()),
             CallError::Upload(error) => error.into(),
-            CallError::Silent => Refusal::new(Kind::RequestTimeout, error.to_string()),
+            CallError::Silent | CallError::Swept => Refusal::new(Kind::RequestTimeout, error.to_string()),
             CallError::SameAudio(call_id) => {
                 Problem::new(Kind::DuplicateAudio, error.to_string()).resource(call_id.0).into()
             }
