@@ -18,6 +18,8 @@ use crate::{
 
 /// Utterances that one conversation may have.
 pub const MAX_UTTERANCES: usize = 20_000;
+/// No conversation is longer: ten days.
+const MAX_MS: i64 = 864_000_000;
 
 /// Receives a written conversation on the caller's transaction and queues its first stage.
 ///
@@ -83,6 +85,8 @@ fn check(utterances: &[Utterance]) -> Result<(), CallError> {
             return invalid(field("text"), "may not hold a NUL character");
         }
         match (utterance.start_ms, utterance.end_ms) {
+            (Some(start), _) if start > MAX_MS => return invalid(field("start_ms"), "is more than ten days"),
+            (_, Some(end)) if end > MAX_MS => return invalid(field("end_ms"), "is more than ten days"),
             (Some(start), _) if start < 0 => return invalid(field("start_ms"), "may not be negative"),
             (Some(start), Some(end)) if end < start => return invalid(field("end_ms"), "may not be before start_ms"),
             (None, Some(_)) => return invalid(field("start_ms"), "is needed beside end_ms"),
