@@ -149,7 +149,7 @@ impl Assess {
         self.0
             .db
             .tenant(grant, "assess.record", async |tx| {
-                let ((), moved, (), ()) = tokio::try_join!(
+                let ((), moved, (), _) = tokio::try_join!(
                     biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
                     jobs::finish(tx, lease),
                     calls::store::mark_assessed(tx, call_id).err_into(),

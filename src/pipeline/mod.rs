@@ -72,7 +72,7 @@ fn grant(lease: &Lease) -> Grant {
     Grant::system(lease.tenant, lease.root, lease.organization, &lease.kind, Permission::EvaluateCalls)
 }
 
-/// Makes a stage that gave up visible on its call.
+/// Makes a stage that gave up visible on its call, unless somebody else has the job by now.
 async fn show_failure(
     means: &Means,
     lease: &Lease,
@@ -91,21 +91,19 @@ async fn show_failure(
     means
         .db
         .tenant(&grant, "pipeline.show_failure", async |tx| {
-            let (buried, shown) = tokio::join!(
-                jobs::bury(tx, lease, error, means.clock.now()),
-                calls::store::mark_failed(tx, call_id, entry(stage), &failure),
-            );
-            buried?;
-            shown
+            if jobs::bury(tx, lease, error, means.clock.now()).await? {
+                calls::store::mark_failed(tx, call_id, entry(stage), &failure).await?;
+            }
+            Ok(())
         })
-        .await?;
-    Ok(())
+        .await
 }
 
 /// Counts a job among the dead that shows on no call.
 async fn bury(means: &Means, lease: &Lease, error: &JobError) -> Result<(), DbError> {
     let now = means.clock.now();
-    means.db.tenant(&grant(lease), "pipeline.bury", async |tx| jobs::bury(tx, lease, error, now).await).await
+    means.db.tenant(&grant(lease), "pipeline.bury", async |tx| jobs::bury(tx, lease, error, now).await).await?;
+    Ok(())
 }
 
 /// The status of a call that waits for a stage.
@@ -129,7 +127,7 @@ async fn enqueue(
     call_id: CallId,
     stage: Stage,
     now: DateTime<Utc>,
-) -> Result<(), DbError> {
+) -> Result<bool, DbError> {
     match stage {
         Stage::Transcribe => jobs::enqueue(tx, organization, &TranscribeCall { call_id }, now, now).await,
         Stage::Assess => jobs::enqueue(tx, organization, &AssessCall { call_id }, now, now).await,
@@ -178,7 +176,8 @@ impl calls::Stages for Order {
             CallStatus::Received => Stage::Transcribe,
             _ => Stage::Assess,
         };
-        enqueue(tx, call.organization_id, call.call_id, first, now).await
+        enqueue(tx, call.organization_id, call.call_id, first, now).await?;
+        Ok(())
     }
 
     async fn again(
@@ -188,8 +187,7 @@ impl calls::Stages for Order {
         call_id: CallId,
         failed: Stage,
         now: DateTime<Utc>,
-    ) -> Result<CallStatus, DbError> {
-        enqueue(tx, organization, call_id, failed, now).await?;
-        Ok(entry(failed))
+    ) -> Result<Option<CallStatus>, DbError> {
+        Ok(enqueue(tx, organization, call_id, failed, now).await?.then(|| entry(failed)))
     }
 }

@@ -140,7 +140,7 @@ impl Score {
         self.0
             .db
             .tenant(grant, "score.record", async |tx| {
-                let ((), recorded, moved, ()) = tokio::try_join!(
+                let ((), recorded, moved, _) = tokio::try_join!(
                     biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
                     jobs::finish(tx, lease),
                     store::record_scored(tx, &scores).err_into(),

@@ -148,22 +148,15 @@ impl Transcribe {
         running: Option<(String, Option<Webhook>)>,
     ) -> Result<(), JobError> {
         let (reference, webhook) = running.unzip();
-        let transcription = Transcription {
+        let running = RunningTranscription {
             provider: provider.to_owned(),
             reference,
             webhook_secret: webhook.flatten().map(|webhook| webhook.secret.expose_secret().to_owned()),
-            model: None,
-            language: None,
-            digest: None,
-            metrics: None,
             submitted_at: self.0.clock.now(),
-            completed_at: None,
         };
         self.0
             .db
-            .tenant(grant, "transcribe.note", async |tx| {
-                store::insert_transcription(tx, &work.call, &transcription).await
-            })
+            .tenant(grant, "transcribe.note", async |tx| store::note_transcription(tx, &work.call, &running).await)
             .await?;
         Ok(())
     }
@@ -237,10 +230,10 @@ fn options(work: &Work, webhook: Option<Webhook>) -> SpeechOptions {
     }
 }
 
-/// Whether asking for the same work again can only fail again, so that a retry has to begin anew. What concerns the account leaves the work as it is.
+/// Whether asking for the same work again can only fail again, so that a retry has to begin anew. Refused
+/// credentials leave the work as it is. An empty account does not: the work itself ended with that, however full the account is by then.
 fn ends_the_work(error: &ProviderError) -> bool {
-    use PermanentKind::{Credentials, Quota};
-    matches!(error, ProviderError::Permanent { kind, .. } if !matches!(kind, Credentials | Quota))
+    matches!(error, ProviderError::Permanent { kind, .. } if *kind != PermanentKind::Credentials)
 }
 
 /// Refuses a transcript that has lost a part of the recording, or in which nobody speaks.
@@ -280,4 +273,18 @@ fn turns(transcript: &Transcript, agent_channel: i16) -> Vec<Utterance> {
             text: spoken.text.replace('\0', ""),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_refused_credentials_and_bad_moments_leave_the_work_running() {
+        let refused = |kind| ProviderError::Permanent { provider: "test", reason: "refused".to_owned(), kind };
+        assert!(ends_the_work(&refused(PermanentKind::Quota)));
+        assert!(!ends_the_work(&refused(PermanentKind::Credentials)));
+        let later = ProviderError::Temporary { provider: "test", reason: "later".to_owned(), retry_after: None };
+        assert!(!ends_the_work(&later));
+    }
 }

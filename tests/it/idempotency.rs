@@ -119,3 +119,19 @@ async fn what_was_asked_twice_is_done_once() {
     assert!(matches!(a, Err(MakeError::Refused)));
     assert_eq!(b.expect("made"), done(9));
 }
+
+#[tokio::test]
+async fn expired_keys_do_not_pile_up() {
+    let world = World::new().await;
+    let now: DateTime<Utc> = "2026-11-23T12:00:00Z".parse().unwrap();
+    let known = async |operation| {
+        let (grant, actor) = (&world.grant, world.grant.actor().to_owned());
+        let row = world.db.alone(grant).opt(sql!("http/find_key"), &[&grant.root(), &actor, &operation, &"k"]).await;
+        row.unwrap().is_some()
+    };
+    world.make(&keyed(Some("k"), "old", "a"), now - TimeDelta::hours(25), true).await.unwrap();
+    world.make(&keyed(Some("k"), "young", "a"), now - TimeDelta::hours(23), true).await.unwrap();
+    assert!(known("old").await);
+    world.make(&keyed(Some("k"), "new", "a"), now, true).await.unwrap();
+    assert_eq!((known("old").await, known("young").await, known("new").await), (false, true, true));
+}

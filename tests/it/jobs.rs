@@ -61,7 +61,9 @@ impl Handler for Bell {
     async fn gave_up(&self, lease: &Lease, error: &JobError) -> Result<(), DbError> {
         self.given_up.lock().unwrap().push(error.to_string());
         let now = self.clock.now();
-        self.db.tenant(&grant(lease), "ring.gave_up", async |tx| jobs::bury(tx, lease, error, now).await).await
+        self.db
+            .tenant(&grant(lease), "ring.gave_up", async |tx| jobs::bury(tx, lease, error, now).await.map(|_| ()))
+            .await
     }
 }
 
@@ -340,7 +342,9 @@ async fn a_job_lives_and_dies_with_the_transaction_that_wants_it() {
         let done: Result<(), DbError> = app
             .app
             .db()
-            .tenant(&grant, "test", async |tx| jobs::enqueue(tx, organization, &keyed(number), now, run_at).await)
+            .tenant(&grant, "test", async |tx| {
+                jobs::enqueue(tx, organization, &keyed(number), now, run_at).await.map(|_| ())
+            })
             .await;
         done.unwrap();
     }
@@ -352,5 +356,60 @@ async fn a_job_lives_and_dies_with_the_transaction_that_wants_it() {
     let bell = Bell::new(&app, |_| Ok(Duration::ZERO));
     bell.worker(&app, settings()).drain().await.unwrap();
     assert_eq!(bell.rung().len(), 1);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_job_whose_failure_cannot_be_shown_is_not_buried_alone() {
+    let app = TestApp::start().await;
+    let tenant = app.ready_tenant("acme").await;
+    let (admin, schema) = (app.admin(&tenant), &tenant.schema);
+    let id = app.send(&admin, &crate::support::conversation(&tenant.sales)).await;
+    let refusing = format!(
+        "create function {schema}.refuse() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;
+         create trigger refuse before update on {schema}.calls for each row execute function {schema}.refuse()"
+    );
+    app.database.execute(&refusing).await;
+    app.drain().await;
+    assert_eq!(app.jobs(&tenant, "dead").await.len(), 0);
+    assert_eq!(only(&app, &tenant, "leased").await.0["kind"], json!("assess_call"));
+
+    // While its lease runs, nobody else may begin the stage anew.
+    app.database.execute(&format!("drop trigger refuse on {schema}.calls")).await;
+    let failed = format!(
+        "update {schema}.calls set status = 'failed', failed_stage = 'assess', failure_kind = 'k', failure_reason = 'r'"
+    );
+    app.database.execute(&failed).await;
+    admin.post(&format!("/api/calls/{id}/retry"), &json!({})).await.refused(409, "illegal-state");
+    app.advance(61);
+    app.app.worker().reclaim().await.unwrap();
+    app.drain().await;
+    assert_eq!(app.call(&admin, &id).await["status"], json!("evaluated"));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn the_jobs_of_a_tenant_that_is_not_served_are_kept() {
+    let app = TestApp::start().await;
+    let (acme, globex) = (app.tenant("acme").await, app.tenant("globex").await);
+    let bell = Bell::new(&app, |_| Ok(Duration::ZERO));
+    let worker = bell.worker(&app, settings());
+    let of_acme = format!("where tenant_id = '{}'", acme.id);
+    for (change, back) in [
+        ("status = 'suspended'", "status = 'active'"),
+        ("schema_version = schema_version - 1", "schema_version = schema_version + 1"),
+    ] {
+        app.database.execute(&format!("update platform.tenants set {change} {of_acme}")).await;
+        enqueue(&app, &acme, 0..2).await;
+        enqueue(&app, &globex, 0..2).await;
+        let before = bell.rung().len();
+        worker.drain().await.unwrap();
+        let rung = bell.rung();
+        assert!(rung[before..].iter().all(|lease| lease.tenant == globex.id) && rung.len() == before + 2, "{change}");
+        assert_eq!(worker.waiting().await.unwrap(), 2, "{change}");
+        app.database.execute(&format!("update platform.tenants set {back} {of_acme}")).await;
+        worker.drain().await.unwrap();
+        assert_eq!(bell.rung().len(), before + 4, "{back}");
+    }
     app.finish().await;
 }

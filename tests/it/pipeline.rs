@@ -3,7 +3,15 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use plumbline::{
     demo::standins::faults::{ChatFault, Fault, RetryHint},
-    product::evaluations::{receipt::recompute, scoring::BuiltIn, store},
+    foundation::ids::{JobId, LeaseToken},
+    platform::{
+        db::DbError,
+        jobs::{JobError, Lease},
+    },
+    product::{
+        calls::store::{self as calls, RunningTranscription},
+        evaluations::{receipt::recompute, scoring::BuiltIn, store},
+    },
 };
 use serde_json::{Value, json};
 
@@ -300,5 +308,70 @@ async fn of_several_refused_statements_the_first_is_told() {
     let dead = app.jobs(&tenant, "dead").await;
     let told = dead[0]["last_error"].as_str().unwrap();
     assert!(told.starts_with("PostgreSQL refused evaluations/record_scored: P0001"), "{told}");
+    app.finish().await;
+}
+
+/// A lease on a call's assessment that is the caller's no longer, or, as attempt 0, that its worker fell silent with.
+fn stale(tenant: &TestTenant, id: &str, attempt: i16) -> Lease {
+    Lease {
+        job_id: JobId::new(),
+        token: LeaseToken::new(),
+        tenant: tenant.id,
+        root: tenant.root,
+        organization: tenant.sales.parse().unwrap(),
+        kind: "assess_call".to_owned(),
+        payload: json!({ "call_id": id }),
+        attempt,
+        max_attempts: 8,
+    }
+}
+
+#[tokio::test]
+async fn the_failure_of_a_worker_that_lost_its_lease_does_not_show() {
+    let app = TestApp::start().await;
+    let tenant = app.ready_tenant("acme").await;
+    let admin = app.admin(&tenant);
+    let id = app.send(&admin, &conversation(&tenant.sales)).await;
+    let handlers = plumbline::pipeline::handlers(app.app.means());
+    let assess = handlers.iter().find(|handler| handler.kind() == "assess_call").unwrap();
+    let error = JobError::Permanent { kind: "test", reason: "it came too late".to_owned() };
+    assess.gave_up(&stale(&tenant, &id, 8), &error).await.unwrap();
+    assert_eq!(app.call(&admin, &id).await["status"], json!("transcribed"), "another worker has it");
+    assess.gave_up(&stale(&tenant, &id, 0), &error).await.unwrap();
+    assert_eq!(
+        app.call(&admin, &id).await["failure"]["kind"],
+        json!("test"),
+        "its worker fell silent at its last attempt"
+    );
+    app.drain().await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_note_of_running_work_leaves_a_finished_transcript_alone() {
+    let app = TestApp::start().await;
+    let tenant = app.ready_tenant("acme").await;
+    let admin = app.admin(&tenant);
+    let id = app.send(&admin, &conversation(&tenant.sales)).await;
+    let path = format!("/api/calls/{id}/transcript");
+    let before = admin.get(&path).await.expect(200);
+    let late = RunningTranscription {
+        provider: "late".to_owned(),
+        reference: Some("r".to_owned()),
+        webhook_secret: None,
+        submitted_at: app.now(),
+    };
+    let grant = app.grant(&tenant, &tenant.sales);
+    let noted: Result<bool, DbError> = app
+        .app
+        .db()
+        .tenant(&grant, "test", async |tx| {
+            let call = calls::find(tx, id.parse().unwrap()).await?.unwrap();
+            calls::note_transcription(tx, &call, &late).await
+        })
+        .await;
+    assert!(!noted.unwrap());
+    assert_eq!(admin.get(&path).await.expect(200), before);
+    app.drain().await;
     app.finish().await;
 }

@@ -1,4 +1,5 @@
--- jobs/lease: up to $1 waiting jobs, one of every tenant before a second of any; a tenant's running jobs count as its turns
+-- jobs/lease: up to $1 waiting jobs, one of every tenant before a second of any; a tenant's running jobs count as its turns. The jobs of a
+-- tenant that is not served (suspended, or with an older schema than $5) are kept
 with recursive waiting(tenant_id) as (
     (select tenant_id from platform.jobs where status = 'ready' order by tenant_id limit 1)
     union all
@@ -14,6 +15,7 @@ turns as (
     select job.job_id, job.run_at,
            coalesce(running.jobs, 0) + row_number() over (partition by waiting.tenant_id order by job.run_at, job.job_id) as turn
     from waiting
+    join platform.tenants tenant on tenant.tenant_id = waiting.tenant_id and tenant.status = 'active' and tenant.schema_version >= $5
     left join running on running.tenant_id = waiting.tenant_id
     cross join lateral (
         select job_id, run_at from platform.jobs

@@ -45,7 +45,7 @@ use sha2::{Digest, Sha256};
 use super::problem::{Kind, Problem, Refusal};
 use crate::{
     foundation::digest,
-    platform::db::{DbError, InTenant, Statements, TenantTx},
+    platform::db::{DbError, InTenant, Params, Statements, TenantTx},
     sql,
 };
 
@@ -141,8 +141,12 @@ where
     };
     let (root, actor, digest) = (tx.root(), tx.grant().actor(), keyed.digest());
     let expired = now - REMEMBERED;
-    let claimed =
-        tx.opt(sql!("http/claim_key"), &[&root, &actor, &keyed.operation, key, &digest, &now, &expired]).await?;
+    let claim: Params<'_> = &[&root, &actor, &keyed.operation, key, &digest, &now, &expired];
+    let (claimed, _) = tokio::try_join!(
+        biased;
+        tx.opt(sql!("http/claim_key"), claim),
+        tx.execute(sql!("http/forget_keys"), &[&root, &expired]),
+    )?;
     if claimed.is_none() {
         let value = answered(tx, keyed, key, &digest).await?.ok_or(KeyError::Reused)?;
         return Ok(Once { value, replayed: true });

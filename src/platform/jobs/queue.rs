@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use super::{Job, JobError};
 use crate::{
     foundation::ids::{JobId, LeaseToken, OrganizationId, TenantId},
-    platform::db::{DbError, InTenant, Statements, TenantTx},
+    platform::db::{DbError, InTenant, Statements, TenantTx, newest_tenant_version},
     sql,
 };
 
@@ -35,6 +35,11 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// Whether this is a claim. A job that died because its worker fell silent comes as a lease without one: no attempt of it runs.
+    fn is_claim(&self) -> bool {
+        self.attempt > 0
+    }
+
     /// The job itself.
     ///
     /// # Errors
@@ -72,7 +77,7 @@ pub struct QueuedJob {
     pub created_at: DateTime<Utc>,
 }
 
-/// Queues a job on the caller's transaction: it exists when that commits.
+/// Queues a job on the caller's transaction: it exists when that commits. `false` when its twin is just running, which then keeps its place.
 ///
 /// # Errors
 /// [`DbError`], also when the organization is not the caller's.
@@ -82,25 +87,26 @@ pub async fn enqueue<J: Job>(
     job: &J,
     now: DateTime<Utc>,
     run_at: DateTime<Utc>,
-) -> Result<(), DbError> {
+) -> Result<bool, DbError> {
     let payload = serde_json::to_value(job).map_err(|source| DbError::Stored { what: J::KIND, source })?;
-    tx.execute(
-        sql!("jobs/enqueue"),
-        &[
-            &JobId::new(),
-            &tx.tenant(),
-            &organization,
-            &tx.root(),
-            &J::KIND,
-            &payload,
-            &job.dedup_key(),
-            &J::MAX_ATTEMPTS,
-            &run_at,
-            &now,
-        ],
-    )
-    .await?;
-    Ok(())
+    let queued = tx
+        .execute(
+            sql!("jobs/enqueue"),
+            &[
+                &JobId::new(),
+                &tx.tenant(),
+                &organization,
+                &tx.root(),
+                &J::KIND,
+                &payload,
+                &job.dedup_key(),
+                &J::MAX_ATTEMPTS,
+                &run_at,
+                &now,
+            ],
+        )
+        .await?;
+    Ok(queued == 1)
 }
 
 /// Ends a job on the transaction that records its result.
@@ -114,14 +120,17 @@ pub async fn finish(tx: &TenantTx<'_>, lease: &Lease) -> Result<(), JobError> {
     }
 }
 
-/// Counts a job among the dead, on the transaction that makes its failure visible. A job that has lost its lease is left to its new holder.
+/// Counts a job among the dead, on the transaction that makes its failure visible. `false` when the lease was lost: the job is left to its
+/// new holder, and the failure of this attempt concerns nobody any more. A job that died of its worker's silence is among the dead already.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn bury(tx: &TenantTx<'_>, lease: &Lease, error: &JobError, now: DateTime<Utc>) -> Result<(), DbError> {
+pub async fn bury(tx: &TenantTx<'_>, lease: &Lease, error: &JobError, now: DateTime<Utc>) -> Result<bool, DbError> {
+    if !lease.is_claim() {
+        return Ok(true);
+    }
     let to = Postponement { dead: true, run_at: now, reason: error.to_string(), attempts: lease.attempt };
-    postpone(tx, lease, &to).await?;
-    Ok(())
+    postpone(tx, lease, &to).await
 }
 
 /// Lets a waiting job run now. `false` when there is none.
@@ -173,7 +182,8 @@ pub(super) async fn lease(
     for_how_long: TimeDelta,
 ) -> Result<Vec<Lease>, DbError> {
     let token = LeaseToken::new();
-    let rows = on.all(sql!("jobs/lease"), &[&at_most, &now, &token, &(now + for_how_long)]).await?;
+    let rows =
+        on.all(sql!("jobs/lease"), &[&at_most, &now, &token, &(now + for_how_long), &newest_tenant_version()]).await?;
     rows.iter()
         .map(|row| {
             Ok(Lease {

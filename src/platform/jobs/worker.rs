@@ -218,8 +218,9 @@ impl Worker {
         };
         if dead {
             tracing::warn!(error = error.code(), "job gave up");
-            if self.give_up(lease, error).await {
-                return;
+            if let Some(handler) = self.handlers.get(lease.kind.as_str()) {
+                // When that fails, the lease runs out and the job is tried again: dead without a sign on its call, nobody would find it.
+                return self.give_up(handler.as_ref(), lease, error).await;
             }
         } else {
             tracing::debug!(
@@ -236,15 +237,10 @@ impl Worker {
         }
     }
 
-    /// Whether the job's own handler has counted it among the dead.
-    async fn give_up(&self, lease: &Lease, error: &JobError) -> bool {
-        let Some(handler) = self.handlers.get(lease.kind.as_str()) else { return false };
-        match handler.gave_up(lease, error).await {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::error!(error = %error, "a dead job could not be made visible on its call");
-                false
-            }
+    /// Lets the job's own handler count it among the dead.
+    async fn give_up(&self, handler: &dyn Handler, lease: &Lease, error: &JobError) {
+        if let Err(error) = handler.gave_up(lease, error).await {
+            tracing::error!(error = %error, "a dead job could not be made visible on its call");
         }
     }
 
@@ -270,7 +266,9 @@ impl Worker {
         let dead = queue::reclaim(&self.db.platform_alone(), self.clock.now()).await?;
         for lease in dead {
             let error = JobError::Temporary { reason: "the worker fell silent".to_owned(), retry_after: None };
-            self.give_up(&lease, &error).await;
+            if let Some(handler) = self.handlers.get(lease.kind.as_str()) {
+                self.give_up(handler.as_ref(), &lease, &error).await;
+            }
         }
         Ok(())
     }

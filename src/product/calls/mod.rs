@@ -33,7 +33,7 @@ pub trait Stages: Send + Sync {
     /// Queues the first stage of a call that has just been inserted.
     async fn begin(&self, tx: &TenantTx<'_>, call: &Call, now: DateTime<Utc>) -> Result<(), DbError>;
 
-    /// Queues the stage at which a call failed, and says which status the call has while it waits for it.
+    /// Queues the stage at which a call failed, and says which status the call has while it waits for it; `None` when the stage is just running.
     async fn again(
         &self,
         tx: &TenantTx<'_>,
@@ -41,7 +41,7 @@ pub trait Stages: Send + Sync {
         call_id: CallId,
         failed: model::Stage,
         now: DateTime<Utc>,
-    ) -> Result<CallStatus, DbError>;
+    ) -> Result<Option<CallStatus>, DbError>;
 }
 
 /// Why a call was refused or cannot be shown.
@@ -133,7 +133,8 @@ pub async fn retry(
     db.tenant(grant, "calls.retry", async |tx| {
         let call = store::find(tx, call_id).await?.ok_or(CallError::NotFound)?;
         let Some(failure) = &call.failure else { return Err(CallError::NotFailed(call.status)) };
-        let status = stages.again(tx, call.organization_id, call_id, failure.stage, now).await?;
+        let again = stages.again(tx, call.organization_id, call_id, failure.stage, now).await?;
+        let status = again.ok_or(CallError::Conflict)?;
         if !store::move_status(tx, call_id, CallStatus::Failed, status).await? {
             return Err(CallError::Conflict);
         }

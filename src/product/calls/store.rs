@@ -330,6 +330,24 @@ pub struct RunningTranscription {
     pub submitted_at: DateTime<Utc>,
 }
 
+/// Remembers the work at the recogniser, or that there is none. `false` when the transcript is there already; it stays as it is.
+pub async fn note_transcription(
+    tx: &TenantTx<'_>,
+    call: &Call,
+    running: &RunningTranscription,
+) -> Result<bool, DbError> {
+    let params: [&(dyn postgres_types::ToSql + Sync); 7] = [
+        &call.call_id,
+        &call.organization_id,
+        &call.agent_id,
+        &running.provider,
+        &running.reference,
+        &running.webhook_secret,
+        &running.submitted_at,
+    ];
+    Ok(tx.execute(sql!("calls/note_transcription"), &params).await? == 1)
+}
+
 /// The running work at the recogniser.
 pub async fn find_transcription(on: &impl InTenant, call_id: CallId) -> Result<Option<RunningTranscription>, DbError> {
     let Some(row) = on.opt(sql!("calls/find_transcription"), &[&call_id, &on.organizations()]).await? else {
