@@ -180,8 +180,8 @@ async fn migrate(config: &Config) -> Result<ExitCode, Failure> {
 async fn create_tenant(config: &Config, slug: String, name: String, issuer: String) -> Result<ExitCode, Failure> {
     let tenant =
         NewTenant { tenant_id: TenantId::new(), slug, name, issuer, root_organization_id: OrganizationId::new() };
-    owner(config).await?.create_tenant(&tenant).await?;
-    println!("{}", tenant.tenant_id);
+    let tenant_id = owner(config).await?.create_tenant(&tenant).await?;
+    println!("{tenant_id}");
     Ok(ExitCode::SUCCESS)
 }
 
