@@ -1,6 +1,10 @@
 //! `plumbline serve | work | migrate | tenant create | demo | openapi`.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    io::{ErrorKind, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 use plumbline::{
@@ -71,8 +75,8 @@ enum TenantCommand {
         #[arg(long)]
         name: String,
         /// The OIDC issuer whose tokens are the tenant's.
-        #[arg(long)]
-        issuer: url::Url,
+        #[arg(long, value_parser = issuer)]
+        issuer: String,
     },
 }
 
@@ -128,7 +132,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             Command::Work => work(config).await,
             Command::Migrate => migrate(&config).await,
             Command::Tenant(TenantCommand::Create { slug, name, issuer }) => {
-                create_tenant(&config, slug, name, &issuer).await
+                create_tenant(&config, slug, name, issuer).await
             }
             Command::Demo { exit, json, directory, port } => {
                 let stop = stop_on_signal()?;
@@ -138,8 +142,11 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             }
             Command::Openapi => {
                 let document = App::offline_document(config)?;
-                println!("{}", serde_json::to_string_pretty(&document)?);
-                Ok(ExitCode::SUCCESS)
+                match writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&document)?) {
+                    // whoever read it has seen enough
+                    Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+                    _ => Ok(ExitCode::SUCCESS),
+                }
             }
         }
     })
@@ -170,16 +177,11 @@ async fn migrate(config: &Config) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn create_tenant(config: &Config, slug: String, name: String, issuer: &url::Url) -> Result<ExitCode, Failure> {
-    let tenant = NewTenant {
-        tenant_id: TenantId::new(),
-        slug,
-        name,
-        issuer: issuer.as_str().trim_end_matches('/').to_owned(),
-        root_organization_id: OrganizationId::new(),
-    };
-    owner(config).await?.create_tenant(&tenant).await?;
-    println!("{}", tenant.tenant_id);
+async fn create_tenant(config: &Config, slug: String, name: String, issuer: String) -> Result<ExitCode, Failure> {
+    let tenant =
+        NewTenant { tenant_id: TenantId::new(), slug, name, issuer, root_organization_id: OrganizationId::new() };
+    let tenant_id = owner(config).await?.create_tenant(&tenant).await?;
+    println!("{tenant_id}");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -201,6 +203,17 @@ fn slug(text: &str) -> Result<String, String> {
     } else {
         Err("2 to 40 lower-case letters, digits and hyphens, beginning with a letter, not ending with a hyphen"
             .to_owned())
+    }
+}
+
+/// The issuer exactly as given: tokens name it byte for byte, and so does its discovery document.
+fn issuer(text: &str) -> Result<String, String> {
+    let url = url::Url::parse(text).map_err(|error| error.to_string())?;
+    let plain = text.chars().count() <= 500 && !text.contains(|c: char| c.is_control() || c.is_whitespace());
+    if plain && matches!(url.scheme(), "http" | "https") && url.has_host() {
+        Ok(text.to_owned())
+    } else {
+        Err("an http or https URL of at most 500 characters".to_owned())
     }
 }
 

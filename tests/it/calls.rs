@@ -185,3 +185,34 @@ async fn agents_see_their_own_calls_and_no_others() {
     }
     app.finish().await;
 }
+
+#[tokio::test]
+async fn times_that_no_call_can_have_are_refused_and_break_nothing() {
+    let app = TestApp::start().await;
+    let tenant = app.ready_tenant("acme").await;
+    let admin = app.admin(&tenant);
+    for time in ["-200000-01-01T00:00:00Z", "-4800-01-01T00:00:00Z", "1899-12-31T23:59:59Z", "+262000-01-01T00:00:00Z"]
+    {
+        let mut sent = conversation(&tenant.sales);
+        sent["started_at"] = json!(time);
+        admin.post("/api/calls", &sent).await.refused(400, "validation");
+        for bound in ["received_from", "received_before"] {
+            let path = format!("/api/calls?{bound}={}", time.replace('+', "%2B"));
+            admin.get(&path).await.refused(400, "validation");
+        }
+        let query = format!("organization_id={}&started_at={}", tenant.sales, time.replace('+', "%2B"));
+        admin.upload(&query, crate::support::wav(1)).await.refused(400, "validation");
+    }
+    for (field, start, end) in
+        [("start_ms", 864_000_001, i64::MAX), ("end_ms", 0, i64::MAX), ("end_ms", 0, 864_000_001)]
+    {
+        let mut sent = conversation(&tenant.sales);
+        for utterance in sent["utterances"].as_array_mut().unwrap() {
+            utterance["start_ms"] = json!(start);
+            utterance["end_ms"] = json!(end);
+        }
+        let refused = admin.post("/api/calls", &sent).await.refused(400, "validation");
+        assert_eq!(refused["errors"][0]["field"], json!(format!("utterances[0].{field}")), "{refused}");
+    }
+    app.finish().await;
+}

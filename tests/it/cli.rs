@@ -2,7 +2,10 @@
 
 use std::{ffi::OsStr, path::Path, process::Stdio, time::Duration};
 
-use plumbline::foundation::ids::TenantId;
+use plumbline::{
+    demo::issuer::{DevIssuer, TokenRequest},
+    foundation::{clock::Clock, ids::TenantId},
+};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::{
@@ -217,16 +220,24 @@ async fn from_an_empty_database_to_a_server_that_ends_gently() {
     let made = create("acme", issuer).await;
     assert_eq!(made.code, Some(0), "{made:?}");
     let id: TenantId = made.stdout.trim().parse().unwrap();
-    for (slug, issuer) in
-        [("acme", "https://issuer.example/other"), ("other", issuer), ("other", &format!("{issuer}/"))]
-    {
+    for (slug, issuer) in [("acme", "https://issuer.example/other"), ("other", issuer)] {
         let refused = create(slug, issuer).await;
         assert_eq!(refused.code, Some(2), "{refused:?}");
         assert!(refused.stderr.contains("a tenant with this slug or issuer exists"), "{refused:?}");
     }
     let active = format!("select count(*) from platform.tenants where status = 'active' and tenant_id = '{id}'");
     assert_eq!(database.count(&active).await, 1);
-    assert_eq!(database.count("select count(*) from platform.tenants").await, 1);
+    // Tokens name their issuer byte for byte, so it is kept as it was given; a URL's normal form has another case and another end.
+    for (slug, issuer) in [("slash", "https://issuer.example/realm/"), ("bare", "https://Issuer.example")] {
+        let made = create(slug, issuer).await;
+        assert_eq!(made.code, Some(0), "{made:?}");
+        let kept = format!("select count(*) from platform.tenants where slug = '{slug}' and issuer = '{issuer}'");
+        assert_eq!(database.count(&kept).await, 1, "{issuer}");
+    }
+    for bad in ["", "issuer.example", "ftp://issuer.example", "mailto:a@b.example", " https://issuer.example"] {
+        assert_eq!(create("bad", bad).await.code, Some(2), "{bad:?}");
+    }
+    assert_eq!(database.count("select count(*) from platform.tenants").await, 3);
 
     let serving = Serving::start(Program::on(home.path(), &database)).await;
     let answers = async |path: &str| serving.client.get(path).await;
@@ -284,4 +295,44 @@ async fn the_document_is_printed_without_any_database() {
         assert!(document["paths"].get(path).is_some(), "no {path}");
     }
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "nothing is written for it");
+}
+
+#[tokio::test]
+async fn a_reader_that_has_seen_enough_of_the_document_is_no_failure() {
+    let home = directory();
+    let mut program = Program::new(home.path());
+    program.args(["openapi"]);
+    let mut child = program.0.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let ended = timeout(PATIENCE, child.wait_with_output()).await.expect("the program ends in time").unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
+}
+
+#[tokio::test]
+async fn a_log_line_names_the_tenant_once_the_caller_is_proved() {
+    let (home, database) = (directory(), fresh().await);
+    let issuer = DevIssuer::start(0, None, Clock::system()).await.unwrap();
+    let name = issuer.open_realm("acme").unwrap();
+    let mut create = Program::on(home.path(), &database);
+    create.args(["tenant", "create", "--slug", "acme", "--name", "Acme", "--issuer", &name]);
+    let tenant = run(create, PATIENCE).await.stdout.trim().to_owned();
+    let request = TokenRequest {
+        subject: "max".to_owned(),
+        roles: vec!["tenant_admin".to_owned()],
+        organizations: Vec::new(),
+        audience: "plumbline".to_owned(),
+        lifetime: Duration::from_secs(300),
+    };
+    let mut program = Program::on(home.path(), &database);
+    program.env("PLUMBLINE_IDENTITY__TRUST_DEVELOPMENT_ISSUER", "true");
+    let mut serving = Serving::start(program).await;
+    serving.client.get("/api/organizations").await.refused(401, "unauthorized");
+    serving.client.token = Some(issuer.token("acme", &request).unwrap());
+    serving.client.get("/api/organizations").await.expect(200);
+    let (code, _, log) = serving.terminate().await;
+    assert_eq!(code, Some(0), "{log}");
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let answered: Vec<Value> = lines.filter(|line| line["fields"]["message"] == "answered").collect();
+    let tenants: Vec<&Value> = answered.iter().map(|line| &line["span"]["tenant"]).collect();
+    assert_eq!(tenants, [&Value::Null, &Value::from(tenant)], "{log}");
 }

@@ -592,3 +592,21 @@ async fn documents_of_other_issuers_and_development_issuers_are_not_trusted() {
     let world = World::with(issuer, realm, &name, false).await;
     assert_eq!(status(&world, &world.admin()).await, 401);
 }
+
+#[tokio::test]
+async fn an_invented_tenant_id_is_looked_up_once() {
+    let (owner, login) = database().await;
+    let tenants = Tenants::new(Arc::new(Db::new(Connections::to(login, 2).open().expect("connections"))));
+    let tenant_id = TenantId::new();
+    assert!(tenants.by_id(tenant_id).await.expect("an answer").is_none());
+    let slug = format!("i{}", &tenant_id.0.simple().to_string()[16..]);
+    let issuer = format!("https://issuer.example/{slug}");
+    let root_organization_id = OrganizationId::new();
+    let new = NewTenant { tenant_id, slug, name: "Acme".to_owned(), issuer: issuer.clone(), root_organization_id };
+    Owner::connect(&owner).await.expect("the owner").create_tenant(&new).await.expect("a tenant");
+    // Nobody asked PostgreSQL again; who changes a tenant says so.
+    assert!(tenants.by_id(tenant_id).await.expect("an answer").is_none());
+    let tenant = tenants.by_issuer(&issuer).await.expect("an answer").expect("the tenant");
+    tenants.forget(&tenant).await;
+    assert!(tenants.by_id(tenant_id).await.expect("an answer").is_some());
+}

@@ -371,3 +371,50 @@ async fn a_note_that_a_call_is_about_to_end_is_not_swept() {
     nothing_but(&app, &tenant, 0).await;
     app.finish().await;
 }
+
+#[tokio::test]
+async fn a_form_whose_parts_have_no_end_of_their_heads_is_refused_soon() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("acme").await;
+    let admin = app.admin(&tenant);
+    let organization =
+        format!("--b\r\nContent-Disposition: form-data; name=\"organization_id\"\r\n\r\n{}\r\n", tenant.sales);
+    let file = [b"--b\r\nContent-Disposition: form-data; name=\"audio\"\r\n\r\n".as_slice(), &wav(1), b"\r\n"].concat();
+    let padding = bytes::Bytes::from(vec![b'a'; 8 * 1024]);
+    let heads = [
+        b"no boundary ".to_vec(),
+        b"--b\r\nContent-Disposition: form-data; name=\"audio\"; x=".to_vec(),
+        [organization.as_bytes(), b"--b\r\nX: "].concat(),
+        [organization.as_bytes(), &file, b"--b\r\nX: "].concat(),
+    ];
+    for (name, head) in heads.into_iter().enumerate() {
+        let sent = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = sent.clone();
+        let pieces = std::iter::once(bytes::Bytes::from(head)).chain(std::iter::repeat_n(padding.clone(), 4 * 1024));
+        let pieces = pieces.map(move |piece| {
+            count.fetch_add(piece.len(), std::sync::atomic::Ordering::Relaxed);
+            Ok::<_, std::io::Error>(piece)
+        });
+        let request =
+            admin.request(Method::POST, "/api/calls").header("content-type", "multipart/form-data; boundary=b");
+        let body = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
+        let answer = request.body(body).timeout(Duration::from_secs(20)).send().await;
+        // The server may have closed the connection before its answer was read; it has not taken in the 32 MiB.
+        match answer {
+            Ok(answer) => assert_eq!(answer.status().as_u16(), 413, "{name}"),
+            Err(error) => assert!(!error.is_timeout(), "{name}: {error}"),
+        }
+        let sent = sent.load(std::sync::atomic::Ordering::Relaxed);
+        assert!(sent < 16 * 1024 * 1024, "{name}: {sent} bytes were taken");
+    }
+    nothing_but(&app, &tenant, 0).await;
+    // An ordinary form is nothing of the kind.
+    let fields = Form::new()
+        .text("external_id", "x".repeat(100))
+        .text("language", "en")
+        .text("organization_id", tenant.sales.clone())
+        .part("audio", Part::bytes(wav(1)));
+    send_form(&admin, fields).await.expect(202);
+    app.drain().await;
+    app.finish().await;
+}

@@ -142,11 +142,11 @@ where
     let (root, actor, digest) = (tx.root(), tx.grant().actor(), keyed.digest());
     let expired = now - REMEMBERED;
     let claim: Params<'_> = &[&root, &actor, &keyed.operation, key, &digest, &now, &expired];
-    let forget: Params<'_> = &[&root, &expired];
+    let old: Params<'_> = &[&root, &expired];
     let (claimed, _) = tokio::try_join!(
         biased;
         tx.opt(sql!("http/claim_key"), claim),
-        tx.execute(sql!("http/forget_keys"), forget),
+        tx.execute(sql!("http/forget_keys"), old),
     )?;
     if claimed.is_none() {
         let value = answered(tx, keyed, key, &digest).await?.ok_or(KeyError::Reused)?;

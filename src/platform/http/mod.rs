@@ -27,7 +27,7 @@ pub use self::{
     body_limit::{BodyLimit, TooLong},
     etag::{ETag, Fresh, IfMatch, IfNoneMatch, Tagged},
     idempotency::{IdempotencyKey, KeyError, Keyed, Once, once},
-    page::{Cursor, Limit, Listing, Page, Position},
+    page::{Cursor, Limit, Listing, Page, Position, is_sane},
     problem::{FieldProblem, Kind, Problem, Refusal},
     range::{FileAnswer, Slice, sized},
     request_id::record_tenant,

@@ -18,7 +18,7 @@
 use std::borrow::Cow;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use poem_openapi::{
     registry::{MetaSchema, MetaSchemaRef, Registry},
     types::{ParseError, ParseFromParameter, ParseResult, ToJSON, Type},
@@ -139,7 +139,13 @@ fn open(text: &str, list: &str) -> Option<Position> {
     if opened.v != CURSOR_VERSION || opened.of != list {
         return None;
     }
-    Some(Position { at: DateTime::from_timestamp_micros(opened.at)?, id: opened.id })
+    let at = DateTime::from_timestamp_micros(opened.at).filter(is_sane)?;
+    Some(Position { at, id: opened.id })
+}
+
+/// Whether a time that a client names is one of ours, from 1900 to 9999: PostgreSQL does not take all that RFC 3339 can spell.
+pub fn is_sane(time: &DateTime<Utc>) -> bool {
+    (1900..=9999).contains(&time.year())
 }
 
 /// Sixteen characters: enough to notice a mistake; nobody gains anything by forging one.
@@ -347,6 +353,19 @@ mod tests {
         );
         for garbage in ["", "!", "e30", "bm90IGpzb24"] {
             assert_eq!(listing(Some(1), Cursor(Some(garbage.to_owned()))).err(), Some(400), "{garbage:?}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_of_no_sane_time_is_refused() {
+        let sealed = |micros: i64| {
+            let first = listing(Some(1), Cursor(None)).expect("no cursor is fine");
+            let at = DateTime::from_timestamp_micros(micros).expect("chrono has it");
+            listing(Some(1), Cursor(Some(first.seal(Position { at, id: Uuid::nil() })))).err()
+        };
+        assert_eq!(sealed(1_700_000_000_000_000), None);
+        for micros in [-8_200_000_000_000_000_000, -300_000_000_000_000_000, 8_200_000_000_000_000_000] {
+            assert_eq!(sealed(micros), Some(400), "{micros}");
         }
     }
 

@@ -12,7 +12,7 @@ use poem_openapi::error::{
 };
 
 use super::{
-    body_limit::TooLong,
+    body_limit::{Silent, TooLong, inside},
     problem::{Kind, Problem, Refusal},
 };
 
@@ -57,6 +57,9 @@ fn refusal(error: &Error) -> Refusal {
         return Refusal::new(Kind::UnsupportedMediaType, error.to_string());
     }
     if let Some(ReadBodyError::Io(error)) = error.downcast_ref::<ReadBodyError>() {
+        if let Some(silent) = inside::<Silent>(error) {
+            return (*silent).into();
+        }
         return match TooLong::inside(error) {
             Some(too_long) => (*too_long).into(),
             None => Refusal::new(Kind::BadRequest, "the body ended before it was complete"),

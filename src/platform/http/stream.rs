@@ -29,6 +29,9 @@ pub enum UploadError {
     /// A field came after the file.
     #[error("the field {0:?} comes after the file; fields come first")]
     FieldAfterFile(String),
+    /// What stands between the parts of a form is far larger than any head of a part.
+    #[error("the head of a part of the form is too long")]
+    Frame,
     /// The client went away, or the body is malformed.
     #[error("the upload broke off")]
     Broken(#[source] io::Error),
@@ -53,6 +56,7 @@ impl From<UploadError> for Refusal {
             UploadError::FieldAfterFile(ref field) => {
                 Problem::new(Kind::Validation, error.to_string()).field(field, "must come before the file").into()
             }
+            UploadError::Frame => Refusal::new(Kind::TooLarge, error.to_string()),
             UploadError::Broken(_) => Refusal::new(Kind::BadRequest, "the body ended before it was complete"),
         }
     }

@@ -19,6 +19,10 @@
 use std::{
     io,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -26,7 +30,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream, stream::BoxStream};
 use poem::{
     Body, FromRequest, Request, RequestBody, Result,
-    web::{Multipart, Query},
+    web::{Field, Multipart, Query},
 };
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
@@ -36,10 +40,11 @@ use poem_openapi::{
     types::{IsObjectType, ParseFromJSON},
 };
 use serde_json::{Map, Value};
-use tokio::io::AsyncReadExt;
+use tokio::{io::AsyncReadExt, time::timeout};
 use tokio_util::io::ReaderStream;
 
 use super::{
+    body_limit::{SILENT_FOR, Silent},
     problem::{Kind, Problem, Refusal},
     refuse,
     stream::UploadError,
@@ -51,6 +56,8 @@ pub const FILE_PART: &str = "audio";
 const LONGEST_FIELD: u64 = 16 * 1024;
 /// Most fields beside a file.
 const MOST_FIELDS: usize = 50;
+/// Bytes that may come before the head of one part is complete. The parser holds them all and searches them anew with every chunk.
+const FRAME_BYTES: u64 = 64 * 1024;
 /// Bytes that are read from the part's buffer at once.
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -142,25 +149,34 @@ async fn form<M: ParseFromJSON + IsObjectType>(request: &Request, body: &mut Req
     if request.uri().query().is_some_and(|query| !query.is_empty()) {
         return Err(Refusal::invalid("query", "a form carries its fields in itself; send no query parameters").into());
     }
-    let mut unhurried =
-        RequestBody::new(Body::from_bytes_stream(Unhurried(body.take()?.into_bytes_stream().boxed(), false)));
+    let frame = Arc::new(Frame::default());
+    let unhurried = Unhurried { bytes: body.take()?.into_bytes_stream().boxed(), pause: false, frame: frame.clone() };
+    let mut unhurried = RequestBody::new(Body::from_bytes_stream(unhurried));
     let mut form = <Multipart as FromRequest>::from_request(request, &mut unhurried).await?;
     let mut sent = Vec::new();
-    while let Some(field) = form.next_field().await? {
+    while let Some(field) = next_part(&mut form, &frame).await? {
         let Some(name) = field.name().map(str::to_owned) else {
             return Err(Refusal::new(Kind::BadRequest, "a part of the form has no name").into());
         };
         if name == FILE_PART {
             let content_type = field.content_type().map(str::to_owned);
             let file_name = field.file_name().map(str::to_owned);
+            frame.lift();
             let bytes = ReaderStream::with_capacity(field.into_async_read(), CHUNK_BYTES).boxed();
-            return Ok(SentFile { fields: fields(sent)?, bytes: last_part(bytes, form), content_type, file_name });
+            return Ok(SentFile {
+                fields: fields(sent)?,
+                bytes: last_part(bytes, form, frame),
+                content_type,
+                file_name,
+            });
         }
         if sent.len() == MOST_FIELDS {
             return Err(Refusal::new(Kind::Validation, "the form has too many fields").into());
         }
         let mut text = String::new();
-        let read = std::pin::pin!(field.into_async_read().take(LONGEST_FIELD + 1)).read_to_string(&mut text).await;
+        frame.begin();
+        let mut field = std::pin::pin!(field.into_async_read().take(LONGEST_FIELD + 1));
+        let read = timeout(SILENT_FOR, field.read_to_string(&mut text)).await.map_err(|_| Refusal::from(Silent))?;
         read.map_err(|error| refused(&name, error))?;
         if text.len() as u64 > LONGEST_FIELD {
             return Err(Refusal::invalid(name, "is too long").into());
@@ -168,6 +184,13 @@ async fn form<M: ParseFromJSON + IsObjectType>(request: &Request, body: &mut Req
         sent.push((name, text));
     }
     Err(Problem::new(Kind::Validation, "the form has no recording").field(FILE_PART, "is missing").into_error())
+}
+
+/// The next part, once its head is complete.
+async fn next_part(form: &mut Multipart, frame: &Frame) -> Result<Option<Field>> {
+    frame.begin();
+    let next = timeout(SILENT_FOR, form.next_field()).await.map_err(|_| Refusal::from(Silent))?;
+    next.map_err(|error| if frame.is_broken() { Refusal::from(UploadError::Frame).into() } else { error.into() })
 }
 
 fn refused(field: &str, error: io::Error) -> Refusal {
@@ -207,34 +230,86 @@ fn fields<M: ParseFromJSON + IsObjectType>(sent: Vec<(String, String)>) -> Resul
 }
 
 /// The file's bytes; after them, the form must end.
-fn last_part(bytes: BoxStream<'static, io::Result<Bytes>>, form: Multipart) -> BoxStream<'static, io::Result<Bytes>> {
+fn last_part(
+    bytes: BoxStream<'static, io::Result<Bytes>>,
+    form: Multipart,
+    frame: Arc<Frame>,
+) -> BoxStream<'static, io::Result<Bytes>> {
     let end = stream::once(async move {
         let mut form = form;
+        frame.begin();
         match form.next_field().await {
             Ok(None) => None,
             Ok(Some(field)) => {
                 let name = field.name().unwrap_or_default().to_owned();
                 Some(Err(io::Error::other(UploadError::FieldAfterFile(name))))
             }
+            Err(_) if frame.is_broken() => Some(Err(io::Error::other(UploadError::Frame))),
             Err(error) => Some(Err(io::Error::other(error))),
         }
     });
     bytes.chain(end.filter_map(|end| async move { end })).boxed()
 }
 
-/// Pauses after every chunk, because the parser of forms takes in whatever is ready before it passes anything on.
-struct Unhurried(BoxStream<'static, io::Result<Bytes>>, bool);
+/// How much the parser may still take in before it gives something back.
+struct Frame {
+    left_bytes: AtomicU64,
+    broken: AtomicBool,
+}
+
+impl Default for Frame {
+    fn default() -> Self {
+        Self { left_bytes: AtomicU64::new(FRAME_BYTES), broken: AtomicBool::new(false) }
+    }
+}
+
+impl Frame {
+    /// The next head or the next field begins: it has the whole measure.
+    fn begin(&self) {
+        self.left_bytes.store(FRAME_BYTES, Ordering::Release);
+    }
+
+    /// The file begins: it passes through, and others count it.
+    fn lift(&self) {
+        self.left_bytes.store(u64::MAX, Ordering::Release);
+    }
+
+    fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    /// Counts a chunk. It may be larger than what is left: what comes after the head is in it too.
+    fn take(&self, bytes: usize) {
+        let left = self.left_bytes.load(Ordering::Acquire);
+        self.left_bytes.store(left.saturating_sub(bytes as u64), Ordering::Release);
+    }
+}
+
+/// Pauses after every chunk, because the parser of forms takes in whatever is ready before it passes anything on; and ends when the parser
+/// has taken in more than a [`Frame`] without finding what it searches for.
+struct Unhurried {
+    bytes: BoxStream<'static, io::Result<Bytes>>,
+    pause: bool,
+    frame: Arc<Frame>,
+}
 
 impl Stream for Unhurried {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if std::mem::take(&mut self.1) {
+        if std::mem::take(&mut self.pause) {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let polled = self.0.poll_next_unpin(cx);
-        self.1 = polled.is_ready();
+        if self.frame.left_bytes.load(Ordering::Acquire) == 0 {
+            self.frame.broken.store(true, Ordering::Release);
+            return Poll::Ready(Some(Err(io::Error::other(UploadError::Frame))));
+        }
+        let polled = self.bytes.poll_next_unpin(cx);
+        self.pause = polled.is_ready();
+        if let Poll::Ready(Some(Ok(chunk))) = &polled {
+            self.frame.take(chunk.len());
+        }
         polled
     }
 }

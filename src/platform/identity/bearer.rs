@@ -12,7 +12,7 @@ use super::{AuthError, Authenticator};
 use crate::{
     foundation::access::Caller,
     platform::{
-        http::{Kind, Problem, Refusal},
+        http::{Kind, Problem, Refusal, record_tenant},
         tenancy::Unserved,
     },
 };
@@ -55,6 +55,7 @@ impl<'a> ApiExtractor<'a> for Caller {
                 return Err(poem::Error::from_response(Refusal::new(Kind::Internal, "the request failed").response()));
             }
         };
+        let caller = caller.inspect(|caller| record_tenant(caller.identity().tenant));
         caller.map_err(|error| poem::Error::from_response(Refusal::from(error).response()))
     }
 }

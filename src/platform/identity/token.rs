@@ -10,6 +10,8 @@ use super::claims::Claims;
 
 /// A longer token is none.
 const MOST_BYTES: usize = 8 * 1024;
+/// No tenant's issuer is longer; what cannot be one is not looked up.
+const MOST_ISSUER_CHARS: usize = 500;
 const MOST_LEEWAY_S: u8 = 30;
 /// As `users.subject` bounds it.
 const MOST_SUBJECT_CHARS: usize = 255;
@@ -104,6 +106,9 @@ impl<'a> Unverified<'a> {
         }
         let kid = header.kid.ok_or(Refused::Malformed)?;
         let Issuer { iss } = dangerous::insecure_decode_claims(token).map_err(|_| Refused::Malformed)?;
+        if iss.chars().count() > MOST_ISSUER_CHARS || iss.chars().any(char::is_control) {
+            return Err(Refused::Malformed);
+        }
         Ok(Self { token, issuer: iss, kid, algorithm: header.alg })
     }
 
@@ -192,6 +197,18 @@ mod tests {
         }
         let long = unsigned(&json!({"alg": "RS256", "typ": "JWT", "kid": "k"}), &json!({"iss": "i".repeat(9_000)}));
         assert_eq!(Unverified::read(&long).unwrap_err(), Refused::TooLong);
+    }
+
+    #[test]
+    fn an_issuer_that_can_be_no_tenants_is_not_looked_up() {
+        let read = |iss: &str| {
+            let token = unsigned(&json!({"alg": "RS256", "typ": "JWT", "kid": "k"}), &json!({ "iss": iss }));
+            Unverified::read(&token).err()
+        };
+        assert_eq!(read(&"i".repeat(500)), None);
+        for bad in ["a\u{0}b", "a\nb", "\u{7f}", &"i".repeat(501)] {
+            assert_eq!(read(bad), Some(Refused::Malformed), "{bad:?}");
+        }
     }
 
     #[test]

@@ -21,10 +21,10 @@ use crate::{
 
 /// How long a suspension or a new organization may go unnoticed by another server.
 const KNOWN_FOR: Duration = Duration::from_secs(30);
-/// How long an issuer that is no tenant's stays so.
+/// How long an issuer or an id that is no tenant's stays so.
 const UNKNOWN_FOR: Duration = Duration::from_secs(10);
 const MOST_TENANTS: u64 = 10_000;
-/// Apart from the known ones, so that a flood of invented issuers pushes no tenant out.
+/// Apart from the known ones, so that a flood of invented ones pushes no tenant out.
 const MOST_UNKNOWN: u64 = 4_096;
 
 /// Tenants by issuer and by id, and the organizations of each.
@@ -33,6 +33,7 @@ pub struct Tenants {
     by_issuer: Cache<String, Arc<Tenant>>,
     unknown_issuers: Cache<String, ()>,
     by_id: Cache<TenantId, Arc<Tenant>>,
+    unknown_ids: Cache<TenantId, ()>,
     directories: Cache<TenantId, Arc<Directory>>,
     /// Counts what was forgotten, so that a directory read before a change is not kept after it.
     changes: AtomicU64,
@@ -47,6 +48,7 @@ impl Tenants {
             by_issuer: known().build(),
             unknown_issuers: Cache::builder().max_capacity(MOST_UNKNOWN).time_to_live(UNKNOWN_FOR).build(),
             by_id: Cache::builder().max_capacity(MOST_TENANTS).time_to_live(KNOWN_FOR).build(),
+            unknown_ids: Cache::builder().max_capacity(MOST_UNKNOWN).time_to_live(UNKNOWN_FOR).build(),
             directories: Cache::builder().max_capacity(MOST_TENANTS).time_to_live(KNOWN_FOR).build(),
             changes: AtomicU64::new(0),
         }
@@ -82,8 +84,14 @@ impl Tenants {
         if let Some(tenant) = self.by_id.get(&tenant_id).await {
             return Ok(Some(tenant));
         }
+        if self.unknown_ids.contains_key(&tenant_id) {
+            return Ok(None);
+        }
         let found = self.db.platform("tenancy.find_by_id", async |tx| store::find_by_id(tx, tenant_id).await).await?;
-        let Some(tenant) = found.map(Arc::new) else { return Ok(None) };
+        let Some(tenant) = found.map(Arc::new) else {
+            self.unknown_ids.insert(tenant_id, ()).await;
+            return Ok(None);
+        };
         self.by_id.insert(tenant_id, tenant.clone()).await;
         Ok(Some(tenant))
     }
@@ -117,6 +125,7 @@ impl Tenants {
         self.by_issuer.invalidate(&tenant.issuer).await;
         self.unknown_issuers.invalidate(&tenant.issuer).await;
         self.by_id.invalidate(&tenant.tenant_id).await;
+        self.unknown_ids.invalidate(&tenant.tenant_id).await;
         self.forget_directory(tenant.tenant_id).await;
     }
 }

@@ -32,7 +32,7 @@ use crate::{
         db::Db,
         http::{
             Accepted, Cursor, ETag, FileAnswer, IdempotencyKey, Keyed, Limit, Listing, Once, Page, Position, Refusal,
-            SentFile, Upload, once, range,
+            SentFile, Upload, is_sane, once, range,
         },
         jobs::Wake,
     },
@@ -107,6 +107,11 @@ impl CallsApi {
         cursor: Query<Cursor>,
     ) -> Result<Json<Page<CallView>>, Refusal> {
         let grant = caller.may(Permission::ReadCalls)?;
+        for (name, time) in [("received_from", received_from.0), ("received_before", received_before.0)] {
+            if time.is_some_and(|time| !is_sane(&time)) {
+                return Err(Refusal::invalid(name, "must be from 1900 to 9999"));
+            }
+        }
         let filter = CallFilter {
             organization_id: organization_id.0,
             agent_id: agent_id.0,
@@ -189,8 +194,7 @@ impl CallsApi {
             .db
             .tenant(grant, "calls.receive_written", async |tx| {
                 once(tx, keyed, now, async || {
-                    let received = written::receive(tx, self.stages.as_ref(), &details, &utterances, now);
-                    let call = Box::pin(received).await?;
+                    let call = written::receive(tx, self.stages.as_ref(), &details, &utterances, now).await?;
                     Ok::<_, CallError>(CallView::from(call))
                 })
                 .await

@@ -54,12 +54,15 @@ pub fn measure(utterances: &[Utterance]) -> ConversationMetrics {
             _ => 0,
         } + words;
         stretch = Some((utterance.speaker, so_far));
-        let spoken = utterance.start_ms.zip(utterance.end_ms).and_then(|(start, end)| u64::try_from(end - start).ok());
+        let spoken = utterance
+            .start_ms
+            .zip(utterance.end_ms)
+            .and_then(|(start, end)| u64::try_from(end.saturating_sub(start)).ok());
         let part = parts.entry(utterance.speaker).or_insert_with(|| Part { talk_ms: Some(0), ..Part::default() });
         part.utterances += 1;
         part.words += words;
         part.longest = part.longest.max(so_far);
-        part.talk_ms = part.talk_ms.zip(spoken).map(|(so_far, spoken)| so_far + spoken);
+        part.talk_ms = part.talk_ms.zip(spoken).map(|(so_far, spoken)| so_far.saturating_add(spoken));
     }
     let words: u64 = parts.values().map(|part| part.words).sum();
     ConversationMetrics {
@@ -98,6 +101,13 @@ mod tests {
         let agent = &metrics.speakers[0];
         assert_eq!((agent.words, agent.longest_monologue_words, agent.talk_ms), (5, 3, None));
         assert!((agent.word_share - 5.0 / 6.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn absurd_times_overflow_nothing() {
+        let long = Utterance { start_ms: Some(0), end_ms: Some(i64::MAX), ..says(Speaker::Agent, "one") };
+        let metrics = measure(&[long.clone(), long.clone(), long]);
+        assert_eq!(metrics.speakers[0].talk_ms, Some(u64::MAX));
     }
 
     #[test]

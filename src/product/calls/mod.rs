@@ -23,7 +23,7 @@ use crate::{
     platform::{
         audit::audit,
         db::{Db, DbError, InTenant, TenantTx},
-        http::{KeyError, UploadError},
+        http::{KeyError, UploadError, is_sane},
     },
 };
 
@@ -149,6 +149,10 @@ pub async fn retry(
 fn check(grant: &Grant, details: &CallDetails) -> Result<(), CallError> {
     if !grant.reaches(details.organization_id) {
         return Err(CallError::Unknown("organization_id"));
+    }
+    if details.started_at.is_some_and(|at| !is_sane(&at)) {
+        let reason = "must be from 1900 to 9999".to_owned();
+        return Err(CallError::Invalid { field: "started_at".to_owned(), reason });
     }
     if details.external_id.as_ref().is_some_and(|name| name.contains('\0')) {
         let reason = "may not hold a NUL character".to_owned();

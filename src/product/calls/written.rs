@@ -18,6 +18,8 @@ use crate::{
 
 /// Utterances that one conversation may have.
 pub const MAX_UTTERANCES: usize = 20_000;
+/// No conversation is longer: ten days.
+const MAX_MS: i64 = 864_000_000;
 
 /// Receives a written conversation on the caller's transaction and queues its first stage.
 ///
@@ -47,7 +49,8 @@ pub async fn receive(
     };
     let facts = serde_json::json!({ "channel": call.channel, "utterances": utterances.len() });
     // Everything travels together. A refusal outweighs what breaks because of what it refuses.
-    let writing = async {
+    // Boxed: five statements at once make a large future of everything that awaits them.
+    let writing = Box::pin(async {
         tokio::try_join!(
             biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
             store::insert(tx, &call),
@@ -56,7 +59,7 @@ pub async fn receive(
             audit::audit(tx, "call.received", "call", Some(call.call_id.0), call.organization_id, facts),
             stages.begin(tx, &call, now),
         )
-    };
+    });
     let (admitted, written) = tokio::join!(biased; admit(tx, details), writing);
     admitted?;
     written?;
@@ -82,6 +85,8 @@ fn check(utterances: &[Utterance]) -> Result<(), CallError> {
             return invalid(field("text"), "may not hold a NUL character");
         }
         match (utterance.start_ms, utterance.end_ms) {
+            (Some(start), _) if start > MAX_MS => return invalid(field("start_ms"), "is more than ten days"),
+            (_, Some(end)) if end > MAX_MS => return invalid(field("end_ms"), "is more than ten days"),
             (Some(start), _) if start < 0 => return invalid(field("start_ms"), "may not be negative"),
             (Some(start), Some(end)) if end < start => return invalid(field("end_ms"), "may not be before start_ms"),
             (None, Some(_)) => return invalid(field("start_ms"), "is needed beside end_ms"),
