@@ -77,14 +77,16 @@ async fn a_question_becomes_a_strict_request_and_the_answer_comes_as_it_is() {
 
 #[tokio::test]
 async fn settings_and_question_choose_temperature_and_tokens() {
-    let server = Faults::new([answer(value!("stop"), said("{}")), answer(value!("stop"), said("{}"))]).await;
+    let server = Faults::new([(); 3].map(|()| answer(value!("stop"), said("{}")))).await;
     let settings = OpenAiSettings { temperature: Some(0.5), max_completion_tokens: Some(900), ..settings(&server) };
     let client = OpenAi::new(settings, http_client().unwrap()).unwrap();
     client.complete(&completion()).await.unwrap();
     client.complete(&Completion { max_output_tokens: Some(1800), ..completion() }).await.unwrap();
+    client.complete(&Completion { max_output_tokens: Some(400), ..completion() }).await.unwrap();
     let bodies: Vec<_> = server.asked().iter().map(|asked| asked.json()).collect();
     assert_eq!((&bodies[0]["temperature"], &bodies[0]["max_completion_tokens"]), (&value!(0.5), &value!(900)));
-    assert_eq!(bodies[1]["max_completion_tokens"], 1800);
+    assert_eq!(bodies[1]["max_completion_tokens"], 900, "the setting is a cap");
+    assert_eq!(bodies[2]["max_completion_tokens"], 400);
 }
 
 #[tokio::test]
