@@ -273,7 +273,7 @@ pub async fn insert_utterances(tx: &TenantTx<'_>, call: &Call, utterances: &[Utt
 
 /// Clears a transcript that is about to be written anew.
 pub async fn delete_utterances(tx: &TenantTx<'_>, call_id: CallId) -> Result<(), DbError> {
-    tx.execute(sql!("calls/delete_utterances"), &[&call_id]).await?;
+    tx.execute(sql!("calls/delete_utterances"), &[&call_id, &tx.organizations()]).await?;
     Ok(())
 }
 
