@@ -302,6 +302,34 @@
     policy member for all to plumbline_member using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
     grant insert, select, update to plumbline_member
     grant select to plumbline_agent
+-- table usage_days, row level security
+    organization_id uuid not null
+    day date not null
+    calls bigint not null default 0
+    audio_ms bigint not null default 0
+    stored_bytes bigint not null default 0
+    evaluations bigint not null default 0
+    prompt_tokens bigint not null default 0
+    completion_tokens bigint not null default 0
+    constraint usage_days_audio_ms_check CHECK ((audio_ms >= 0))
+    constraint usage_days_calls_check CHECK ((calls >= 0))
+    constraint usage_days_completion_tokens_check CHECK ((completion_tokens >= 0))
+    constraint usage_days_evaluations_check CHECK ((evaluations >= 0))
+    constraint usage_days_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+    constraint usage_days_pkey PRIMARY KEY (organization_id, day)
+    constraint usage_days_prompt_tokens_check CHECK ((prompt_tokens >= 0))
+    policy member for all to plumbline_member using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
+    grant insert, select, update to plumbline_member
+-- table usage_totals, row level security
+    organization_id uuid not null
+    stored_bytes bigint not null default 0
+    plugins bigint not null default 0
+    constraint usage_totals_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+    constraint usage_totals_pkey PRIMARY KEY (organization_id)
+    constraint usage_totals_plugins_check CHECK ((plugins >= 0))
+    constraint usage_totals_stored_bytes_check CHECK ((stored_bytes >= 0))
+    policy member for all to plumbline_member using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
+    grant insert, select, update to plumbline_member
 -- table users, row level security
     user_id uuid not null
     organization_id uuid not null

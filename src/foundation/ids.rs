@@ -66,4 +66,6 @@ ids! {
     LeaseToken,
     /// The use of a plugin by an organization.
     BindingId,
+    /// A long-running request.
+    OperationId,
 }

@@ -187,7 +187,7 @@ async fn every_table_keeps_the_rules() {
         "policies have one of the allowed forms",
         "select tablename || ': ' || policyname || ' ' || coalesce(qual, '') || ' ' || coalesce(with_check, '') from pg_policies
          where schemaname in ('platform', 'tenant')
-           and not (schemaname = 'platform' and roles = '{plumbline_platform}' and qual = 'true' and with_check is null)
+           and not (schemaname = 'platform' and roles in ('{plumbline_platform}', '{plumbline_operator}') and qual = 'true' and with_check is null)
            and exists (
                select from unnest(array[qual, with_check]) as form
                where form is not null and form not in (
@@ -200,7 +200,7 @@ async fn every_table_keeps_the_rules() {
         &client,
         "a policy is for scope roles alone",
         "select tablename || ': ' || policyname from pg_policies where schemaname in ('platform', 'tenant')
-         and not roles <@ '{plumbline_member,plumbline_agent,plumbline_directory,plumbline_platform}'::name[]",
+         and not roles <@ '{plumbline_member,plumbline_agent,plumbline_directory,plumbline_platform,plumbline_operator}'::name[]",
     )
     .await;
     none(

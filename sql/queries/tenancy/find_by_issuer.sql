@@ -2,3 +2,4 @@
 select tenant_id, slug, name, status, issuer, root_organization_id, schema_version
 from platform.tenants
 where issuer = $1
+  and status <> 'destroyed'

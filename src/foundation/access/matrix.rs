@@ -57,8 +57,14 @@ permissions! {
     ReadAudit = "read-audit",
     /// Bind plugins to organizations.
     ManagePlugins = "manage-plugins",
-    /// Create and end tenants.
+    /// Create, suspend, resume, restore and end tenants, and bring their schemas to new versions.
     ManageTenants = "manage-tenants",
+    /// See how a tenant stands: its status, usage, quotas, operations and isolation.
+    ReadTenant = "read-tenant",
+    /// Ask for the archive of all that a tenant has.
+    ExportTenant = "export-tenant",
+    /// Fetch that archive: it holds every call.
+    DownloadArchives = "download-archives",
 }
 
 /// A named set of permissions.
@@ -115,7 +121,7 @@ impl Role {
     pub fn may(self, permission: Permission) -> bool {
         use Permission::*;
         match self {
-            Role::PlatformOperator => matches!(permission, ManageTenants),
+            Role::PlatformOperator => matches!(permission, ManageTenants | ReadTenant | ExportTenant),
             Role::TenantAdmin => !matches!(permission, ManageTenants | EvaluateCalls),
             Role::OrganizationAdmin => {
                 matches!(permission, UploadCalls | RetryCalls | RetryJobs | ManageAgents | ManageScorecards)
@@ -124,7 +130,7 @@ impl Role {
             Role::Evaluator => matches!(permission, UploadCalls | RetryCalls) || sees_calls(permission),
             Role::Coach => sees_calls(permission),
             Role::Agent => matches!(permission, ReadCalls | ListenCalls | ReadEvaluations),
-            Role::Auditor => reads(permission),
+            Role::Auditor => matches!(permission, ReadTenant) || reads(permission),
         }
     }
 

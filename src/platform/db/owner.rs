@@ -76,7 +76,7 @@ impl Owner {
         self.client
             .batch_execute(
                 "create schema if not exists platform;
-                 grant usage on schema platform to plumbline_platform, plumbline_member;",
+                 grant usage on schema platform to plumbline_platform, plumbline_member, plumbline_operator;",
             )
             .await?;
         migrate::platform(&mut self.client).await?;
@@ -183,7 +183,7 @@ impl Owner {
                  declare scope text;
                  begin
                      perform pg_advisory_xact_lock(hashtextextended('plumbline.roles', 0));
-                     foreach scope in array array['plumbline_member', 'plumbline_agent', 'plumbline_directory', 'plumbline_platform'] loop
+                     foreach scope in array array['plumbline_member', 'plumbline_agent', 'plumbline_directory', 'plumbline_platform', 'plumbline_operator'] loop
                          if not exists (select from pg_roles where rolname = scope) then
                              execute format('create role %I noinherit', scope);
                          end if;
@@ -201,7 +201,7 @@ impl Owner {
         }
         self.client
             .batch_execute(&format!(
-                "grant plumbline_member, plumbline_agent, plumbline_directory, plumbline_platform to \"{user}\""
+                "grant plumbline_member, plumbline_agent, plumbline_directory, plumbline_platform, plumbline_operator to \"{user}\""
             ))
             .await?;
         Ok(())
