@@ -4,12 +4,14 @@
 //! awaited together (`tokio::join!`) travel together. Functions of a store take `&impl InTenant` and do not care which.
 
 mod connect;
+mod connection;
 mod error;
 mod lanes;
 mod migrate;
 mod owner;
 mod query;
 mod transaction;
+mod turns;
 
 use std::{pin::pin, time::Instant};
 
@@ -19,7 +21,7 @@ use self::transaction::{Context, Held};
 pub use self::{
     connect::{Connections, check_least_privilege},
     error::DbError,
-    lanes::Lanes,
+    lanes::{Busy, Lanes},
     migrate::newest_tenant_version,
     owner::{NewTenant, Owner, OwnerError},
     query::{Query, schema_name},
@@ -63,7 +65,7 @@ impl Db {
     {
         let context = Context::of(grant);
         let started = Instant::now();
-        let held = Held::new(self.lanes.checkout(grant.tenant()).await.map_err(DbError::from)?);
+        let held = Held::new(self.lanes.tenant(grant.tenant()).await.map_err(DbError::from)?);
         let mut begun = pin!(maybe_done(held.batch(context.begin())));
         let _ = poll!(begun.as_mut()); // on its way, not awaited: the first statement queues up behind it
         let outcome = work(&TenantTx::new(&held, &context, grant)).await;
@@ -83,7 +85,7 @@ impl Db {
     {
         let context = Context::platform();
         let started = Instant::now();
-        let held = Held::new(self.lanes.checkout(name).await.map_err(DbError::from)?);
+        let held = Held::new(self.lanes.platform(name).await.map_err(DbError::from)?);
         let mut begun = pin!(maybe_done(held.batch(context.begin())));
         let _ = poll!(begun.as_mut());
         let outcome = work(&PlatformTx::new(&held, &context)).await;
