@@ -28,6 +28,7 @@ use crate::{
             users::{Users, api::UsersApi},
         },
         jobs::{Wake, Worker, WorkerSettings, api::JobsApi},
+        operations::api::OperationsApi,
         plugins::PluginError,
         providers::ProviderError,
         tenancy::{
@@ -116,7 +117,8 @@ impl App {
         let mut app = Self::composed(config, connections, objects, clock)?;
         let rules = TokenRules::new(app.config.identity.audience.clone(), 10);
         let authenticator =
-            Authenticator::new(app.tenants.clone(), app.members.clone(), keys, rules, app.clock.clone());
+            Authenticator::new(app.tenants.clone(), app.members.clone(), keys, rules, app.clock.clone())
+                .with_operators(app.config.identity.operator_issuer.clone());
         app.authenticator = Some(Arc::new(authenticator));
         Ok(app)
     }
@@ -192,6 +194,7 @@ impl App {
                 tenants: self.tenants.clone(),
                 wake: self.wake.clone(),
             },
+            OperationsApi { db: db.clone(), clock: clock.clone() },
         )
     }
 

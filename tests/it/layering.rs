@@ -10,7 +10,7 @@ use std::{
 const FLOORS: &[&[&str]] = &[
     &["foundation"],
     &["platform/db", "platform/http", "platform/providers"],
-    &["platform/tenancy", "platform/identity", "platform/audit", "platform/jobs"],
+    &["platform/tenancy", "platform/identity", "platform/audit", "platform/jobs", "platform/operations"],
     &["platform/plugins"],
     &["product/calls", "product/scorecards"],
     &["product/evaluations"],

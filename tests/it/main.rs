@@ -18,6 +18,7 @@ mod isolation;
 mod jobs;
 mod layering;
 mod lists;
+mod long_requests;
 mod openapi;
 mod operations;
 mod outage;
