@@ -20,6 +20,7 @@ use crate::{
     pipeline::{self, Means, Order, WebhooksApi},
     platform::{
         db::{Connections, Db, OwnerError, check_least_privilege},
+        fleet::api::FleetApi,
         http::BodyLimit,
         identity::{
             Authenticator, DevelopmentTrustRefused, IssuerKeys, Members, TokenRules,
@@ -195,6 +196,7 @@ impl App {
                 wake: self.wake.clone(),
             },
             OperationsApi { db: db.clone(), clock: clock.clone() },
+            FleetApi { db: db.clone() },
         )
     }
 

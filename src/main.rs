@@ -1,4 +1,4 @@
-//! `plumbline serve | work | migrate | tenant create | demo | openapi`.
+//! `plumbline serve | work | migrate | tenant … | demo | openapi`.
 
 mod commands;
 
@@ -42,7 +42,7 @@ enum Command {
     /// Work off jobs alone.
     Work,
     /// Bring the platform and every tenant to the newest schema (DATABASE_OWNER_URL).
-    Migrate,
+    Migrate(migrate::MigrateOptions),
     /// Tenants.
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
@@ -97,7 +97,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         match arguments.command {
             Command::Serve => serve(config).await,
             Command::Work => work(config).await,
-            Command::Migrate => migrate::run(&config).await,
+            Command::Migrate(options) => migrate::run(&config, options).await,
             Command::Tenant(command) => tenant::run(&config, command).await,
             Command::Demo { exit, json, directory, port } => {
                 let stop = stop_on_signal()?;

@@ -7,7 +7,10 @@ use plumbline::{
     app::StartError,
     demo::DemoError,
     foundation::config::{Config, ConfigError},
-    platform::db::{Owner, OwnerError},
+    platform::{
+        db::{DbError, Owner, OwnerError},
+        fleet::FleetError,
+    },
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -20,6 +23,10 @@ pub enum Failure {
     Start(#[from] StartError),
     #[error(transparent)]
     Owner(#[from] OwnerError),
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
+    #[error(transparent)]
+    Db(#[from] DbError),
     #[error(transparent)]
     Demo(#[from] DemoError),
     #[error(transparent)]

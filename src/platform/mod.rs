@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod db;
+pub mod fleet;
 pub mod http;
 pub mod identity;
 pub mod jobs;
