@@ -5,6 +5,7 @@ pub mod db;
 pub mod http;
 pub mod identity;
 pub mod jobs;
+pub mod lifecycle;
 pub mod operations;
 pub mod plugins;
 pub mod providers;
