@@ -132,7 +132,7 @@ struct Peer<'a> {
 
 impl Peer<'_> {
     async fn run(&self, what: &str) -> Outcome<f64> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/support/django_tenants.py");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/support/fleet_peer.py");
         let mut command = Command::new(&self.python);
         command.arg(script).arg(what).arg(&self.directory).arg(self.house.postgres.socket_directory());
         command.arg(self.tenants.to_string()).arg(WORKERS.to_string()).kill_on_drop(true);

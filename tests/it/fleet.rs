@@ -11,7 +11,7 @@ use plumbline::{
         ids::{OrganizationId, TenantId},
     },
     platform::{
-        db::{NewTenant, Owner, TenantMigrations, schema_name},
+        db::{NewTenant, Owner, OwnerError, TenantMigrations, schema_name},
         fleet::{self, Canary, Drift, FleetError, FleetOptions, Seen, StatusFilter, Summary, Version},
     },
 };
@@ -431,4 +431,49 @@ async fn operators_see_the_fleet_and_nobody_else_does() {
     operator.get(&format!("/api/fleet?filter=drifted&cursor={cursor}")).await.refused(400, "invalid-cursor");
     app.admin(&made[0]).get("/api/fleet").await.refused(403, "forbidden");
     app.anonymous().get("/api/fleet").await.expect(401);
+}
+
+#[tokio::test]
+async fn a_full_disk_fails_the_tenant_and_not_what_it_holds() {
+    let database = fresh().await;
+    tenants(&database, 3).await;
+    let full = more(
+        "alter table calls add column more text; do $$ begin raise exception using errcode = 'disk_full'; end $$;",
+    );
+    let summary = migrate(&database, &full, &FleetOptions { attempts: 2, ..options() }).await;
+    assert_eq!((summary.migrated, summary.failed), (0, 3), "{summary:?}");
+    assert!(summary.failures.iter().all(|failure| failure.error.contains("(53100)")), "{summary:?}");
+    assert_eq!(counted(&database).await, (0, 0, 0));
+    assert_eq!(database.count("select count(*) from platform.tenants where migration_error like '%53100%'").await, 3);
+    let summary = migrate(&database, &column(), &options()).await;
+    assert_eq!((summary.migrated, summary.failed), (3, 0), "{summary:?}");
+}
+
+#[tokio::test]
+async fn a_slug_is_a_value_and_never_sql() {
+    let database = fresh().await;
+    let owner = Owner::connect(&database.owner).await.unwrap();
+    for hostile in ["x'; drop table platform.tenants; --", "a\"b", "A", "a", "ä-b", "a_b", "a b", ""] {
+        let new = NewTenant {
+            tenant_id: TenantId::new(),
+            slug: hostile.to_owned(),
+            name: hostile.to_owned() + "n",
+            issuer: format!("https://issuer.example/{hostile}"),
+            root_organization_id: OrganizationId::new(),
+        };
+        let refused = owner.insert_tenant_row(&new).await.unwrap_err();
+        assert!(matches!(refused, OwnerError::NotAllowed("slug")), "{hostile}: {refused:?}");
+    }
+    let name = "x'; drop table platform.tenants; --".to_owned();
+    let new = NewTenant { slug: "acme".to_owned(), name, ..row(&owner, "other").await };
+    let new = NewTenant {
+        tenant_id: TenantId::new(),
+        root_organization_id: OrganizationId::new(),
+        issuer: "i".to_owned(),
+        ..new
+    };
+    Owner::connect(&database.owner).await.unwrap().create_tenant(&new).await.unwrap();
+    let named =
+        format!("select count(*) from {}.organizations where name like 'x''; drop%'", schema_name(new.tenant_id));
+    assert_eq!(database.count(&named).await, 1);
 }

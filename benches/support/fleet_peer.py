@@ -1,6 +1,6 @@
 """The same shape of tenant with django-tenants, for benches/fleet.rs.
 
-    django_tenants.py create|migrate <directory> <socket directory> <tenants> <processes>
+    fleet_peer.py create|migrate <directory> <socket directory> <tenants> <processes>
 
 <directory>/shape.json says which tables, columns and indexes one of our tenants has. The last line printed is a JSON object.
 """
@@ -117,9 +117,9 @@ def configure(directory, socket_directory, processes):
             }
         },
         DATABASE_ROUTERS=("django_tenants.routers.TenantSyncRouter",),
-        SHARED_APPS=("django_tenants", "customers"),
+        SHARED_APPS=("django_tenants", "django.contrib.contenttypes", "customers"),
         TENANT_APPS=("calls",),
-        INSTALLED_APPS=("django_tenants", "customers", "calls"),
+        INSTALLED_APPS=("django_tenants", "django.contrib.contenttypes", "customers", "calls"),
         TENANT_MODEL="customers.Client",
         TENANT_DOMAIN_MODEL="customers.Domain",
         MULTITENANT_RELATIVE_MEDIA_ROOT="",
