@@ -34,6 +34,7 @@ use crate::{
         tenancy::{
             Tenants,
             organizations::{Organizations, api::OrganizationsApi},
+            quotas::api::QuotasApi,
         },
     },
     product::{
@@ -180,6 +181,7 @@ impl App {
             AgentsApi { agents: Agents::new(db.clone(), self.members.clone(), clock.clone()) },
             CallsApi {
                 db: db.clone(),
+                tenants: self.tenants.clone(),
                 clock: clock.clone(),
                 recordings,
                 stages: Arc::new(Order),
@@ -195,6 +197,7 @@ impl App {
                 wake: self.wake.clone(),
             },
             OperationsApi { db: db.clone(), clock: clock.clone() },
+            QuotasApi { db: db.clone(), tenants: self.tenants.clone(), clock: clock.clone() },
         )
     }
 
