@@ -10,21 +10,19 @@ use poem_openapi::{
 };
 
 use super::{
-    By, SetError,
-    model::{QuotaName, Quotas, Used, day_of, minutes},
-    set,
-    store::{self, Limited, UsageDay},
+    By, Limited, QuotaName, Quotas, SetError, Usage, UsageDay, UsageError, day_of, find_limited, from_outside, set,
+    usage,
 };
 use crate::{
     foundation::{
-        access::{Grant, Permission, Principal, TenantGrant},
+        access::{Permission, Principal, TenantGrant},
         clock::Clock,
         ids::TenantId,
     },
     platform::{
-        db::{Db, newest_tenant_version},
+        db::Db,
         http::{ETag, Fresh, IfMatch, IfNoneMatch, Kind, Problem, Refusal, Tagged, etag::stale, request_id},
-        tenancy::{TenantStatus, Tenants},
+        tenancy::Tenants,
     },
 };
 
@@ -68,24 +66,21 @@ impl QuotasApi {
         to: Query<Option<NaiveDate>>,
     ) -> Result<Json<UsageView>, Refusal> {
         let granted = principal.about(tenant_id.0, Permission::ReadTenant)?;
-        let today = day_of(self.clock.now());
-        let (from, to) = range(from.0, to.0, today)?;
+        let now = self.clock.now();
+        let (from, to) = range(from.0, to.0, day_of(now))?;
         let limited = self.limited(tenant_id.0).await?;
         let quotas = limited.quotas.map_err(|error| Refusal::internal(&error))?;
-        let grant = inside(granted, tenant_id.0, &limited)?;
-        let (days, used) = self
-            .db
-            .tenant(&grant, "usage.read", async |tx| {
-                tokio::try_join!(store::list_days(tx, from, to), store::find_used(tx, today))
-            })
-            .await?;
-        let waiting = store::waiting_jobs(&self.db.platform_alone(), tenant_id.0, u64::MAX).await?;
+        let grant = match granted {
+            TenantGrant::Member(grant) => grant,
+            TenantGrant::Operator(grant) => from_outside(&grant, tenant_id.0, &limited),
+        };
+        let used = usage(&self.db, &grant, &limited, (from, to), now).await?;
         Ok(Json(UsageView {
             tenant_id: tenant_id.0,
             from,
             to,
-            days: days.into_iter().map(UsageDayView::from).collect(),
-            quotas: QuotaName::ALL.iter().map(|quota| QuotaUse::of(*quota, &quotas, &used, waiting)).collect(),
+            quotas: QuotaName::ALL.iter().map(|quota| QuotaUse::of(*quota, &quotas, &used)).collect(),
+            days: used.days.into_iter().map(UsageDayView::from).collect(),
         }))
     }
 
@@ -123,7 +118,7 @@ impl QuotasApi {
         let revision = self
             .db
             .operator(&grant, "tenants.set_quotas", async |tx| {
-                let limited = store::find_limited(tx, tenant_id).await?.ok_or(SetError::NotFound)?;
+                let limited = find_limited(tx, tenant_id).await?.ok_or(SetError::NotFound)?;
                 expected.0.allows(&ETag::of(tenant_id.0, limited.revision))?;
                 let by = By { actor: grant.actor(), request_id: request_id::current() };
                 Ok::<_, Refusal>(set(tx, by, tenant_id, &quotas, Some(limited.revision), now).await?)
@@ -139,33 +134,20 @@ impl QuotasApi {
 impl QuotasApi {
     /// The platform's role looks the tenant up: that the principal may know of it was proved before.
     async fn limited(&self, tenant_id: TenantId) -> Result<Limited, Refusal> {
-        Ok(store::find_limited(&self.db.platform_alone(), tenant_id).await?.ok_or(SetError::NotFound)?)
+        Ok(find_limited(&self.db.platform_alone(), tenant_id).await?.ok_or(SetError::NotFound)?)
     }
 }
 
-/// Leave to read the usage. An operator gets it for the root organization alone, whose rows hold no conversation, and this module has
-/// statements that read numbers alone.
-fn inside(granted: TenantGrant, tenant_id: TenantId, limited: &Limited) -> Result<Grant, Refusal> {
-    match limited.status {
-        TenantStatus::Destroyed => return Err(SetError::Destroyed.into()),
-        TenantStatus::Provisioning => return Err(not_ready()),
-        _ if limited.schema_version < newest_tenant_version() => return Err(not_ready()),
-        _ => {}
-    }
-    Ok(match granted {
-        TenantGrant::Member(grant) => grant,
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "operators read numbers of the root organization, and nothing else"
-        )]
-        TenantGrant::Operator(_) => {
-            Grant::system(tenant_id, limited.root, limited.root, "usage", Permission::ReadTenant)
+impl From<UsageError> for Refusal {
+    fn from(error: UsageError) -> Self {
+        match error {
+            UsageError::NotReady => {
+                Problem::new(Kind::TenantNotReady, error.to_string()).retry_after(RETRY_AFTER_S).into()
+            }
+            UsageError::Destroyed => Refusal::new(Kind::IllegalState, error.to_string()),
+            UsageError::Db(error) => error.into(),
         }
-    })
-}
-
-fn not_ready() -> Refusal {
-    Problem::new(Kind::TenantNotReady, "the tenant is being prepared").retry_after(RETRY_AFTER_S).into()
+    }
 }
 
 /// The days that are asked for.
@@ -288,15 +270,8 @@ struct QuotaUse {
 }
 
 impl QuotaUse {
-    fn of(quota: QuotaName, quotas: &Quotas, used: &Used, waiting: u64) -> Self {
-        let used = match quota {
-            QuotaName::CallsPerDay => used.calls,
-            QuotaName::AudioMinutesPerDay => minutes(used.audio_ms),
-            QuotaName::StorageBytes => used.stored_bytes,
-            QuotaName::Plugins => used.plugins,
-            QuotaName::WaitingJobs => waiting,
-        };
-        Self { quota, used, limit: quotas.limit(quota) }
+    fn of(quota: QuotaName, quotas: &Quotas, usage: &Usage) -> Self {
+        Self { quota, used: usage.of(quota), limit: quotas.limit(quota) }
     }
 }
 

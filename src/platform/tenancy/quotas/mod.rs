@@ -6,18 +6,22 @@ pub mod api;
 mod model;
 mod store;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
+use self::model::minutes;
 pub use self::{
     model::{Exceeded, QuotaName, Quotas, UnreadableQuotas, Used, Wanted, day_of},
-    store::{UsageDay, read},
+    store::{Limited, UsageDay, find_id_by_slug, find_limited, read},
 };
 use super::{TenantStatus, Tenants};
 use crate::{
-    foundation::ids::TenantId,
+    foundation::{
+        access::{Grant, OperatorGrant, Permission},
+        ids::TenantId,
+    },
     platform::{
         audit::{PlatformEvent, audit_platform},
-        db::{Db, DbError, InTenant, PlatformTx, TenantTx},
+        db::{Db, DbError, InTenant, PlatformTx, TenantTx, newest_tenant_version},
         http::{Kind, Problem, Refusal},
     },
 };
@@ -132,6 +136,77 @@ pub async fn set(
     };
     audit_platform(tx, &event).await?;
     Ok(revision)
+}
+
+/// What a tenant used on some days, and uses now.
+#[derive(Clone, Debug)]
+pub struct Usage {
+    /// The days of the range that have anything, newest first.
+    pub days: Vec<UsageDay>,
+    /// What is used now.
+    used: Used,
+    /// Jobs that wait or run.
+    waiting_jobs: u64,
+}
+
+impl Usage {
+    /// How much of a quota is used now, in its unit; minutes are rounded up.
+    pub fn of(&self, quota: QuotaName) -> u64 {
+        match quota {
+            QuotaName::CallsPerDay => self.used.calls,
+            QuotaName::AudioMinutesPerDay => minutes(self.used.audio_ms),
+            QuotaName::StorageBytes => self.used.stored_bytes,
+            QuotaName::Plugins => self.used.plugins,
+            QuotaName::WaitingJobs => self.waiting_jobs,
+        }
+    }
+}
+
+/// Why usage cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum UsageError {
+    /// Its schema is being made or brought to this version.
+    #[error("the tenant is being prepared")]
+    NotReady,
+    /// There is nothing any more.
+    #[error("the tenant's data is destroyed")]
+    Destroyed,
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// What a tenant used from one day to another, and uses at `now`. The grant is the tenant's; whoever runs Plumbline brings [`from_outside`].
+///
+/// # Errors
+/// [`UsageError`].
+pub async fn usage(
+    db: &Db,
+    grant: &Grant,
+    limited: &Limited,
+    (from, to): (NaiveDate, NaiveDate),
+    now: DateTime<Utc>,
+) -> Result<Usage, UsageError> {
+    match limited.status {
+        TenantStatus::Destroyed => return Err(UsageError::Destroyed),
+        TenantStatus::Provisioning => return Err(UsageError::NotReady),
+        _ if limited.schema_version < newest_tenant_version() => return Err(UsageError::NotReady),
+        _ => {}
+    }
+    let (days, used) = db
+        .tenant(grant, "usage.read", async |tx| {
+            tokio::try_join!(store::list_days(tx, from, to), store::find_used(tx, day_of(now)))
+        })
+        .await?;
+    let waiting_jobs = store::waiting_jobs(&db.platform_alone(), grant.tenant(), u64::MAX).await?;
+    Ok(Usage { days, used, waiting_jobs })
+}
+
+/// Leave to read a tenant's usage from outside, for whoever may know it: for the root organization alone, to whom the numbers belong and no
+/// conversation of another organization.
+#[allow(clippy::disallowed_methods, reason = "operators read numbers, by the statements of this room alone")]
+pub fn from_outside(_: &OperatorGrant, tenant_id: TenantId, limited: &Limited) -> Grant {
+    Grant::system(tenant_id, limited.root, limited.root, "usage", Permission::ReadTenant)
 }
 
 /// Refuses early what would be refused in the end: before anything is streamed or stored. Nothing is counted, and nobody is held up.

@@ -35,13 +35,20 @@ pub struct UsageDay {
     pub completion_tokens: i64,
 }
 
-/// A tenant, its limits, and the revision that an edit must name.
-pub(super) struct Limited {
+/// A tenant and its limits.
+#[derive(Clone, Debug)]
+pub struct Limited {
+    /// The organization that tenant-wide rows belong to.
     pub root: OrganizationId,
+    /// Where the tenant stands.
     pub status: TenantStatus,
+    /// The newest migration that its schema has seen.
     pub schema_version: i32,
+    /// What it may use.
     pub quotas: Result<Quotas, UnreadableQuotas>,
+    /// The same as it is stored.
     pub stored: Value,
+    /// What an edit must name.
     pub revision: i32,
 }
 
@@ -150,8 +157,11 @@ pub(super) async fn waiting_jobs(on: &impl Statements, tenant: TenantId, at_most
     count(&on.one(sql!("usage/waiting_jobs"), &[&tenant, &whole(at_most)]).await?, "jobs")
 }
 
-/// A tenant's limits.
-pub(super) async fn find_limited(on: &impl Statements, tenant: TenantId) -> Result<Option<Limited>, DbError> {
+/// A tenant and its limits; `on` is the platform's or an operator's.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn find_limited(on: &impl Statements, tenant: TenantId) -> Result<Option<Limited>, DbError> {
     let Some(row) = on.opt(sql!("usage/find_quotas"), &[&tenant]).await? else { return Ok(None) };
     let stored: Value = row.try_get("quotas")?;
     Ok(Some(Limited {
@@ -164,7 +174,16 @@ pub(super) async fn find_limited(on: &impl Statements, tenant: TenantId) -> Resu
     }))
 }
 
-/// The new revision and the tenant as it is known; none when somebody else was faster.
+/// The tenant of a slug; a destroyed one has none. `on` is the platform's or an operator's.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn find_id_by_slug(on: &impl Statements, slug: &str) -> Result<Option<TenantId>, DbError> {
+    let row = on.opt(sql!("usage/find_id_by_slug"), &[&slug]).await?;
+    Ok(row.map(|row| row.try_get("tenant_id")).transpose()?)
+}
+
+/// The new revision; none when somebody else was faster.
 pub(super) async fn update(
     on: &impl Statements,
     tenant: TenantId,
