@@ -4,7 +4,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod adversary;
 mod authz;
+mod baseline;
 mod calls;
 mod cli;
 mod demo;

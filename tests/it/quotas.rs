@@ -24,6 +24,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::{
+    cli::{self, Program},
     plugins::EXAMPLE_SETTINGS,
     speech::recogniser,
     support::{Answer, Client, TestApp, TestTenant, conversation, scorecard, wav},
@@ -451,4 +452,41 @@ async fn without_readable_quotas_nothing_new_is_taken() {
     admin.get(&path).await.expect(200);
     record(&app, &tenant, wav(1)).await.expect(202);
     app.drain_all().await;
+}
+
+#[tokio::test]
+async fn the_command_line_sets_and_shows() {
+    let app = TestApp::start().await;
+    let tenant = app.ready_tenant("acme").await;
+    app.send(&app.admin(&tenant), &conversation(&tenant.sales)).await;
+    let directory = tempfile::tempdir().unwrap();
+    let run = async |arguments: &[&str]| {
+        let mut program = Program::on(directory.path(), &app.database);
+        program.args(["tenant"]);
+        for argument in arguments {
+            program.args([*argument]);
+        }
+        cli::run(program, Duration::from_secs(60)).await
+    };
+    let set = run(&["quotas", "acme", "--set", "calls_per_day=1", "--set", "plugins=0", "--json"]).await;
+    assert_eq!(set.code, Some(0), "{set:?}");
+    assert_eq!(serde_json::from_str::<Value>(&set.stdout).unwrap(), json!({"calls_per_day": 1, "plugins": 0}));
+    let lifted = run(&["quotas", &tenant.id.to_string(), "--set", "plugins=none"]).await;
+    assert!(lifted.code == Some(0) && lifted.stdout.contains("calls_per_day"), "{lifted:?}");
+    let path = format!("/api/tenants/{}/quotas", tenant.id);
+    assert_eq!(app.operator().get(&path).await.expect(200), json!({"calls_per_day": 1}));
+    let shown = run(&["usage", "acme", "--from", "2026-11-23", "--to", "2026-11-23", "--json"]).await;
+    let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
+    assert_eq!((&shown["days"][0]["calls"], &shown["quotas"][4]["used"]), (&json!(1), &json!(1)), "{shown}");
+    for (bad, code) in [
+        (vec!["quotas", "nobody"], 2),
+        (vec!["usage", "acme'; drop table tenants; --"], 2),
+        (vec!["quotas", "acme", "--set", "calls_per_day=-1"], 2),
+        (vec!["quotas", "acme", "--set", "seats=1"], 2),
+    ] {
+        let ended = run(&bad).await;
+        assert_eq!(ended.code, Some(code), "{bad:?}: {ended:?}");
+    }
+    app.drain_all().await;
+    app.finish().await;
 }

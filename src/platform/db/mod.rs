@@ -10,6 +10,7 @@ mod migrate;
 mod owner;
 mod query;
 mod transaction;
+mod wave;
 
 use std::{pin::pin, time::Instant};
 
@@ -20,10 +21,11 @@ pub use self::{
     connect::{Connections, check_least_privilege},
     error::DbError,
     lanes::Lanes,
-    migrate::newest_tenant_version,
+    migrate::{Applied, Baseline, MigrationSetError, Step, TenantMigrations, newest_tenant_version},
     owner::{NewTenant, Owner, OwnerError},
     query::{Query, schema_name},
     transaction::{Alone, InTenant, Params, PlatformAlone, PlatformTx, Statements, TenantTx},
+    wave::{Locked, Member, Outcome},
 };
 use crate::foundation::access::{Grant, OperatorGrant};
 

@@ -2,7 +2,7 @@
 //! query file.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_postgres::Row;
 
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// What a tenant used on one day (UTC).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct UsageDay {
     /// The day.
     pub day: NaiveDate,
