@@ -117,7 +117,7 @@ pub async fn set(
     expected: Option<i32>,
     now: DateTime<Utc>,
 ) -> Result<i32, SetError> {
-    let limited = store::find_limited(tx, tenant_id).await?.ok_or(SetError::NotFound)?;
+    let limited = find_limited(tx, tenant_id).await?.ok_or(SetError::NotFound)?;
     if limited.status == TenantStatus::Destroyed {
         return Err(SetError::Destroyed);
     }
