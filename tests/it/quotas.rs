@@ -146,7 +146,9 @@ async fn what_creates_nothing_counts_nothing() {
     let first = admin.post_once("/api/calls", "k", &named).await.expect(202);
     let audio = |key: &'static str| {
         let request = admin.request(Method::POST, &format!("/api/calls?organization_id={}", tenant.sales));
-        Answer::to(request.header("content-type", "application/octet-stream").header("idempotency-key", key).body(wav(1)))
+        Answer::to(
+            request.header("content-type", "application/octet-stream").header("idempotency-key", key).body(wav(1)),
+        )
     };
     let recorded = audio("a").await.expect(202);
     let before = usage(&app, &tenant).await;
