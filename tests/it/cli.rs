@@ -57,7 +57,7 @@ impl Program {
     }
 
     /// With the connections of a test's database, and a port that is free.
-    fn on(directory: &Path, database: &Database) -> Self {
+    pub fn on(directory: &Path, database: &Database) -> Self {
         let mut program = Self::new(directory);
         program.env("DATABASE_URL", url(&database.login)).env("DATABASE_OWNER_URL", url(&database.owner));
         program.env("PLUMBLINE_SERVER__BIND", "127.0.0.1:0").env("PLUMBLINE_LOG__FORMAT", "json");

@@ -30,6 +30,7 @@ async fn furnished(app: &TestApp, tenant: &TestTenant) -> Ids {
         job,
         scorecard: text(&analysis["evaluation"]["scorecard_id"]),
         operation: operation(app, tenant).await,
+        tenant: tenant.id.to_string(),
     }
 }
 
@@ -88,6 +89,7 @@ async fn a_tenant_reaches_nothing_of_another() {
         &ids.evaluation,
         &ids.job,
         &ids.scorecard,
+        &ids.tenant,
         &ids.operation,
     ];
     let strangers = [

@@ -29,6 +29,7 @@ mod outage;
 mod pipeline;
 mod plugins;
 mod providers;
+mod quotas;
 mod s3;
 mod scorers;
 mod speech;
