@@ -30,4 +30,6 @@ mod s3;
 mod scorers;
 mod speech;
 mod sql;
+mod sql_rules;
+mod sql_texts;
 mod uploads;
