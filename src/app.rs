@@ -1,6 +1,7 @@
 //! Composition root: settings in, a running application out.
 
 mod means;
+mod operate;
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -20,6 +21,7 @@ use crate::{
     pipeline::{self, Means, Order, WebhooksApi},
     platform::{
         db::{Connections, Db, OwnerError, check_least_privilege},
+        fleet::api::FleetApi,
         http::BodyLimit,
         identity::{
             Authenticator, DevelopmentTrustRefused, IssuerKeys, Members, TokenRules,
@@ -195,6 +197,7 @@ impl App {
                 wake: self.wake.clone(),
             },
             OperationsApi { db: db.clone(), clock: clock.clone() },
+            FleetApi { db: db.clone() },
         )
     }
 

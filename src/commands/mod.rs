@@ -1,13 +1,17 @@
 //! The program's commands, a file each: what they are told, and what they say.
 
 pub mod migrate;
+pub mod operate;
 pub mod tenant;
 
 use plumbline::{
     app::StartError,
     demo::DemoError,
     foundation::config::{Config, ConfigError},
-    platform::db::{Owner, OwnerError},
+    platform::{
+        db::{DbError, Owner, OwnerError},
+        fleet::FleetError,
+    },
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -20,6 +24,10 @@ pub enum Failure {
     Start(#[from] StartError),
     #[error(transparent)]
     Owner(#[from] OwnerError),
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
+    #[error(transparent)]
+    Db(#[from] DbError),
     #[error(transparent)]
     Demo(#[from] DemoError),
     #[error(transparent)]

@@ -3,12 +3,16 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use comfy_table::{Table, presets};
 use plumbline::{
     foundation::{
         config::Config,
         ids::{OrganizationId, TenantId},
     },
-    platform::db::NewTenant,
+    platform::{
+        db::{NewTenant, OwnerError, TenantMigrations},
+        fleet::{self, StatusFilter},
+    },
 };
 
 use super::{Failure, owner};
@@ -28,12 +32,36 @@ pub enum TenantCommand {
         #[arg(long, value_parser = issuer)]
         issuer: String,
     },
+    /// How the tenants' schemas stand: version, drift, last error (DATABASE_OWNER_URL).
+    Status {
+        /// Only those whose schema is another one than its version says.
+        #[arg(long, conflicts_with_all = ["behind", "failed"])]
+        drifted: bool,
+        /// Only those that miss a migration.
+        #[arg(long, conflicts_with = "failed")]
+        behind: bool,
+        /// Only those whose last migration failed.
+        #[arg(long)]
+        failed: bool,
+        /// As JSON: an array of tenants.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Does it.
 pub async fn run(config: &Config, command: TenantCommand) -> Result<ExitCode, Failure> {
     match command {
         TenantCommand::Create { slug, name, issuer } => create(config, slug, name, issuer).await,
+        TenantCommand::Status { drifted, behind, failed, json } => {
+            let filter = match (drifted, behind, failed) {
+                (true, ..) => StatusFilter::Drifted,
+                (_, true, _) => StatusFilter::Behind,
+                (.., true) => StatusFilter::Failed,
+                _ => StatusFilter::All,
+            };
+            show_status(config, filter, json).await
+        }
     }
 }
 
@@ -42,6 +70,36 @@ async fn create(config: &Config, slug: String, name: String, issuer: String) -> 
         NewTenant { tenant_id: TenantId::new(), slug, name, issuer, root_organization_id: OrganizationId::new() };
     let tenant_id = owner(config).await?.create_tenant(&tenant).await?;
     println!("{tenant_id}");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show_status(config: &Config, filter: StatusFilter, json: bool) -> Result<ExitCode, Failure> {
+    let owner = owner(config).await?;
+    if !owner.is_migrated().await? {
+        return Err(OwnerError::NotMigrated.into());
+    }
+    let tenants = fleet::status(&owner, TenantMigrations::embedded(), filter, None, usize::MAX).await?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&tenants)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_FULL_CONDENSED);
+    table.set_header(["tenant", "status", "schema", "version", "drift", "migrated", "last error"]);
+    for tenant in &tenants {
+        let schema = format!("{}.{}", tenant.schema_version, tenant.concurrent_version);
+        let migrated = tenant.migrated_at.map(|at| at.format("%Y-%m-%d %H:%M").to_string()).unwrap_or_default();
+        table.add_row([
+            tenant.slug.as_str(),
+            tenant.status.as_str(),
+            &schema,
+            tenant.version.as_str(),
+            tenant.drift.as_str(),
+            &migrated,
+            tenant.migration_error.as_deref().unwrap_or_default(),
+        ]);
+    }
+    println!("{table}\n{} tenants", tenants.len());
     Ok(ExitCode::SUCCESS)
 }
 

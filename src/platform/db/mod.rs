@@ -25,7 +25,7 @@ pub use self::{
     owner::{NewTenant, Owner, OwnerError},
     query::{Query, schema_name},
     transaction::{Alone, InTenant, Params, PlatformAlone, PlatformTx, Statements, TenantTx},
-    wave::{Member, Outcome},
+    wave::{Locked, Member, Outcome},
 };
 use crate::foundation::access::{Grant, OperatorGrant};
 
