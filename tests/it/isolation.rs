@@ -30,6 +30,7 @@ async fn furnished(app: &TestApp, tenant: &TestTenant) -> Ids {
         job,
         scorecard: text(&analysis["evaluation"]["scorecard_id"]),
         operation: operation(app, tenant).await,
+        tenant: tenant.id.to_string(),
     }
 }
 

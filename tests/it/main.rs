@@ -16,6 +16,7 @@ mod hostile;
 mod idempotency;
 mod identity;
 mod isolation;
+mod isolation_report;
 mod jobs;
 mod layering;
 mod lists;

@@ -182,7 +182,7 @@ impl World {
         let text = format!(
             "insert into {}.transcriptions (call_id, organization_id, provider, reference, webhook_secret, submitted_at)
              select call_id, organization_id, 'assemblyai', call_id::text, $2, received_at
-             from {0}.calls where organization_id = $1 and status = 'failed'",
+             from {0}.calls where organization_id = $1 and status = 'failed' on conflict do nothing",
             tenant.schema
         );
         self.owner.execute(&text, &[&organization.parse::<Uuid>().unwrap(), &secret]).await.unwrap();
