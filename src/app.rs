@@ -29,6 +29,7 @@ use crate::{
             trust_development_issuer,
             users::{Users, api::UsersApi},
         },
+        isolation::{Isolation, api::IsolationApi},
         jobs::{Wake, Worker, WorkerSettings, api::JobsApi},
         operations::api::OperationsApi,
         plugins::PluginError,
@@ -201,6 +202,14 @@ impl App {
             OperationsApi { db: db.clone(), clock: clock.clone() },
             QuotasApi { db: db.clone(), tenants: self.tenants.clone(), clock: clock.clone() },
             FleetApi { db: db.clone() },
+            IsolationApi {
+                isolation: Isolation {
+                    db: db.clone(),
+                    tenants: self.tenants.clone(),
+                    objects: self.objects.clone(),
+                    clock: clock.clone(),
+                },
+            },
         )
     }
 

@@ -5,6 +5,7 @@ pub mod db;
 pub mod fleet;
 pub mod http;
 pub mod identity;
+pub mod isolation;
 pub mod jobs;
 pub mod lifecycle;
 pub mod operations;

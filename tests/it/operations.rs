@@ -132,6 +132,7 @@ pub fn all(ids: &Ids) -> Vec<Operation> {
             body: Some(json!({"calls_per_day": 0})),
             needs: ManageTenants,
         },
+        get("get_isolation_report", at("tenants", tenant, "/isolation-report"), ReadTenant),
     ]
 }
 

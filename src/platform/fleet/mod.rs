@@ -12,5 +12,5 @@ pub use self::{
         TenantFailure, TenantState, Version,
     },
     run::migrate,
-    status::{expected_fingerprint, plan, status},
+    status::{expected_fingerprint, fingerprint, plan, status},
 };

@@ -26,6 +26,15 @@ pub fn expected_fingerprint(schema_version: i32, concurrent_version: i32) -> Opt
     })
 }
 
+/// The fingerprint of one tenant's schema as it is; `None` when there is no schema.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn fingerprint(on: &impl Statements, tenant: TenantId) -> Result<Option<String>, DbError> {
+    let schema = schema_name(tenant);
+    Ok(store::fingerprints(on, std::slice::from_ref(&schema)).await?.remove(&schema))
+}
+
 /// Up to `most` tenants, newest first, behind a position. Drift is looked for in few queries, and pg_catalog is everybody's to read: any
 /// role that may read `platform.tenants` will do. For drifted ones alone it goes through the fleet until enough are found.
 ///

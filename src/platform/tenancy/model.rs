@@ -63,6 +63,11 @@ pub enum Unserved {
 }
 
 impl Tenant {
+    /// Whether there is anything of the tenant but its name: a destroyed one keeps its row.
+    pub fn exists(&self) -> bool {
+        self.status != TenantStatus::Destroyed
+    }
+
     /// Whether requests of the tenant may be answered by a server whose newest tenant migration is `newest`.
     ///
     /// # Errors

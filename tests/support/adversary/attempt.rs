@@ -138,10 +138,10 @@ impl Rendered {
         for (name, value) in &self.headers {
             text.push_str(&format!("\n{name}: {value}"));
         }
-        match std::str::from_utf8(&self.body) {
-            Ok(body) if body.len() < 20_000 => text.push_str(&format!("\n\n{body}")),
-            _ => text.push_str(&format!("\n\n{} bytes", self.body.len())),
-        }
+        // A form's fields come before its recording.
+        let body = &self.body[..self.body.len().min(20_000)];
+        text.push_str("\n\n");
+        text.extend(String::from_utf8_lossy(body).chars().filter(|c| !c.is_control() && *c != '\u{fffd}'));
         text
     }
 }

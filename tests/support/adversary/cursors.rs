@@ -46,7 +46,7 @@ pub async fn all(world: &World) -> Vec<CursorOf> {
 }
 
 /// The list as such, and by each filter of a kind of things with the first that the caller sees.
-fn lists(world: &World, operation: &Operation, caller: &Caller) -> Vec<String> {
+pub fn lists(world: &World, operation: &Operation, caller: &Caller) -> Vec<String> {
     let own = |name: &str| {
         let pool = world.things.pools.get(name)?;
         pool.iter().find(|thing| thing.owners.iter().any(|owner| owner.organization.is_some() && caller.sees(owner)))

@@ -29,6 +29,8 @@ pub struct Operation {
     pub parameters: Vec<Parameter>,
     /// Media type and schema of each body that it takes.
     pub bodies: Vec<(String, Value)>,
+    /// Whether it asks for no token.
+    pub open: bool,
 }
 
 /// The whole document.
@@ -49,6 +51,7 @@ impl Document {
                     path: path.clone(),
                     parameters: operation["parameters"].as_array().into_iter().flatten().map(parameter).collect(),
                     bodies: bodies(operation),
+                    open: operation["security"].as_array().is_none_or(Vec::is_empty),
                 });
             }
         }
@@ -64,10 +67,6 @@ impl Document {
             Some(found) => self.resolved(found),
             None => schema,
         }
-    }
-
-    pub fn operation(&self, id: &str) -> Option<&Operation> {
-        self.operations.iter().find(|operation| operation.id == id)
     }
 }
 

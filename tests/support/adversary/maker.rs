@@ -1,5 +1,6 @@
 //! Makes attempts: an operation of the document, and in its parameters and its body the things of others.
 
+use plumbline::foundation::access::Permission;
 use rand::{RngExt, rngs::StdRng};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -36,12 +37,13 @@ pub struct Maker<'a> {
     slots: Vec<Slot>,
 }
 
-/// One attempt: by one caller at one operation.
-pub fn make(world: &World, caller: usize, operation: usize, rng: &mut StdRng) -> Attempt {
-    let aim = match rng.random_range(0..10) {
-        0 | 1 => Aim::Own,
-        2..=6 => victim(world, &world.callers[caller], rng).map_or(Aim::Mixed, Aim::Victim),
-        _ => Aim::Mixed,
+/// One attempt at one operation, by anybody; what is the caller's own is asked by those who may.
+pub fn make(world: &World, operation: usize, rng: &mut StdRng) -> Attempt {
+    let anybody = rng.random_range(0..world.callers.len());
+    let (caller, aim) = match rng.random_range(0..10) {
+        0 | 1 => (mighty(world, operation, rng), Aim::Own),
+        2..=6 => (anybody, victim(world, &world.callers[anybody], rng).map_or(Aim::Mixed, Aim::Victim)),
+        _ => (anybody, Aim::Mixed),
     };
     let mut maker = Maker { world, caller: &world.callers[caller], rng, aim, slots: vec![] };
     let wanted = &world.document.operations[operation];
@@ -55,6 +57,14 @@ pub fn make(world: &World, caller: usize, operation: usize, rng: &mut StdRng) ->
         _ => maker.request(wanted),
     };
     Attempt { operation, caller, path, headers, content, slots: maker.slots }
+}
+
+/// Somebody who may do most things, or who brings the secret that an open operation asks for.
+fn mighty(world: &World, operation: usize, rng: &mut StdRng) -> usize {
+    let open = world.document.operations[operation].open;
+    let may = |caller: &Caller| if open { caller.provider } else { caller.may_any(&[Permission::ExportTenant]) };
+    let callers: Vec<usize> = (0..world.callers.len()).filter(|n| may(&world.callers[*n])).collect();
+    callers[rng.random_range(0..callers.len())]
 }
 
 fn victim(world: &World, caller: &Caller, rng: &mut StdRng) -> Option<Owner> {
@@ -287,16 +297,15 @@ impl Maker<'_> {
 
     /// One of the pool, by the aim.
     fn value(&mut self, pool: &str) -> String {
-        let Some(things) = self.world.things.pools.get(pool) else {
+        let Some((own, others)) = self.world.things.parted(pool, self.caller) else {
             panic!("what are values of {pool}? The world has none: furnish one");
         };
-        let (own, others): (Vec<_>, Vec<_>) =
-            things.iter().partition(|thing| thing.owners.iter().any(|owner| self.caller.sees(owner)));
         let of_victim = |victim: &Owner| {
             let theirs = |owner: &Owner| owner.tenant == victim.tenant && owner.organization == victim.organization;
             others.iter().copied().filter(|thing| thing.owners.iter().any(theirs)).collect::<Vec<_>>()
         };
         let dice = self.rng.random_range(0..10);
+        let form = own.first().or(others.first()).map_or("", |thing| thing.value.as_str()).to_owned();
         let wanted = match &self.aim {
             Aim::Own => own,
             Aim::Victim(victim) if dice < 8 => {
@@ -308,7 +317,7 @@ impl Maker<'_> {
             _ => own,
         };
         let Some(n) = (!wanted.is_empty()).then(|| self.rng.random_range(0..wanted.len())) else {
-            let nothing = self.nothing(things.first().map_or("", |thing| &thing.value));
+            let nothing = self.nothing(&form);
             return self.slot(nothing.clone(), nothing);
         };
         let value = wanted[n].value.clone();

@@ -29,6 +29,7 @@ use self::{
     attempt::{Attempt, Rendered},
     caller::Caller,
     oracle::{difference, leaked, normal, trespassed},
+    things::Owner,
     world::Got,
 };
 
@@ -115,8 +116,7 @@ impl Adversary {
     }
 
     async fn attempt(&mut self, operation: usize) {
-        let caller = self.rng.random_range(0..self.world.callers.len());
-        let attempt = maker::make(&self.world, caller, operation, &mut self.rng);
+        let attempt = maker::make(&self.world, operation, &mut self.rng);
         let (rendered, got) = self.asked(&attempt, false).await;
         let fared = self.report.operations.entry(self.world.document.operations[operation].id.clone()).or_default();
         fared.attempts += 1;
@@ -196,6 +196,52 @@ impl Adversary {
             let (n, seed) = (self.report.attempts, self.seed);
             self.report.told.push(format!("attempt {n} (PLUMBLINE_SEED={seed}) by {}: {what}", caller.name));
         }
+    }
+
+    /// Lets one organization have more of everything: nobody else's answers change by it. The world is not put back after this.
+    pub async fn interfere(&mut self) {
+        let victim = Owner {
+            tenant: Some(self.world.tenants[0].id.0),
+            organization: self.world.tenants[0].sales.parse().ok(),
+            ..Owner::default()
+        };
+        let before = self.everything_read(&victim).await;
+        let tenant = self.world.tenants.remove(0);
+        self.world.furnish(&tenant, &tenant.sales).await;
+        self.world.tenants.insert(0, tenant);
+        let after = self.everything_read(&victim).await;
+        for ((caller, path, was), (_, _, is)) in before.iter().zip(&after) {
+            if was != is {
+                let caller = self.world.callers[*caller].clone();
+                self.found(&caller, &format!("another's growth is seen at {path}\n{was}\n=> {is}"));
+            }
+        }
+    }
+
+    /// What everybody reads who does not see the victim: every list, and everything of their own.
+    async fn everything_read(&self, victim: &Owner) -> Vec<(usize, String, String)> {
+        let mut read = vec![];
+        for (n, caller) in self.world.callers.iter().enumerate() {
+            if caller.tenant.is_none() || caller.sees(victim) {
+                continue;
+            }
+            for operation in self.world.document.operations.iter().filter(|one| one.method == "GET") {
+                for path in cursors::lists(&self.world, operation, caller) {
+                    let got = self.world.ask(caller, &operation.method, &path, &[], vec![]).await;
+                    let body = String::from_utf8_lossy(&got.body).into_owned();
+                    if got.status < 300 {
+                        read.push((n, path, body));
+                    }
+                }
+            }
+        }
+        read
+    }
+
+    /// Forgets what was found, and what twins were answered: for a world that was changed on purpose.
+    pub fn forget(&mut self) {
+        self.twins.clear();
+        self.report = Report::default();
     }
 
     /// Whether every row and object is as it was furnished.

@@ -14,6 +14,8 @@ pub const CANARY: &str = "zq";
 const CANARY_CHARACTERS: usize = 14;
 /// Shorter texts are no secrets: somebody else may have chosen the same.
 const SHORTEST_SECRET: usize = 12;
+/// Shorter texts are found in others by chance, where an answer repeats what was sent.
+const SHORTEST_VALUE: usize = 8;
 
 /// Whose something is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,7 +125,7 @@ impl Things {
             }
         }
         for (column, pool) in TEXTS {
-            let Some(text) = row[column].as_str() else { continue };
+            let Some(text) = row[column].as_str().filter(|text| text.len() >= SHORTEST_VALUE) else { continue };
             let owner = match *column {
                 // Unique in the tenant and given by its admins, who may learn that they are taken.
                 "slug" | "subject" => Owner { organization: None, ..owner.clone() },
@@ -182,9 +184,10 @@ impl Things {
         leaked
     }
 
-    /// How many secrets are watched.
-    pub fn watched(&self) -> usize {
-        self.secrets.len()
+    /// Values of a pool: the caller's, and those of others.
+    pub fn parted(&self, pool: &str, caller: &Caller) -> Option<(Vec<&Thing>, Vec<&Thing>)> {
+        let things = self.pools.get(pool)?;
+        Some(things.iter().partition(|thing| thing.owners.iter().any(|owner| caller.sees(owner))))
     }
 }
 
