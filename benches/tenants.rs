@@ -1,8 +1,9 @@
 //! Reads through the door over one, a hundred and a thousand tenants at random: what it costs that every tenant has a schema.
 //!
 //! Every read is `calls::store::find` over `Db::alone`, as the handler of `GET /api/calls/{id}` calls it. Each number of tenants has a door of
-//! its own, warmed up; they take turns in one run. The backends' own memory (anonymous pages, without what they share) is read from
-//! `/proc`. Then, on a door of one connection: round trips and time of a tenant's first read there and of its next ones.
+//! its own, warmed up; they take turns in one run. The backends' own memory (anonymous pages, without what they share) and the processor
+//! time of both sides are read from `/proc`; the latter says more than throughput when the machine is busy with other things. Then, on a
+//! door of one connection: round trips and time of a tenant's first read there and of its next ones.
 
 mod support;
 
@@ -20,7 +21,7 @@ use serde_json::json;
 
 use support::{
     House, Outcome,
-    fleet::{Member, fleet},
+    many::{Member, tenants},
     median, met,
     relay::Relay,
     rounded,
@@ -43,8 +44,8 @@ fn main() -> Outcome<()> {
 async fn bench() -> Outcome<()> {
     let house = House::open(false, "https://issuer.invalid/bench").await?;
     let started = Instant::now();
-    let members = Arc::new(fleet(&house, TENANTS[2], CALLS).await?);
-    println!("tenants: {} made from a dump in {:.0} s", members.len(), started.elapsed().as_secs_f64());
+    let members = Arc::new(tenants(&house, TENANTS[2], CALLS).await?);
+    println!("tenants: {} made in {:.0} s", members.len(), started.elapsed().as_secs_f64());
     let mut doors = vec![];
     let mut known = vec![];
     println!("{:>8} {:>22} {:>14}", "tenants", "first second, reads", "backends, MiB");
@@ -59,22 +60,31 @@ async fn bench() -> Outcome<()> {
         doors.push((tenants, db, own));
     }
     println!(
-        "concurrency {CONCURRENCY}, {ROUNDS} rounds of {} s each: reads a second, median and 99th percentile in ms",
+        "concurrency {CONCURRENCY}, {ROUNDS} rounds of {} s each; processor time of a read in µs, of this process and of the backends",
         ROUND.as_secs()
     );
-    let mut figures = [const { [const { vec![] }; 3] }; 3];
+    println!(
+        "{:>8} {:>8} {:>10} {:>8} {:>8} {:>10} {:>10}",
+        "", "tenants", "reads a s", "p50, ms", "p99, ms", "here, µs", "there, µs"
+    );
+    let mut figures = [const { [const { vec![] }; 5] }; 3];
     for round in 1..=ROUNDS {
-        for ((tenants, db, _), all) in doors.iter().zip(&mut figures) {
+        for ((tenants, db, own), all) in doors.iter().zip(&mut figures) {
+            let (here, there) = (processor_us(&[std::process::id() as i32])?, processor_us(own)?);
             let reads = read(db, &members, *tenants, ROUND).await?;
-            println!("round {round} {tenants:>8} {:>10.0} {:>8.3} {:>8.3}", reads.per_s, reads.p50_ms, reads.p99_ms);
-            for (values, value) in all.iter_mut().zip([reads.per_s, reads.p50_ms, reads.p99_ms]) {
+            let each = |us: u64| us as f64 / reads.count as f64;
+            let (here, there) =
+                (each(processor_us(&[std::process::id() as i32])? - here), each(processor_us(own)? - there));
+            let measured = [reads.per_s, reads.p50_ms, reads.p99_ms, here, there];
+            show(&format!("round {round}"), *tenants, measured);
+            for (values, value) in all.iter_mut().zip(measured) {
                 values.push(value);
             }
         }
     }
     let [one, hundred, thousand] = figures.map(|all| all.map(|values| median(&values)));
-    for (tenants, [per_s, p50, p99]) in TENANTS.iter().zip([one, hundred, thousand]) {
-        println!(" median {tenants:>8} {per_s:>10.0} {p50:>8.3} {p99:>8.3}");
+    for (tenants, measured) in TENANTS.iter().zip([one, hundred, thousand]) {
+        show("median", *tenants, measured);
     }
     let backend_mib = memory_mib(&doors[2].2)?;
     println!(
@@ -95,7 +105,12 @@ async fn bench() -> Outcome<()> {
     Ok(())
 }
 
+fn show(what: &str, tenants: usize, [per_s, p50, p99, here, there]: [f64; 5]) {
+    println!("{what:>8} {tenants:>8} {per_s:>10.0} {p50:>8.3} {p99:>8.3} {here:>10.1} {there:>10.1}");
+}
+
 struct Reads {
+    count: usize,
     per_s: f64,
     p50_ms: f64,
     p99_ms: f64,
@@ -124,7 +139,7 @@ async fn read(db: &Arc<Db>, members: &Arc<Vec<Member>>, tenants: usize, long: Du
     let per_s = took_us.len() as f64 / started.elapsed().as_secs_f64();
     took_us.sort_unstable();
     let at = |share: f64| f64::from(took_us[((took_us.len() - 1) as f64 * share) as usize]) / 1_000.0;
-    Ok(Reads { per_s, p50_ms: at(0.5), p99_ms: at(0.99) })
+    Ok(Reads { count: took_us.len(), per_s, p50_ms: at(0.5), p99_ms: at(0.99) })
 }
 
 async fn find(db: &Db, member: &Member, call: usize) -> Outcome<()> {
@@ -179,4 +194,19 @@ fn memory_mib(pids: &[i32]) -> Outcome<f64> {
         kib += value.parse::<u64>()?;
     }
     Ok(kib as f64 / 1_024.0)
+}
+
+/// User and system time so far; `/proc` counts in hundredths of a second.
+fn processor_us(pids: &[i32]) -> Outcome<u64> {
+    const TICK_US: u64 = 10_000;
+    let mut ticks = 0;
+    for pid in pids {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        // The name of the program stands in parentheses and may hold anything; the times are the 12th and 13th words behind it.
+        let (_, words) = text.rsplit_once(')').ok_or("no name in stat")?;
+        for word in words.split_whitespace().skip(11).take(2) {
+            ticks += word.parse::<u64>()?;
+        }
+    }
+    Ok(ticks * TICK_US)
 }

@@ -1,6 +1,7 @@
 //! Composition root: settings in, a running application out.
 
 mod means;
+mod operate;
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -20,6 +21,7 @@ use crate::{
     pipeline::{self, Means, Order, WebhooksApi},
     platform::{
         db::{Connections, Db, OwnerError, check_least_privilege},
+        fleet::api::FleetApi,
         http::BodyLimit,
         identity::{
             Authenticator, DevelopmentTrustRefused, IssuerKeys, Members, TokenRules,
@@ -27,12 +29,15 @@ use crate::{
             trust_development_issuer,
             users::{Users, api::UsersApi},
         },
+        isolation::{Isolation, api::IsolationApi},
         jobs::{Wake, Worker, WorkerSettings, api::JobsApi},
+        operations::api::OperationsApi,
         plugins::PluginError,
         providers::ProviderError,
         tenancy::{
             Tenants,
             organizations::{Organizations, api::OrganizationsApi},
+            quotas::api::QuotasApi,
         },
     },
     product::{
@@ -116,7 +121,8 @@ impl App {
         let mut app = Self::composed(config, connections, objects, clock)?;
         let rules = TokenRules::new(app.config.identity.audience.clone(), 10);
         let authenticator =
-            Authenticator::new(app.tenants.clone(), app.members.clone(), keys, rules, app.clock.clone());
+            Authenticator::new(app.tenants.clone(), app.members.clone(), keys, rules, app.clock.clone())
+                .with_operators(app.config.identity.operator_issuer.clone());
         app.authenticator = Some(Arc::new(authenticator));
         Ok(app)
     }
@@ -178,6 +184,7 @@ impl App {
             AgentsApi { agents: Agents::new(db.clone(), self.members.clone(), clock.clone()) },
             CallsApi {
                 db: db.clone(),
+                tenants: self.tenants.clone(),
                 clock: clock.clone(),
                 recordings,
                 stages: Arc::new(Order),
@@ -191,6 +198,17 @@ impl App {
                 clock: clock.clone(),
                 tenants: self.tenants.clone(),
                 wake: self.wake.clone(),
+            },
+            OperationsApi { db: db.clone(), clock: clock.clone() },
+            QuotasApi { db: db.clone(), tenants: self.tenants.clone(), clock: clock.clone() },
+            FleetApi { db: db.clone() },
+            IsolationApi {
+                isolation: Isolation {
+                    db: db.clone(),
+                    tenants: self.tenants.clone(),
+                    objects: self.objects.clone(),
+                    clock: clock.clone(),
+                },
             },
         )
     }

@@ -44,6 +44,14 @@ impl DbError {
         (*error.code() == SqlState::UNIQUE_VIOLATION).then(|| error.constraint().unwrap_or(""))
     }
 
+    /// PostgreSQL's code for what it refused; `None` when the trouble is on the way to it.
+    pub fn sqlstate(&self) -> Option<&str> {
+        match self {
+            DbError::Statement { source, .. } => source.code().map(SqlState::code),
+            _ => None,
+        }
+    }
+
     /// Whether trying again later may help: nothing is wrong with the statement itself.
     pub fn is_temporary(&self) -> bool {
         match self {
@@ -58,7 +66,7 @@ impl DbError {
 }
 
 /// Whether the trouble is with PostgreSQL or the machine below it, or with who else is at work, and so passes: by the classes of SQLSTATE.
-fn passes(code: &SqlState) -> bool {
+pub(super) fn passes(code: &SqlState) -> bool {
     // Connections; transactions rolled back; resources; operator intervention, time limits among them; the system.
     const CLASSES: [&str; 5] = ["08", "40", "53", "57", "58"];
     CLASSES.iter().any(|class| code.code().starts_with(class))

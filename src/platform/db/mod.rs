@@ -12,6 +12,7 @@ mod owner;
 mod query;
 mod transaction;
 mod turns;
+mod wave;
 
 use std::{pin::pin, time::Instant};
 
@@ -22,12 +23,16 @@ pub use self::{
     connect::{Connections, check_least_privilege},
     error::DbError,
     lanes::{Busy, Lanes},
-    migrate::newest_tenant_version,
+    migrate::{Applied, Baseline, MigrationSetError, Step, TenantMigrations, newest_tenant_version},
     owner::{NewTenant, Owner, OwnerError},
     query::{Query, schema_name},
     transaction::{Alone, InTenant, Params, PlatformAlone, PlatformTx, Statements, TenantTx},
+    wave::{Locked, Member, Outcome},
 };
-use crate::foundation::access::Grant;
+use crate::foundation::{
+    access::{Grant, OperatorGrant},
+    ids::TenantId,
+};
 
 /// Transactions that take longer are worth a warning.
 const SLOW_MS: u64 = 1_000;
@@ -43,6 +48,11 @@ impl Db {
         Self { lanes }
     }
 
+    /// For an operator's work that is one statement on the platform's own tables.
+    pub fn operator_alone(&self, grant: &OperatorGrant) -> PlatformAlone<'_> {
+        PlatformAlone::new(&self.lanes, Context::operator(grant))
+    }
+
     /// For work that is one statement: it, its context and its commit take one round trip.
     pub fn alone<'a>(&'a self, grant: &'a Grant) -> Alone<'a> {
         Alone::new(&self.lanes, grant)
@@ -50,7 +60,7 @@ impl Db {
 
     /// The same for the platform's own work.
     pub fn platform_alone(&self) -> PlatformAlone<'_> {
-        PlatformAlone::new(&self.lanes)
+        PlatformAlone::new(&self.lanes, Context::platform())
     }
 
     /// Runs `work` in one transaction inside the grant's tenant: commits when it returns `Ok`, rolls back when it returns `Err` or is
@@ -83,7 +93,34 @@ impl Db {
         E: From<DbError>,
         F: AsyncFnOnce(&PlatformTx<'_>) -> Result<T, E>,
     {
-        let context = Context::platform();
+        self.outside(Context::platform(), name, work).await
+    }
+
+    /// Runs `work` in one transaction on the platform's own tables, under the operators' role.
+    ///
+    /// # Errors
+    /// As [`Db::tenant`].
+    pub async fn operator<T, E, F>(&self, grant: &OperatorGrant, name: &'static str, work: F) -> Result<T, E>
+    where
+        E: From<DbError>,
+        F: AsyncFnOnce(&PlatformTx<'_>) -> Result<T, E>,
+    {
+        self.outside(Context::operator(grant), name, work).await
+    }
+
+    /// Runs a query that reads in a tenant's schema without any context, to show that row security refuses it (platform/isolation).
+    ///
+    /// # Errors
+    /// [`DbError`]: nothing else is right.
+    pub async fn without_context(&self, tenant: TenantId, query: Query) -> Result<Vec<tokio_postgres::Row>, DbError> {
+        self.outside(Context::bare(tenant), query.name, async |tx| tx.all(query, &[]).await).await
+    }
+
+    async fn outside<T, E, F>(&self, context: Context, name: &'static str, work: F) -> Result<T, E>
+    where
+        E: From<DbError>,
+        F: AsyncFnOnce(&PlatformTx<'_>) -> Result<T, E>,
+    {
         let started = Instant::now();
         let held = Held::new(self.lanes.platform(name).await.map_err(DbError::from)?);
         let mut begun = pin!(maybe_done(held.batch(context.begin())));

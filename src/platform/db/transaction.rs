@@ -21,7 +21,7 @@ use super::{
     query::{Query, schema_name},
 };
 use crate::foundation::{
-    access::Grant,
+    access::{Grant, OperatorGrant, Scope},
     ids::{OrganizationId, TenantId},
 };
 
@@ -33,6 +33,8 @@ type Begun = Result<(), tokio_postgres::Error>;
 
 /// The role that the platform's own work takes.
 const PLATFORM_ROLE: &str = "plumbline_platform";
+/// The role that operators take.
+const OPERATOR_ROLE: &str = "plumbline_operator";
 
 /// Something that runs query files.
 pub trait Statements: Sync {
@@ -111,7 +113,22 @@ impl Context {
     }
 
     pub(super) fn platform() -> Self {
-        Self { tenant: None, role: PLATFORM_ROLE, begin: format!("begin; set local role {PLATFORM_ROLE}") }
+        Self::outside(PLATFORM_ROLE)
+    }
+
+    /// The grant proves that an operator, or the operator's process, is at work.
+    pub(super) fn operator(_: &OperatorGrant) -> Self {
+        Self::outside(OPERATOR_ROLE)
+    }
+
+    /// The members' role in a tenant's schema, and nothing that row security could read.
+    pub(super) fn bare(tenant: TenantId) -> Self {
+        let role = Scope::Member.role();
+        Self { tenant: Some(tenant), role, begin: format!("begin; set local role {role}") }
+    }
+
+    fn outside(role: &'static str) -> Self {
+        Self { tenant: None, role, begin: format!("begin; set local role {role}") }
     }
 
     pub(super) fn begin(&self) -> &str {
@@ -295,21 +312,22 @@ impl InTenant for Alone<'_> {
 /// One statement on the platform's own tables, in one round trip.
 pub struct PlatformAlone<'a> {
     lanes: &'a Lanes,
+    context: Context,
 }
 
 impl<'a> PlatformAlone<'a> {
-    pub(super) fn new(lanes: &'a Lanes) -> Self {
-        Self { lanes }
+    pub(super) fn new(lanes: &'a Lanes, context: Context) -> Self {
+        Self { lanes, context }
     }
 }
 
 impl Statements for PlatformAlone<'_> {
     async fn all(&self, query: Query, params: Params<'_>) -> Result<Vec<Row>, DbError> {
-        Ok(alone(self.lanes.platform(query.name), &Context::platform(), query, params).await?.rows)
+        Ok(alone(self.lanes.platform(query.name), &self.context, query, params).await?.rows)
     }
 
     async fn execute(&self, query: Query, params: Params<'_>) -> Result<u64, DbError> {
-        Ok(alone(self.lanes.platform(query.name), &Context::platform(), query, params).await?.changed)
+        Ok(alone(self.lanes.platform(query.name), &self.context, query, params).await?.changed)
     }
 }
 

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use super::{
+    claims::Claims,
     keys::{IssuerKeys, KeysError},
     members::{MemberStatus, Members},
     token::{Refused, TokenRules, Unverified},
 };
 use crate::{
     foundation::{
-        access::{Caller, Identity, Role},
+        access::{Caller, Identity, Operator, Principal, Role},
         clock::Clock,
     },
     platform::{
         db::{DbError, newest_tenant_version},
-        tenancy::{Tenants, Unserved},
+        tenancy::{Tenant, Tenants, Unserved},
     },
 };
 
@@ -33,6 +34,12 @@ pub enum AuthError {
     /// The token is good, the role agent is its holder's only one, and no agent is linked to the user.
     #[error("no agent is linked to the user")]
     AgentNotLinked,
+    /// The token is an operator's, and what was asked for is a tenant's.
+    #[error("operators are nobody in a tenant")]
+    OperatorInTenant,
+    /// The token is good and of the operators' issuer, and its holder is no operator.
+    #[error("not an operator")]
+    NotAnOperator,
     /// The token is good, and its tenant is not served now.
     #[error(transparent)]
     Unserved(#[from] Unserved),
@@ -50,6 +57,7 @@ pub struct Authenticator {
     members: Arc<Members>,
     keys: IssuerKeys,
     rules: TokenRules,
+    operator_issuer: Option<String>,
     clock: Clock,
 }
 
@@ -62,25 +70,63 @@ impl Authenticator {
         rules: TokenRules,
         clock: Clock,
     ) -> Self {
-        Self { tenants, members, keys, rules, clock }
+        Self { tenants, members, keys, rules, operator_issuer: None, clock }
     }
 
-    /// Who holds the token.
+    /// Also knows operators: by the tokens of this issuer, compared byte for byte. It is no tenant's, whatever the tenants' table says.
+    #[must_use]
+    pub fn with_operators(mut self, issuer: Option<String>) -> Self {
+        self.operator_issuer = issuer;
+        self
+    }
+
+    /// Which of a tenant's people holds the token.
     ///
     /// # Errors
     /// [`AuthError`].
     pub async fn authenticate(&self, token: &str) -> Result<Caller, AuthError> {
+        match self.principal(token).await? {
+            Principal::Caller(caller) => Ok(caller),
+            Principal::Operator(_) => Err(AuthError::OperatorInTenant),
+        }
+    }
+
+    /// Who holds the token: one of a tenant's people, or an operator.
+    ///
+    /// # Errors
+    /// [`AuthError`].
+    pub async fn principal(&self, token: &str) -> Result<Principal, AuthError> {
         let unverified = Unverified::read(token).map_err(refused)?;
+        if self.operator_issuer.as_ref().is_some_and(|issuer| *issuer == unverified.issuer) {
+            return self.operator(&unverified).await.map(Principal::Operator);
+        }
         let Some(tenant) = self.tenants.by_issuer(&unverified.issuer).await? else {
             tracing::debug!("token refused: its issuer is no tenant's");
             return Err(AuthError::Refused);
         };
-        let key = self.keys.find(&tenant.issuer, &unverified.kid, unverified.algorithm).await.map_err(unproved)?;
-        let claims = unverified.verify(&key, &self.rules, self.clock.now()).map_err(refused)?;
+        let claims = self.verified(&unverified).await?;
+        self.caller(&tenant, claims).await.map(Principal::Caller)
+    }
+
+    async fn verified(&self, unverified: &Unverified<'_>) -> Result<Claims, AuthError> {
+        let key = self.keys.find(&unverified.issuer, &unverified.kid, unverified.algorithm).await.map_err(unproved)?;
+        unverified.verify(&key, &self.rules, self.clock.now()).map_err(refused)
+    }
+
+    async fn operator(&self, unverified: &Unverified<'_>) -> Result<Operator, AuthError> {
+        let claims = self.verified(unverified).await?;
+        if !claims.is_operator() {
+            return Err(AuthError::NotAnOperator);
+        }
+        #[allow(clippy::disallowed_methods, reason = "the credential was checked just above")]
+        Ok(Operator::proved(&claims.sub))
+    }
+
+    async fn caller(&self, tenant: &Tenant, claims: Claims) -> Result<Caller, AuthError> {
         // From here on the tenant's issuer vouches for the holder, who may learn how the tenant stands.
         tenant.serve(newest_tenant_version())?;
-        let directory = self.tenants.directory(&tenant).await?;
-        let member = self.members.find(&tenant, directory.all(), &claims.sub).await?;
+        let directory = self.tenants.directory(tenant).await?;
+        let member = self.members.find(tenant, directory.all(), &claims.sub).await?;
         if member.is_some_and(|member| member.status == MemberStatus::Deactivated) {
             return Err(AuthError::Deactivated);
         }

@@ -2,7 +2,10 @@
 
 use tokio_postgres::Row;
 
-use super::model::{DirectoryEntry, OrganizationStatus, Tenant, TenantStatus};
+use super::{
+    model::{DirectoryEntry, OrganizationStatus, Tenant, TenantStatus},
+    quotas,
+};
 use crate::{
     foundation::ids::TenantId,
     platform::db::{DbError, InTenant, PlatformTx, Statements},
@@ -30,10 +33,11 @@ fn tenant(row: &Row) -> Result<Tenant, DbError> {
         slug: row.try_get("slug")?,
         name: row.try_get("name")?,
         // A status that this version does not know is one that it must not serve.
-        status: TenantStatus::parse(row.try_get("status")?).unwrap_or(TenantStatus::Suspended),
+        status: row.try_get::<_, &str>("status")?.parse().unwrap_or(TenantStatus::Suspended),
         issuer: row.try_get("issuer")?,
         root_organization_id: row.try_get("root_organization_id")?,
         schema_version: row.try_get("schema_version")?,
+        quotas: quotas::read(&row.try_get("quotas")?),
     })
 }
 
