@@ -20,7 +20,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::json;
 
 use support::{
-    House, Outcome,
+    House, Outcome, backend,
     many::{Member, tenants},
     median, met,
     relay::Relay,
@@ -92,6 +92,7 @@ async fn bench() -> Outcome<()> {
         doors[2].2.len(),
         TENANTS[2]
     );
+    statements(&house, &members).await?;
     first_reads(&house, &members).await?;
     let (ratio_1000, ratio_100) = (thousand[0] / one[0], hundred[0] / one[0]);
     println!("goal {GOAL}: a thousand tenants {}", met(ratio_1000 >= GOAL));
@@ -145,6 +146,23 @@ async fn read(db: &Arc<Db>, members: &Arc<Vec<Member>>, tenants: usize, long: Du
 async fn find(db: &Db, member: &Member, call: usize) -> Outcome<()> {
     let found = store::find(&db.alone(&member.grant), member.calls[call]).await?;
     found.map(drop).ok_or_else(|| "the call is not there".into())
+}
+
+/// What a backend keeps for a short statement and for a long one: by this the bound of prepared statements is chosen.
+async fn statements(house: &House, members: &[Member]) -> Outcome<()> {
+    const LOOKED_AT: usize = 200;
+    let find = include_str!("../sql/queries/calls/find.sql");
+    let list = include_str!("../sql/queries/calls/list.sql");
+    let (none, word, at) = (None::<uuid::Uuid>, None::<&str>, None::<chrono::DateTime<chrono::Utc>>);
+    let filters: [&(dyn tokio_postgres::types::ToSql + Sync); 8] = [&none, &word, &word, &at, &at, &at, &none, &50_i64];
+    for (name, text, others) in [("calls/find", find, &filters[..0]), ("calls/list", list, &filters[..])] {
+        let kept = backend::kept(house, &members[..LOOKED_AT], text, others).await?;
+        println!(
+            "{name}: a backend keeps {:.0} KiB for the prepared statement, {:.0} with its plan; {:.0} for the tenant's tables",
+            kept.prepared_kib, kept.planned_kib, kept.tables_kib
+        );
+    }
+    Ok(())
 }
 
 /// The first read of a tenant on a connection, and the next ones.
