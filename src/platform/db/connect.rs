@@ -11,7 +11,7 @@ use super::{
     connection::{Connection, Types},
 };
 
-/// The usual bound of prepared statements.
+/// The usual bound of prepared statements: 20 to 50 MiB of a backend's memory (docs/BENCHMARKS.md).
 const STATEMENTS: NonZeroUsize = NonZeroUsize::new(512).expect("it is not zero");
 
 /// Where the application's connections go, and how many there are.
@@ -29,7 +29,7 @@ pub struct Connections {
     pub wait: Duration,
     /// How many statements a connection keeps prepared.
     pub statements: NonZeroUsize,
-    /// The how manieth time a connection sees a statement it prepares it.
+    /// When a connection prepares a statement: 1 at first sight, 2 when it comes again.
     pub sights: u32,
 }
 
