@@ -4,7 +4,10 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use plumbline::{
     foundation::access::Grant,
-    platform::db::{Connections, Db, DbError, Query, Statements},
+    platform::{
+        db::{Connections, Db, DbError, Query, Statements},
+        tenancy::Tenants,
+    },
 };
 use tokio::sync::Semaphore;
 
@@ -177,6 +180,31 @@ async fn a_cold_statement_takes_one_round_trip() {
             .await;
         assert_eq!((both.unwrap(), relay.take()), ((2, 0), 2), "turn {turn}: both with the context, then the commit");
     }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_flood_of_invented_issuers_takes_two_connections() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("acme").await;
+    let issuer: String = {
+        let client = app.database.connect().await;
+        client.query_one("select issuer from platform.tenants where slug = $1", &[&tenant.slug]).await.unwrap().get(0)
+    };
+    let tenants = Tenants::new(Arc::new(Db::new(lanes(&app, 16).open().unwrap())));
+    let open =
+        "select count(*) from pg_stat_activity where application_name = 'plumbline' and datname = current_database()";
+    let before = app.database.count(open).await;
+    let invented: Vec<String> = (0..300).map(|n| format!("https://nobody.example/{n}")).collect();
+    let asked = invented.iter().map(|issuer| tenants.by_issuer(issuer));
+    let answers = futures_util::future::join_all(asked).await;
+    for answer in &answers {
+        assert!(matches!(answer, Ok(None) | Err(DbError::Busy(_))), "{:?}", answer.as_ref().map(Option::is_some));
+    }
+    assert!(answers.iter().any(Result::is_ok));
+    let taken = app.database.count(open).await - before;
+    assert!((1..=2).contains(&taken), "{taken} connections");
+    assert_eq!(tenants.by_issuer(&issuer).await.unwrap().unwrap().tenant_id, tenant.id);
     app.finish().await;
 }
 

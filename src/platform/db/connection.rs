@@ -1,10 +1,14 @@
 //! One connection, and the statements that it knows.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::HashMap,
+    num::NonZeroUsize,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+};
 
 use futures_util::TryStreamExt;
 use lru::LruCache;
-use std::{collections::HashMap, num::NonZeroUsize, pin::pin, sync::RwLock};
 use tokio::task::AbortHandle;
 use tokio_postgres::{
     Client, Error, Row, Statement,
