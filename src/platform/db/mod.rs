@@ -9,6 +9,7 @@ mod lanes;
 mod migrate;
 mod owner;
 mod query;
+mod teardown;
 mod transaction;
 mod wave;
 
@@ -24,8 +25,9 @@ pub use self::{
     migrate::{Applied, Baseline, MigrationSetError, Step, TenantMigrations, newest_tenant_version},
     owner::{NewTenant, Owner, OwnerError},
     query::{Query, schema_name},
-    wave::{Member, Outcome},
+    teardown::CountedTable,
     transaction::{Alone, InTenant, Params, PlatformAlone, PlatformTx, Statements, TenantTx},
+    wave::{Member, Outcome},
 };
 use crate::foundation::access::{Grant, OperatorGrant};
 
