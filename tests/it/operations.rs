@@ -17,15 +17,16 @@ pub struct Ids {
     pub job: String,
     pub scorecard: String,
     pub operation: String,
+    pub tenant: String,
 }
 
 impl Ids {
     /// Ids of nothing.
     pub fn nowhere() -> Self {
         let id = "00000000-0000-7000-8000-000000000000".to_owned();
-        let [organization, user, agent, call, evaluation, job, scorecard, operation] =
+        let [organization, user, agent, call, evaluation, job, scorecard, operation, tenant] =
             std::array::from_fn(|_| id.clone());
-        Self { organization, user, agent, call, evaluation, job, scorecard, operation }
+        Self { organization, user, agent, call, evaluation, job, scorecard, operation, tenant }
     }
 }
 
@@ -44,7 +45,7 @@ pub const WITHOUT_TOKEN: &[&str] = &["report_transcription"]; // a provider brin
 /// All operations but those of [`WITHOUT_TOKEN`], asked about these things.
 pub fn all(ids: &Ids) -> Vec<Operation> {
     use Permission::*;
-    let Ids { organization, user, agent, call, evaluation, job, scorecard: card, operation } = ids;
+    let Ids { organization, user, agent, call, evaluation, job, scorecard: card, operation, tenant } = ids;
     let get = |id, path: String, needs| Operation { id, method: Method::GET, path, body: None, needs };
     let post = |id, path: String, body, needs| Operation { id, method: Method::POST, path, body: Some(body), needs };
     let patch = |id, path: String, body, needs| Operation { id, method: Method::PATCH, path, body: Some(body), needs };
@@ -121,6 +122,33 @@ pub fn all(ids: &Ids) -> Vec<Operation> {
         get("get_operation", at("operations", operation, ""), ReadTenant),
         post("cancel_operation", at("operations", operation, "/cancel"), no(), ExportTenant),
         post("retry_operation", at("operations", operation, "/retry"), no(), ManageTenants),
+        get("list_tenants", "/api/tenants".to_owned(), ManageTenants),
+        post(
+            "create_tenant",
+            "/api/tenants".to_owned(),
+            json!({"slug": "taken", "name": "N", "issuer": "https://id.example"}),
+            ManageTenants,
+        ),
+        get("get_tenant", at("tenants", tenant, ""), ReadTenant),
+        patch("update_tenant", at("tenants", tenant, ""), json!({"name": "Taken"}), ManageTenants),
+        post("suspend_tenant", at("tenants", tenant, "/suspend"), json!({"reason": "r"}), ManageTenants),
+        post("resume_tenant", at("tenants", tenant, "/resume"), no(), ManageTenants),
+        Operation {
+            id: "set_legal_hold",
+            method: Method::PUT,
+            path: at("tenants", tenant, "/legal-hold"),
+            body: Some(json!({"reason": "r"})),
+            needs: ManageTenants,
+        },
+        Operation {
+            id: "lift_legal_hold",
+            method: Method::DELETE,
+            path: at("tenants", tenant, "/legal-hold"),
+            body: None,
+            needs: ManageTenants,
+        },
+        post("off_board_tenant", at("tenants", tenant, "/off-board"), json!({"grace_days": 0}), ManageTenants),
+        get("get_certificate", at("tenants", tenant, "/certificate"), ReadTenant),
     ]
 }
 

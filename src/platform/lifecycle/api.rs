@@ -72,7 +72,7 @@ impl TenantsApi {
         limit: Query<Limit>,
         cursor: Query<Cursor>,
     ) -> Result<Json<Page<TenantView>>, Refusal> {
-        let grant = principal.operator(Permission::ReadTenant)?;
+        let grant = principal.operator(Permission::ManageTenants)?;
         let listing = Listing::new("list_tenants", &(status.0, &slug_prefix.0), limit.0, &cursor.0)?;
         let found = self.lifecycle.list(&grant, status.0, slug_prefix.0.as_deref(), &listing).await?;
         let position = |one: &TenantRecord| Position::new(one.created_at, one.tenant_id.0);
@@ -198,8 +198,10 @@ impl TenantsApi {
         principal: Principal,
         tenant_id: Path<TenantId>,
     ) -> Result<Json<CertificateView>, Refusal> {
-        let grant = principal.operator(Permission::ReadTenant)?;
-        Ok(Json(self.lifecycle.certificate(&grant, tenant_id.0).await?.into()))
+        match principal.about(tenant_id.0, Permission::ReadTenant)? {
+            TenantGrant::Operator(grant) => Ok(Json(self.lifecycle.certificate(&grant, tenant_id.0).await?.into())),
+            TenantGrant::Member(_) => Err(LifecycleError::NotFound.into()), // who can still ask has none
+        }
     }
 }
 
