@@ -21,6 +21,7 @@ use crate::{
     pipeline::{self, Means, Order, WebhooksApi},
     platform::{
         db::{Connections, Db, OwnerError, check_least_privilege},
+        fleet::api::FleetApi,
         http::BodyLimit,
         identity::{
             Authenticator, DevelopmentTrustRefused, IssuerKeys, IssuerProbe, Members, TokenRules,
@@ -28,6 +29,7 @@ use crate::{
             trust_development_issuer,
             users::{Users, api::UsersApi},
         },
+        isolation::{Isolation, api::IsolationApi},
         jobs::{Wake, Worker, WorkerSettings, api::JobsApi},
         lifecycle::{Lifecycle, api::TenantsApi},
         operations::api::OperationsApi,
@@ -36,6 +38,7 @@ use crate::{
         tenancy::{
             Tenants,
             organizations::{Organizations, api::OrganizationsApi},
+            quotas::api::QuotasApi,
         },
     },
     product::{
@@ -184,6 +187,7 @@ impl App {
             AgentsApi { agents: Agents::new(db.clone(), self.members.clone(), clock.clone()) },
             CallsApi {
                 db: db.clone(),
+                tenants: self.tenants.clone(),
                 clock: clock.clone(),
                 recordings,
                 stages: Arc::new(Order),
@@ -200,6 +204,16 @@ impl App {
             },
             OperationsApi { db: db.clone(), clock: clock.clone() },
             TenantsApi { lifecycle: self.lifecycle() },
+            QuotasApi { db: db.clone(), tenants: self.tenants.clone(), clock: clock.clone() },
+            FleetApi { db: db.clone() },
+            IsolationApi {
+                isolation: Isolation {
+                    db: db.clone(),
+                    tenants: self.tenants.clone(),
+                    objects: self.objects.clone(),
+                    clock: clock.clone(),
+                },
+            },
         )
     }
 

@@ -165,7 +165,7 @@ pub async fn run(config: &Config, command: LifeCommand, stop: CancellationToken)
                 display_name,
                 email: admin_email,
             });
-            desk.create(config, TenantWanted { slug, name, issuer, admin }, &wait, &shown).await
+            desk.create(config, TenantWanted { slug, name, issuer, admin, quotas: None }, &wait, &shown).await
         }
         LifeCommand::List { status, slug_prefix, shown } => desk.list(status, slug_prefix.as_deref(), &shown).await,
         LifeCommand::Show { tenant, shown } => Ok(print(desk.named(&tenant).await?, &shown)),

@@ -2,8 +2,10 @@
 
 pub mod audit;
 pub mod db;
+pub mod fleet;
 pub mod http;
 pub mod identity;
+pub mod isolation;
 pub mod jobs;
 pub mod lifecycle;
 pub mod operations;

@@ -4,17 +4,22 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod adversary;
 mod authz;
 mod baseline;
 mod calls;
 mod cli;
+mod crash;
 mod demo;
 mod dialogues;
 mod door;
+mod dump;
+mod fleet;
 mod hostile;
 mod idempotency;
 mod identity;
 mod isolation;
+mod isolation_report;
 mod jobs;
 mod layering;
 mod lifecycle;
@@ -27,8 +32,11 @@ mod outage;
 mod pipeline;
 mod plugins;
 mod providers;
+mod quotas;
 mod s3;
 mod scorers;
 mod speech;
 mod sql;
+mod sql_rules;
+mod sql_texts;
 mod uploads;

@@ -23,7 +23,10 @@ use crate::{
             Problem, Refusal, Tagged, etag::stale,
         },
         operations::api::OperationView,
-        tenancy::TenantStatus,
+        tenancy::{
+            TenantStatus,
+            quotas::{Quotas, api::QuotasView},
+        },
     },
 };
 
@@ -254,6 +257,8 @@ struct NewTenantBody {
     issuer: String,
     /// Who administers it: a user is made at once. The role `tenant_admin` itself comes with the issuer's tokens.
     admin: Option<FirstAdminBody>,
+    /// What it may use; no limits when absent.
+    quotas: Option<QuotasView>,
 }
 
 /// Who administers a new tenant.
@@ -273,13 +278,13 @@ struct FirstAdminBody {
 
 impl From<NewTenantBody> for TenantWanted {
     fn from(body: NewTenantBody) -> Self {
-        let NewTenantBody { slug, name, issuer, admin } = body;
+        let NewTenantBody { slug, name, issuer, admin, quotas } = body;
         let admin = admin.map(|admin| FirstAdmin {
             subject: admin.subject,
             display_name: admin.display_name,
             email: admin.email,
         });
-        Self { slug, name, issuer, admin }
+        Self { slug, name, issuer, admin, quotas: quotas.map(Quotas::from) }
     }
 }
 

@@ -30,7 +30,7 @@ use crate::{
         http::KeyError,
         identity::IssuerProbe,
         operations::{Run, StepError},
-        tenancy::{InvalidField, Tenants},
+        tenancy::{InvalidField, Tenants, quotas::SetError},
     },
 };
 
@@ -74,6 +74,17 @@ pub enum LifecycleError {
     /// The database refused.
     #[error(transparent)]
     Db(#[from] DbError),
+}
+
+impl From<SetError> for LifecycleError {
+    fn from(error: SetError) -> Self {
+        match error {
+            SetError::NotFound => Self::NotFound,
+            SetError::Destroyed => Self::IllegalState("the tenant is destroyed"),
+            SetError::Stale => Self::Stale,
+            SetError::Db(error) => Self::Db(error),
+        }
+    }
 }
 
 /// What procedures on whole tenants work with, beside what every [`Run`] gives them. Cheap to clone.

@@ -24,7 +24,10 @@ use crate::{
         db::{Db, DbError, PlatformTx, Statements},
         http::{IfMatch, KeyError, Keyed, Listing, Once, request_id},
         operations::{self, NewOperation, Operation},
-        tenancy::{InvalidField, TenantStatus, Tenants},
+        tenancy::{
+            InvalidField, TenantStatus, Tenants,
+            quotas::{By, set},
+        },
     },
 };
 
@@ -79,7 +82,7 @@ impl Lifecycle {
                 if let Some(before) = replayed(tx, grant, PROVISION, keyed, now).await? {
                     return Ok(before);
                 }
-                let TenantWanted { slug, name, issuer, admin } = &wanted;
+                let TenantWanted { slug, name, issuer, admin, quotas } = &wanted;
                 let (tenant_id, root) = (TenantId::new(), OrganizationId::new());
                 if !store::insert(tx, &NewRow { tenant_id, root, slug, name, issuer, now }).await? {
                     // Perhaps by the very same request, a moment ago.
@@ -100,6 +103,10 @@ impl Lifecycle {
                 let operation = operations::start(tx, &new, now).await?;
                 let details = json!({ "slug": slug, "issuer": issuer, "operation_id": operation });
                 self.record(tx, grant, "tenant.requested", tenant_id, details).await?;
+                if let Some(quotas) = quotas {
+                    let by = By { actor: grant.actor(), request_id: request_id::current() };
+                    set(tx, by, tenant_id, quotas, None, now).await?;
+                }
                 Ok(Once { value: requested(tx, tenant_id, operation).await?, replayed: false })
             })
             .await

@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
 
-use super::model::{DirectoryEntry, OrganizationStatus, Tenant, TenantStatus};
+use super::{
+    model::{DirectoryEntry, OrganizationStatus, Tenant, TenantStatus},
+    quotas,
+};
 use crate::{
     foundation::ids::TenantId,
     platform::db::{DbError, InTenant, PlatformTx, Statements},
@@ -51,6 +54,7 @@ fn tenant(row: &Row) -> Result<Tenant, DbError> {
         issuer: row.try_get("issuer")?,
         root_organization_id: row.try_get("root_organization_id")?,
         schema_version: row.try_get("schema_version")?,
+        quotas: quotas::read(&row.try_get("quotas")?),
     })
 }
 
