@@ -42,7 +42,11 @@ enum Command {
     /// Work off jobs alone.
     Work,
     /// Work off operations on whole tenants: make them, destroy them and the like (DATABASE_OWNER_URL).
-    Operate,
+    Operate {
+        /// Do what is due, and end.
+        #[arg(long)]
+        once: bool,
+    },
     /// Bring the platform and every tenant to the newest schema (DATABASE_OWNER_URL).
     Migrate(migrate::MigrateOptions),
     /// Tenants.
@@ -99,7 +103,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         match arguments.command {
             Command::Serve => serve(config).await,
             Command::Work => work(config).await,
-            Command::Operate => operate::run(config, stop_on_signal()?).await,
+            Command::Operate { once } => operate::run(config, once, stop_on_signal()?).await,
             Command::Migrate(options) => migrate::run(&config, options).await,
             Command::Tenant(command) => tenant::run(&config, command, stop_on_signal()?).await,
             Command::Demo { exit, json, directory, port } => {
