@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
 /// The program, about to be started.
-pub struct Program(Command);
+pub struct Program(pub Command);
 
 /// A program that has ended.
 #[derive(Debug)]

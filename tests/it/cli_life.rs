@@ -136,5 +136,8 @@ async fn a_tenant_that_cannot_be_made_is_told_by_the_exit_status() {
     program.0.arg(format!("{}/", desk.issuer.open_realm("acme").unwrap())); // it names itself without the slash
     let failed = run(program, PATIENCE).await;
     assert_eq!(failed.code, Some(1), "{failed:?}");
-    assert!(failed.stderr.contains("issuer  FAILED  the issuer: the discovery document is of another issuer"), "{failed:?}");
+    assert!(
+        failed.stderr.contains("issuer  FAILED  the issuer: the discovery document is of another issuer"),
+        "{failed:?}"
+    );
 }

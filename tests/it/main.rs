@@ -9,6 +9,7 @@ mod authz;
 mod baseline;
 mod calls;
 mod cli;
+mod cli_life;
 mod crash;
 mod demo;
 mod dialogues;
