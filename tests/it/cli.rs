@@ -348,11 +348,12 @@ async fn the_fleet_is_migrated_and_shown() {
     let (home, database) = (directory(), unmigrated().await);
     let program = async |line: &str| {
         let mut command = Program::on(home.path(), &database);
-        command.0.args(line.split(' '));
+        command.env("PLUMBLINE_IDENTITY__TRUST_DEVELOPMENT_ISSUER", "true").0.args(line.split(' '));
         run(command, PATIENCE).await
     };
     let json = |ended: &Ended| -> Value { serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}")) };
 
+    let realms = DevIssuer::start(0, None, Clock::system()).await.unwrap();
     let early = program("tenant status").await;
     assert!(early.code == Some(2) && early.stderr.contains("not prepared for Plumbline"), "{early:?}");
     let dry = program("migrate --dry-run").await;
@@ -361,7 +362,7 @@ async fn the_fleet_is_migrated_and_shown() {
     let migrated = json(&program("migrate --json").await);
     assert_eq!((migrated["migrated"].as_u64(), migrated["failed"].as_u64()), (Some(0), Some(0)));
     for slug in ["acme", "globex"] {
-        let issuer = format!("https://issuer.example/{slug}");
+        let issuer = realms.open_realm(slug).unwrap();
         let made = program(&format!("tenant create --slug {slug} --name {slug} --issuer {issuer}")).await;
         assert_eq!(made.code, Some(0), "{made:?}");
     }
