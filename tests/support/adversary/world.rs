@@ -83,6 +83,7 @@ impl World {
             world.long_requests(&tenant).await;
             world.tenants.push(tenant);
         }
+        world.a_destroyed_tenant().await;
         world.callers = callers::all(&world).await;
         journal::begin(&world.owner).await;
         world.things = Things::read(&world.owner).await;
@@ -210,6 +211,18 @@ impl World {
             let by = format!("user:{}", self.word());
             self.owner.execute(text, &[&kind, &tenant.id, &tenant.root, &reason, &by]).await.unwrap();
         }
+    }
+
+    /// What is left of a tenant that is gone: its row and its certificate.
+    async fn a_destroyed_tenant(&mut self) {
+        let (slug, name) = (format!("gone-{}", self.word()), self.text("Gone"));
+        let text = "with gone as (
+                insert into platform.tenants (tenant_id, slug, name, status, issuer, root_organization_id, destroyed_at)
+                values (gen_random_uuid(), $1, $2, 'destroyed', 'https://id.example/' || $1, gen_random_uuid(), now())
+                returning tenant_id, slug, name)
+            insert into platform.certificates (tenant_id, slug, document, digest, issued_at)
+            select tenant_id, slug, jsonb_build_object('name', name), repeat('ab', 32), now() from gone";
+        self.owner.execute(text, &[&slug, &name]).await.unwrap();
     }
 
     /// Asks the service itself, without a network between.
