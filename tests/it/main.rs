@@ -40,4 +40,5 @@ mod speech;
 mod sql;
 mod sql_rules;
 mod sql_texts;
+mod suspension;
 mod uploads;

@@ -6,6 +6,7 @@
 pub mod api;
 pub mod model;
 
+mod asking;
 mod certificate;
 mod objects;
 mod off_board;
