@@ -203,7 +203,6 @@ impl App {
                 wake: self.wake.clone(),
             },
             OperationsApi { db: db.clone(), clock: clock.clone() },
-            TenantsApi { lifecycle: self.lifecycle() },
             QuotasApi { db: db.clone(), tenants: self.tenants.clone(), clock: clock.clone() },
             FleetApi { db: db.clone() },
             IsolationApi {
@@ -214,6 +213,7 @@ impl App {
                     clock: clock.clone(),
                 },
             },
+            TenantsApi { lifecycle: self.lifecycle() },
         )
     }
 
