@@ -37,6 +37,7 @@ use crate::{
         tenancy::{
             Tenants,
             organizations::{Organizations, api::OrganizationsApi},
+            quotas::api::QuotasApi,
         },
     },
     product::{
@@ -183,6 +184,7 @@ impl App {
             AgentsApi { agents: Agents::new(db.clone(), self.members.clone(), clock.clone()) },
             CallsApi {
                 db: db.clone(),
+                tenants: self.tenants.clone(),
                 clock: clock.clone(),
                 recordings,
                 stages: Arc::new(Order),
@@ -198,6 +200,7 @@ impl App {
                 wake: self.wake.clone(),
             },
             OperationsApi { db: db.clone(), clock: clock.clone() },
+            QuotasApi { db: db.clone(), tenants: self.tenants.clone(), clock: clock.clone() },
             FleetApi { db: db.clone() },
             IsolationApi {
                 isolation: Isolation {

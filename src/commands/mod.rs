@@ -2,6 +2,7 @@
 
 pub mod migrate;
 pub mod operate;
+pub mod quotas;
 pub mod tenant;
 
 use plumbline::{
@@ -11,6 +12,7 @@ use plumbline::{
     platform::{
         db::{DbError, Owner, OwnerError},
         fleet::FleetError,
+        tenancy::quotas::{SetError, UnreadableQuotas, UsageError},
     },
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -28,6 +30,12 @@ pub enum Failure {
     Fleet(#[from] FleetError),
     #[error(transparent)]
     Db(#[from] DbError),
+    #[error(transparent)]
+    SetQuotas(#[from] SetError),
+    #[error(transparent)]
+    UnreadableQuotas(#[from] UnreadableQuotas),
+    #[error(transparent)]
+    Usage(#[from] UsageError),
     #[error(transparent)]
     Demo(#[from] DemoError),
     #[error(transparent)]

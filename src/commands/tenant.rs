@@ -15,7 +15,7 @@ use plumbline::{
     },
 };
 
-use super::{Failure, owner};
+use super::{Failure, owner, quotas};
 
 /// What is done with tenants.
 #[derive(Subcommand)]
@@ -31,6 +31,31 @@ pub enum TenantCommand {
         /// The OIDC issuer whose tokens are the tenant's.
         #[arg(long, value_parser = issuer)]
         issuer: String,
+    },
+    /// What a tenant may use (DATABASE_URL); limits that are named are set first, the others stay.
+    Quotas {
+        /// Its slug or id.
+        tenant: String,
+        /// A limit to set, such as calls_per_day=1000; `none` lifts it.
+        #[arg(long, value_name = "QUOTA=LIMIT", num_args = 1.., value_parser = quotas::limit)]
+        set: Vec<quotas::Limit>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// What a tenant used by the day, and how much of each quota is used now (DATABASE_URL).
+    Usage {
+        /// Its slug or id.
+        tenant: String,
+        /// The first day (UTC); 29 days before the last one when absent.
+        #[arg(long)]
+        from: Option<chrono::NaiveDate>,
+        /// The last day; today when absent.
+        #[arg(long)]
+        to: Option<chrono::NaiveDate>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// How the tenants' schemas stand: version, drift, last error (DATABASE_OWNER_URL).
     Status {
@@ -53,6 +78,8 @@ pub enum TenantCommand {
 pub async fn run(config: &Config, command: TenantCommand) -> Result<ExitCode, Failure> {
     match command {
         TenantCommand::Create { slug, name, issuer } => create(config, slug, name, issuer).await,
+        TenantCommand::Quotas { tenant, set, json } => quotas::quotas(config, &tenant, &set, json).await,
+        TenantCommand::Usage { tenant, from, to, json } => quotas::show_usage(config, &tenant, from, to, json).await,
         TenantCommand::Status { drifted, behind, failed, json } => {
             let filter = match (drifted, behind, failed) {
                 (true, ..) => StatusFilter::Drifted,

@@ -18,7 +18,10 @@ use crate::{
         access::{Grant, Permission},
         ids::{OrganizationId, TenantId},
     },
-    platform::db::{NewTenant, Owner},
+    platform::{
+        db::{NewTenant, Owner},
+        tenancy::quotas::Quotas,
+    },
     product::evaluations::{
         binding::{self, NewBinding},
         model::FailurePolicy,
@@ -141,7 +144,8 @@ impl Settled {
         };
         let means = app.means();
         let now = means.clock.now();
-        binding::bind(app.db(), app.objects().as_ref(), &means.plugins, &grant, new, now).await?;
+        let quotas = Quotas::default();
+        binding::bind(app.db(), app.objects().as_ref(), &means.plugins, &grant, &quotas, new, now).await?;
         Ok(())
     }
 

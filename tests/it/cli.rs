@@ -57,7 +57,7 @@ impl Program {
     }
 
     /// With the connections of a test's database, and a port that is free.
-    fn on(directory: &Path, database: &Database) -> Self {
+    pub fn on(directory: &Path, database: &Database) -> Self {
         let mut program = Self::new(directory);
         program.env("DATABASE_URL", url(&database.login)).env("DATABASE_OWNER_URL", url(&database.owner));
         program.env("PLUMBLINE_SERVER__BIND", "127.0.0.1:0").env("PLUMBLINE_LOG__FORMAT", "json");
@@ -335,4 +335,63 @@ async fn a_log_line_names_the_tenant_once_the_caller_is_proved() {
     let answered: Vec<Value> = lines.filter(|line| line["fields"]["message"] == "answered").collect();
     let tenants: Vec<&Value> = answered.iter().map(|line| &line["span"]["tenant"]).collect();
     assert_eq!(tenants, [&Value::Null, &Value::from(tenant)], "{log}");
+}
+
+#[tokio::test]
+async fn the_fleet_is_migrated_and_shown() {
+    let (home, database) = (directory(), unmigrated().await);
+    let program = async |line: &str| {
+        let mut command = Program::on(home.path(), &database);
+        command.0.args(line.split(' '));
+        run(command, PATIENCE).await
+    };
+    let json = |ended: &Ended| -> Value { serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}")) };
+
+    let early = program("tenant status").await;
+    assert!(early.code == Some(2) && early.stderr.contains("not prepared for Plumbline"), "{early:?}");
+    let dry = program("migrate --dry-run").await;
+    assert!(dry.code == Some(0) && dry.stdout.contains("create table tenants ("), "{dry:?}");
+    assert_eq!(database.count("select count(*) from pg_namespace where nspname = 'platform'").await, 0);
+    let migrated = json(&program("migrate --json").await);
+    assert_eq!((migrated["migrated"].as_u64(), migrated["failed"].as_u64()), (Some(0), Some(0)));
+    for slug in ["acme", "globex"] {
+        let issuer = format!("https://issuer.example/{slug}");
+        let made = program(&format!("tenant create --slug {slug} --name {slug} --issuer {issuer}")).await;
+        assert_eq!(made.code, Some(0), "{made:?}");
+    }
+    let status = program("tenant status").await;
+    assert!(status.stdout.contains("acme") && status.stdout.contains("2 tenants"), "{status:?}");
+    assert_eq!(json(&program("tenant status --json --behind").await), serde_json::json!([]));
+
+    // globex misses the last migration; then its first one is another than was applied.
+    let id: TenantId = json(&program("tenant status --json").await)[0]["tenant_id"].as_str().unwrap().parse().unwrap();
+    let schema = plumbline::platform::db::schema_name(id);
+    database
+        .execute(&format!(
+            "drop table {schema}.usage_days, {schema}.usage_totals;
+             delete from {schema}.refinery_schema_history where version > 1;
+             update platform.tenants set schema_version = 1 where slug = 'globex'"
+        ))
+        .await;
+    let behind = json(&program("tenant status --json --behind").await);
+    let seen = (behind[0]["slug"].as_str(), behind[0]["version"].as_str(), behind[0]["drift"].as_str());
+    assert_eq!(seen, (Some("globex"), Some("behind"), Some("none")), "a version of its own has its own fingerprint");
+    let dry = program("migrate --dry-run").await;
+    assert!(dry.stdout.contains("for 1 tenants") && dry.stdout.contains("create table usage_days"), "{dry:?}");
+    let unknown = program("migrate --canary nobody").await;
+    assert!(unknown.code == Some(2) && unknown.stderr.contains("no tenant \"nobody\""), "{unknown:?}");
+    database.execute(&format!("update {schema}.refinery_schema_history set checksum = '7'")).await;
+    let failed = program("migrate --workers 1 --canary 5%").await;
+    assert_eq!(failed.code, Some(1), "{failed:?}");
+    assert!(failed.stdout.contains(&format!("V1 of {schema} is another one than was applied")), "{failed:?}");
+    assert_eq!(json(&program("tenant status --json --failed").await).as_array().unwrap().len(), 1);
+    let history = format!("select checksum from {}.refinery_schema_history where version = 1", {
+        let other = json(&program("tenant status --json").await);
+        plumbline::platform::db::schema_name(other[1]["tenant_id"].as_str().unwrap().parse().unwrap())
+    });
+    database.execute(&format!("update {schema}.refinery_schema_history set checksum = ({history})")).await;
+    let finished = program("migrate").await;
+    assert!(finished.code == Some(0) && finished.stdout.contains("1 tenants migrated"), "{finished:?}");
+    assert_eq!(json(&program("tenant status --json --failed").await), serde_json::json!([]));
+    assert_eq!(json(&program("tenant status --json --drifted").await), serde_json::json!([]));
 }

@@ -89,6 +89,7 @@ async fn a_tenant_reaches_nothing_of_another() {
         &ids.evaluation,
         &ids.job,
         &ids.scorecard,
+        &ids.tenant,
         &ids.operation,
     ];
     let strangers = [

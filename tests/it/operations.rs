@@ -121,7 +121,17 @@ pub fn all(ids: &Ids) -> Vec<Operation> {
         get("list_operations", "/api/operations".to_owned(), ReadTenant),
         get("get_operation", at("operations", operation, ""), ReadTenant),
         post("cancel_operation", at("operations", operation, "/cancel"), no(), ExportTenant),
+        get("list_fleet", "/api/fleet".to_owned(), ManageTenants),
         post("retry_operation", at("operations", operation, "/retry"), no(), ManageTenants),
+        get("get_tenant_usage", at("tenants", tenant, "/usage"), ReadTenant),
+        get("get_tenant_quotas", at("tenants", tenant, "/quotas"), ReadTenant),
+        Operation {
+            id: "set_tenant_quotas",
+            method: Method::PUT,
+            path: at("tenants", tenant, "/quotas"),
+            body: Some(json!({"calls_per_day": 0})),
+            needs: ManageTenants,
+        },
         get("get_isolation_report", at("tenants", tenant, "/isolation-report"), ReadTenant),
     ]
 }

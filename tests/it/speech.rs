@@ -37,7 +37,7 @@ fn hear(body: Vec<u8>) -> Json<Value> {
 }
 
 /// The recogniser's address.
-async fn recogniser() -> url::Url {
+pub async fn recogniser() -> url::Url {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let routes = Route::new().at("/v1/audio/transcriptions", post(hear));

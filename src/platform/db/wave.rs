@@ -173,6 +173,16 @@ impl Owner {
         Ok(if plan.versions.is_empty() { Outcome::Current } else { Outcome::Migrated(plan.versions) })
     }
 
+    /// Waits until everything that was committed before is on the disk.
+    ///
+    /// # Errors
+    /// What PostgreSQL refused.
+    pub async fn flush(&self) -> Result<(), OwnerError> {
+        // A commit that waits for the disk waits for all those before it.
+        let commit = "begin; set local synchronous_commit = on; select pg_logical_emit_message(true, 'plumbline', 'flush'); commit";
+        Ok(self.client.batch_execute(commit).await?)
+    }
+
     /// Runs one concurrent step in a locked tenant's schema. Indexes that a crash left half-built are dropped first.
     ///
     /// # Errors

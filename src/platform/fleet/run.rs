@@ -59,18 +59,18 @@ pub async fn migrate(
         ..Summary::default()
     };
     run.wave(true, canary).await;
-    let mut untouched = rest.len();
     if run.state().summary.is_success() {
-        untouched = 0;
         run.wave(false, rest).await;
-    } else if untouched > 0 {
-        run.state().summary.stopped.get_or_insert_with(|| "the canary wave did not succeed".to_owned());
+    } else if !rest.is_empty() {
+        let mut state = run.state();
+        state.summary.untouched += rest.len();
+        state.summary.stopped.get_or_insert_with(|| "the canary wave did not succeed".to_owned());
     }
+    run.confirm().await;
     let mut summary = run.state.into_inner().unwrap_or_else(PoisonError::into_inner).summary;
-    summary.untouched += untouched;
     summary.seconds = started.elapsed().as_secs_f64();
     if summary.migrated + summary.failed > 0 {
-        record(&first, &summary, clock).await;
+        record(owner, &summary, clock).await;
     }
     Ok(summary)
 }
@@ -98,8 +98,8 @@ async fn chosen(
     }
 }
 
-/// The run in the platform's log. Its commit waits for the disk, and so for all those before it that did not.
-async fn record(owner: &Owner, summary: &Summary, clock: &Clock) {
+/// The run in the platform's log.
+async fn record(owner: &Config, summary: &Summary, clock: &Clock) {
     let event = PlatformEvent {
         actor: "command-line:migrate",
         action: "fleet.migrated",
@@ -113,7 +113,11 @@ async fn record(owner: &Owner, summary: &Summary, clock: &Clock) {
         }),
         now: clock.now(),
     };
-    if let Err(error) = audit_platform(owner, &event).await {
+    let recorded = async {
+        let owner = Owner::connect(owner).await?;
+        Ok::<(), FleetError>(audit_platform(&owner, &event).await?)
+    };
+    if let Err(error) = recorded.await {
         tracing::warn!(%error, "the run is not in the platform's log");
     }
 }
@@ -143,6 +147,8 @@ struct State {
     taken: usize,
     /// Without a failure so far; whether anything was missing.
     done: HashMap<TenantId, bool>,
+    /// Migrated by this run.
+    migrated: HashSet<TenantId>,
     summary: Summary,
 }
 
@@ -167,9 +173,53 @@ impl Run<'_> {
             self.phase(Phase::Concurrent, canary, next).await;
         }
         let mut state = self.state();
-        for changed in mem::take(&mut state.done).into_values() {
-            *(if changed { &mut state.summary.migrated } else { &mut state.summary.current }) += 1;
+        for (tenant, changed) in mem::take(&mut state.done) {
+            if changed {
+                state.migrated.insert(tenant);
+                state.summary.migrated += 1;
+            } else {
+                state.summary.current += 1;
+            }
         }
+    }
+
+    /// Commits have not waited for the disk: waits for all of them, and asks again who is behind. A server that crashed meanwhile has
+    /// forgotten its last few, version and schema alike; they are migrated once more.
+    async fn confirm(&self) {
+        for _ in 0..self.options.attempts.max(1) {
+            if self.state().summary.migrated == 0 {
+                return;
+            }
+            let lost = async {
+                let owner = Owner::connect(self.owner).await?;
+                owner.flush().await?;
+                Ok::<_, FleetError>(store::outdated(&owner, self.set).await?.behind)
+            };
+            let lost = match lost.await {
+                Ok(behind) => behind,
+                Err(error) => {
+                    tracing::debug!(%error, "the run cannot be confirmed yet");
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+            };
+            let lost: Vec<(TenantId, String)> = {
+                let mut state = self.state();
+                let lost = lost.into_iter().filter(|(tenant, _)| state.migrated.remove(tenant)).collect::<Vec<_>>();
+                state.summary.migrated -= lost.len();
+                lost
+            };
+            if lost.is_empty() {
+                return;
+            }
+            self.wave(false, lost).await;
+        }
+        let mut state = self.state();
+        state
+            .summary
+            .stopped
+            .get_or_insert_with(|| "PostgreSQL could not be asked whether it kept everything".to_owned());
+        state.summary.untouched += mem::take(&mut state.summary.migrated);
     }
 
     async fn phase(&self, phase: Phase, canary: bool, tenants: Vec<(TenantId, String)>) {

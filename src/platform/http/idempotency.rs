@@ -158,6 +158,16 @@ where
     Ok(Once { value, replayed: false })
 }
 
+/// Whether the request's key is remembered: this request, or another one, was answered under it.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn is_remembered(tx: &TenantTx<'_>, keyed: &Keyed) -> Result<bool, DbError> {
+    let Some(key) = &keyed.key else { return Ok(false) };
+    let row = tx.opt(sql!("http/find_key"), &[&tx.root(), &tx.grant().actor(), &keyed.operation, key]).await?;
+    Ok(row.is_some())
+}
+
 /// What the key's first request gave; `None` when that was another request.
 async fn answered<T: DeserializeOwned>(
     tx: &TenantTx<'_>,

@@ -1,6 +1,7 @@
 //! Tenants: who they are, whether they may be served, and which organizations they have.
 
 pub mod organizations;
+pub mod quotas;
 
 mod model;
 mod store;

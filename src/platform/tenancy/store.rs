@@ -2,7 +2,10 @@
 
 use tokio_postgres::Row;
 
-use super::model::{DirectoryEntry, OrganizationStatus, Tenant, TenantStatus};
+use super::{
+    model::{DirectoryEntry, OrganizationStatus, Tenant, TenantStatus},
+    quotas,
+};
 use crate::{
     foundation::ids::TenantId,
     platform::db::{DbError, InTenant, PlatformTx, Statements},
@@ -34,6 +37,7 @@ fn tenant(row: &Row) -> Result<Tenant, DbError> {
         issuer: row.try_get("issuer")?,
         root_organization_id: row.try_get("root_organization_id")?,
         schema_version: row.try_get("schema_version")?,
+        quotas: quotas::read(&row.try_get("quotas")?),
     })
 }
 

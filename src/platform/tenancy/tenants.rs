@@ -73,6 +73,7 @@ impl Tenants {
             return Ok(None);
         };
         self.by_issuer.insert(issuer.to_owned(), tenant.clone()).await;
+        self.by_id.insert(tenant.tenant_id, tenant.clone()).await; // what a request asks next
         Ok(Some(tenant))
     }
 
