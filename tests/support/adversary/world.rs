@@ -95,6 +95,12 @@ impl World {
         self.admins.entry(tenant.id.0).or_insert_with(|| self.app.admin(tenant)).clone()
     }
 
+    /// Names of the document's operations.
+    #[allow(dead_code, reason = "the bench tells of them")]
+    pub fn operations(&self) -> Vec<String> {
+        self.document.operations.iter().map(|operation| operation.id.clone()).collect()
+    }
+
     /// A text with a canary in it.
     fn text(&mut self, words: &str) -> String {
         self.canaries += 1;
