@@ -63,7 +63,7 @@ async fn world(seed: u64, mine: u64, all: u64, done: &AtomicU64) -> Outcome {
     let mut left = mine;
     while left > 0 {
         let turn = left.min(TURN);
-        adversary.run(usize::try_from(turn).unwrap()).await;
+        adversary.run_and_cover(usize::try_from(turn).unwrap()).await;
         adversary.compare_everything().await;
         left -= turn;
         let so_far = done.fetch_add(turn, Ordering::Relaxed) + turn;

@@ -190,7 +190,7 @@ async fn it_is_for_those_who_may_read_how_the_tenant_stands() {
         }
     }
     app.anonymous().get(&own).await.refused(401, "unauthorized");
-    app.admin(&acme).get(&path("acme")).await.refused(400, "invalid-request");
+    app.admin(&acme).get(&path("acme")).await.refused(404, "not-found");
     let initech = app.tenant("initech").await;
     app.database.execute("update platform.tenants set status = 'destroyed' where slug = 'initech'").await;
     app.operator().get(&path(&initech.id.to_string())).await.refused(404, "not-found");

@@ -109,6 +109,16 @@ impl Adversary {
         }
     }
 
+    /// So many attempts, and some more at operations that had no luck: rare ones fit together seldom.
+    pub async fn run_and_cover(&mut self, attempts: usize) {
+        self.run(attempts).await;
+        for _ in 0..20 {
+            for operation in self.report.uncovered(&self.world) {
+                self.run_at(&operation, 25).await;
+            }
+        }
+    }
+
     /// So many attempts at one operation.
     pub async fn run_at(&mut self, operation: &str, attempts: usize) {
         let operations = &self.world.document.operations;

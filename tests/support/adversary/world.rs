@@ -133,6 +133,9 @@ impl World {
             let agent = self.agent(tenant, organization).await;
             self.call(tenant, organization, &agent).await;
         }
+        // Somebody who is no agent yet.
+        let user = json!({"organization_id": organization, "display_name": self.text("Uma")});
+        self.post(tenant, "/api/users", user).await;
         self.recording(tenant, organization).await;
         self.app.drain_all().await;
         self.work_at_a_recogniser(tenant, organization).await;
