@@ -189,9 +189,8 @@ pub(super) async fn update(
     tenant: TenantId,
     revision: i32,
     quotas: &Value,
-    now: DateTime<Utc>,
 ) -> Result<Option<i32>, DbError> {
-    let row = on.opt(sql!("usage/update_quotas"), &[&tenant, &revision, quotas, &now]).await?;
+    let row = on.opt(sql!("usage/update_quotas"), &[&tenant, &revision, quotas]).await?;
     Ok(row.map(|row| row.try_get("revision")).transpose()?)
 }
 
