@@ -4,7 +4,7 @@ use plumbline::foundation::access::Role;
 use serde_json::{Value, json};
 
 use crate::{
-    operations::{Ids, WITHOUT_TOKEN, all, covers},
+    operations::{Ids, Operation, WITHOUT_TOKEN, all, covers},
     support::{TestApp, TestTenant, conversation},
 };
 
@@ -47,10 +47,9 @@ async fn operation(app: &TestApp, tenant: &TestTenant) -> String {
 /// Everything that a tenant's admin can read of these things.
 async fn everything(app: &TestApp, tenant: &TestTenant, ids: &Ids) -> Vec<(&'static str, Value)> {
     let mut read = vec![];
-    for operation in all(ids)
-        .into_iter()
-        .filter(|operation| operation.method == reqwest::Method::GET && Role::TenantAdmin.may(operation.needs))
-    {
+    let reads =
+        |operation: &Operation| operation.method == reqwest::Method::GET && Role::TenantAdmin.may(operation.needs);
+    for operation in all(ids).into_iter().filter(reads) {
         let answer = operation.by(&app.admin(tenant)).await;
         let expected = match operation.id {
             "get_audio" => 404,       // a written conversation
