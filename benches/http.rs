@@ -4,6 +4,7 @@
 //! security, one tenant's schema. The peers (benches/peers) are FastAPI with asyncpg and Fastify with postgres.js: the same token check, the same
 //! rows by the same statement, the same JSON, and no row security: a predicate alone, as the tables' owner. Whichever server is measured has the
 //! first core for itself; PostgreSQL and the load have the other cores. All three stand ready the whole time and take turns, round by round.
+//! Beside answers a second stands what an answer costs: processor time of the server and of PostgreSQL.
 
 mod support;
 
@@ -22,7 +23,7 @@ use serde_json::{Value, json};
 use tokio::process::Child;
 
 use support::{
-    House, Outcome,
+    House, Outcome, cpu,
     load::{Measured, load, once},
     median, met, rounded,
 };
@@ -73,53 +74,83 @@ async fn bench(cores: Cores) -> Outcome<()> {
         LONG.as_secs(),
         cores.others
     );
-    println!("{:>8} {:>40} {:>40} {:>40}", "", servers[0].name, servers[1].name, servers[2].name);
+    println!(
+        "{:>8} {:>10} {:>9} {:>9} {:>9} {:>14} {:>14}",
+        "", "", "a second", "p50, ms", "p99, ms", "server, us", "PostgreSQL, us"
+    );
     for server in &servers {
         load(server.port, &request, CONNECTIONS, WARM_UP).await?;
     }
-    let mut all: [Vec<Measured>; 3] = Default::default();
+    let mut all: [Vec<Turn>; 3] = Default::default();
     for round in 1..=ROUNDS {
-        for (server, figures) in servers.iter().zip(&mut all) {
-            figures.push(load(server.port, &request, CONNECTIONS, LONG).await?);
+        for (server, turns) in servers.iter().zip(&mut all) {
+            let turn = server.turn(&house, &request).await?;
+            turn.show(&format!("round {round}"), server.name);
+            turns.push(turn);
         }
-        let last: Vec<&Measured> = all.iter().filter_map(|figures| figures.last()).collect();
-        show(&format!("round {round}"), &last);
     }
-    let medians = all.map(|figures| middle(&figures));
-    show("median", &medians.iter().collect::<Vec<_>>());
+    let medians = all.map(|turns| Turn::middle(&turns));
+    for (server, turn) in servers.iter().zip(&medians) {
+        turn.show("median", server.name);
+    }
     let [plumbline, fastapi, fastify] = medians;
-    let (fastapi_ratio, fastify_ratio) =
-        (plumbline.per_second / fastapi.per_second, plumbline.per_second / fastify.per_second);
+    let ratio = |peer: &Turn| plumbline.load.per_second / peer.load.per_second;
+    let (fastapi_ratio, fastify_ratio) = (ratio(&fastapi), ratio(&fastify));
     println!(
         "goals {FASTAPI_GOAL} x FastAPI: {}, {FASTIFY_GOAL} x Fastify: {}",
         met(fastapi_ratio >= FASTAPI_GOAL),
         met(fastify_ratio >= FASTIFY_GOAL)
     );
-    let shown = |figures: &Measured| json!({ "per_s": rounded(figures.per_second, 0), "p50_ms": rounded(figures.p50_ms, 2), "p99_ms": rounded(figures.p99_ms, 2) });
     println!(
         "{}",
         json!({
             "fastapi_ratio": rounded(fastapi_ratio, 2),
             "fastify_ratio": rounded(fastify_ratio, 2),
-            "plumbline": shown(&plumbline),
-            "fastapi": shown(&fastapi),
-            "fastify": shown(&fastify),
+            "plumbline": plumbline.json(),
+            "fastapi": fastapi.json(),
+            "fastify": fastify.json(),
         })
     );
     Ok(())
 }
 
-fn middle(figures: &[Measured]) -> Measured {
-    let of = |value: fn(&Measured) -> f64| median(&figures.iter().map(value).collect::<Vec<_>>());
-    Measured { per_second: of(|one| one.per_second), p50_ms: of(|one| one.p50_ms), p99_ms: of(|one| one.p99_ms) }
+/// One server's turn.
+struct Turn {
+    load: Measured,
+    /// Processor time for each answer, in microseconds.
+    server_us: f64,
+    postgres_us: f64,
 }
 
-fn show(what: &str, figures: &[&Measured]) {
-    print!("{what:>8}");
-    for Measured { per_second, p50_ms, p99_ms } in figures {
-        print!(" {per_second:>10.0}/s p50 {p50_ms:>7.2} p99 {p99_ms:>7.2} ms");
+impl Turn {
+    fn middle(turns: &[Turn]) -> Turn {
+        let of = |value: fn(&Turn) -> f64| median(&turns.iter().map(value).collect::<Vec<_>>());
+        let load = Measured {
+            answers: 0,
+            per_second: of(|turn| turn.load.per_second),
+            p50_ms: of(|turn| turn.load.p50_ms),
+            p99_ms: of(|turn| turn.load.p99_ms),
+        };
+        Turn { load, server_us: of(|turn| turn.server_us), postgres_us: of(|turn| turn.postgres_us) }
     }
-    println!();
+
+    fn show(&self, what: &str, name: &str) {
+        let Measured { per_second, p50_ms, p99_ms, .. } = self.load;
+        println!(
+            "{what:>8} {name:>10} {per_second:>9.0} {p50_ms:>9.2} {p99_ms:>9.2} {:>14.0} {:>14.0}",
+            self.server_us, self.postgres_us
+        );
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "per_s": rounded(self.load.per_second, 0),
+            "p50_ms": rounded(self.load.p50_ms, 2),
+            "p99_ms": rounded(self.load.p99_ms, 2),
+            "server_us": rounded(self.server_us, 0),
+            "postgres_us": rounded(self.postgres_us, 0),
+        })
+    }
 }
 
 /// All three answer the same, before anything is measured. A cursor is the server's own affair, but there must be one.
@@ -194,7 +225,7 @@ async fn fill(house: &House) -> Outcome<()> {
 struct Server {
     name: &'static str,
     port: u16,
-    _process: Child,
+    process: Child,
 }
 
 impl Server {
@@ -238,7 +269,19 @@ impl Server {
     fn start(name: &'static str, port: u16, command: Command) -> Outcome<Self> {
         let mut command = tokio::process::Command::from(command);
         let process = command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true).spawn();
-        Ok(Self { name, port, _process: process.map_err(|error| format!("{name}: {error}"))? })
+        Ok(Self { name, port, process: process.map_err(|error| format!("{name}: {error}"))? })
+    }
+
+    async fn turn(&self, house: &House, request: &str) -> Outcome<Turn> {
+        let pid = self.process.id().ok_or_else(|| format!("{} ended", self.name))?;
+        let pid_file = house.directory.path().join("postgres/data/postmaster.pid");
+        let postmaster = std::fs::read_to_string(pid_file)?.lines().next().unwrap_or_default().parse()?;
+        let before = (cpu::of(pid)?, cpu::of_children(postmaster)?);
+        let load = load(self.port, request, CONNECTIONS, LONG).await?;
+        let after = (cpu::of(pid)?, cpu::of_children(postmaster)?);
+        let each = |used: Duration| used.as_secs_f64() * 1_000_000.0 / load.answers as f64;
+        let (server_us, postgres_us) = (each(after.0 - before.0), each(after.1.saturating_sub(before.1)));
+        Ok(Turn { load, server_us, postgres_us })
     }
 
     /// The first answer with status 200, as soon as the server is there.

@@ -12,6 +12,8 @@ use super::Outcome;
 
 /// What a while of load has shown.
 pub struct Measured {
+    /// How many answers there were.
+    pub answers: usize,
     /// Answers a second.
     pub per_second: f64,
     /// Half of the answers came faster, in milliseconds.
@@ -36,7 +38,12 @@ pub async fn load(port: u16, request: &str, connections: usize, long: Duration) 
         let index = (latencies.len() as f64 * share) as usize;
         latencies.get(index).map_or(f64::NAN, |latency| latency.as_secs_f64() * 1_000.0)
     };
-    Ok(Measured { per_second: latencies.len() as f64 / took, p50_ms: at(0.5), p99_ms: at(0.99) })
+    Ok(Measured {
+        answers: latencies.len(),
+        per_second: latencies.len() as f64 / took,
+        p50_ms: at(0.5),
+        p99_ms: at(0.99),
+    })
 }
 
 /// One request on a connection of its own: the body.

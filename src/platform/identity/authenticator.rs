@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{
     keys::{IssuerKeys, KeysError},
     members::{MemberStatus, Members},
-    token::{Refused, TokenRules, Unverified},
+    token::{Refused, Stated, TokenRules, is_bounded},
+    verified::{Verified, VerifiedTokens},
 };
 use crate::{
     foundation::{
@@ -14,7 +15,7 @@ use crate::{
     },
     platform::{
         db::{DbError, newest_tenant_version},
-        tenancy::{Tenants, Unserved},
+        tenancy::{Tenant, Tenants, Unserved},
     },
 };
 
@@ -49,6 +50,7 @@ pub struct Authenticator {
     tenants: Arc<Tenants>,
     members: Arc<Members>,
     keys: IssuerKeys,
+    verified: VerifiedTokens,
     rules: TokenRules,
     clock: Clock,
 }
@@ -62,7 +64,7 @@ impl Authenticator {
         rules: TokenRules,
         clock: Clock,
     ) -> Self {
-        Self { tenants, members, keys, rules, clock }
+        Self { tenants, members, keys, verified: VerifiedTokens::new(), rules, clock }
     }
 
     /// Who holds the token.
@@ -70,13 +72,8 @@ impl Authenticator {
     /// # Errors
     /// [`AuthError`].
     pub async fn authenticate(&self, token: &str) -> Result<Caller, AuthError> {
-        let unverified = Unverified::read(token).map_err(refused)?;
-        let Some(tenant) = self.tenants.by_issuer(&unverified.issuer).await? else {
-            tracing::debug!("token refused: its issuer is no tenant's");
-            return Err(AuthError::Refused);
-        };
-        let key = self.keys.find(&tenant.issuer, &unverified.kid, unverified.algorithm).await.map_err(unproved)?;
-        let claims = unverified.verify(&key, &self.rules, self.clock.now()).map_err(refused)?;
+        let (tenant, token) = self.prove(token).await?;
+        let claims = &token.claims;
         // From here on the tenant's issuer vouches for the holder, who may learn how the tenant stands.
         tenant.serve(newest_tenant_version())?;
         let directory = self.tenants.directory(&tenant).await?;
@@ -96,7 +93,7 @@ impl Authenticator {
         let caller = Caller::proved(Identity {
             tenant: tenant.tenant_id,
             root: tenant.root_organization_id,
-            subject: claims.sub,
+            subject: claims.sub.clone(),
             user: member.map(|member| member.user_id),
             agent,
             roles,
@@ -104,6 +101,30 @@ impl Authenticator {
             every_organization,
         });
         Ok(caller)
+    }
+
+    /// The token, and the tenant whose issuer made it. A signature is checked once; all else of a token, and that the issuer still
+    /// publishes the key, every time.
+    async fn prove(&self, token: &str) -> Result<(Arc<Tenant>, Arc<Verified>), AuthError> {
+        is_bounded(token).map_err(refused)?;
+        let digest = VerifiedTokens::digest(token);
+        let known = self.verified.find(&digest).await;
+        let stated = match &known {
+            Some(known) => known.stated.clone(),
+            None => Arc::new(Stated::read(token).map_err(refused)?),
+        };
+        let Some(tenant) = self.tenants.by_issuer(&stated.issuer).await? else {
+            tracing::debug!("token refused: its issuer is no tenant's");
+            return Err(AuthError::Refused);
+        };
+        let key = self.keys.find(&tenant.issuer, &stated.kid, stated.algorithm).await.map_err(unproved)?;
+        let now = self.clock.now();
+        if let Some(known) = known.filter(|known| known.is_by(&key)) {
+            known.check_times(&self.rules, now).map_err(refused)?;
+            return Ok((tenant, known));
+        }
+        let claims = stated.verify(token, &key.key, &self.rules, now).map_err(refused)?;
+        Ok((tenant, self.verified.keep(digest, token.len(), stated, claims, key).await))
     }
 }
 

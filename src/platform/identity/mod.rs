@@ -10,6 +10,7 @@ mod discovery;
 mod keys;
 mod members;
 mod token;
+mod verified;
 
 pub use self::{
     authenticator::{AuthError, Authenticator},
