@@ -23,6 +23,10 @@ use tokio::{net::TcpListener, signal::unix::SignalKind};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+/// A list of calls allocates thousands of small values, and glibc's allocator takes its time over each.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Calls become scores that anybody can re-compute.
 #[derive(Parser)]
 #[command(version)]

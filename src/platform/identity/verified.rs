@@ -77,3 +77,61 @@ impl Verified {
         rules.check_times(&self.claims, now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use jsonwebtoken::{Algorithm, DecodingKey};
+    use serde_json::json;
+
+    use super::*;
+    use crate::foundation::clock::Clock;
+
+    fn key() -> Arc<SigningKey> {
+        let key = DecodingKey::from_rsa_raw_components(&[1], &[3]);
+        Arc::new(SigningKey { kid: "k".to_owned(), algorithms: vec![Algorithm::RS256], key })
+    }
+
+    async fn keep(tokens: &VerifiedTokens, token: &str, key: &Arc<SigningKey>, exp: i64) -> Arc<Verified> {
+        let stated = Stated { issuer: "i".to_owned(), kid: "k".to_owned(), algorithm: Algorithm::RS256 };
+        let claims = serde_json::from_value(json!({"iss": "i", "sub": "s", "exp": exp})).expect("claims");
+        tokens.keep(VerifiedTokens::digest(token), token.len(), Arc::new(stated), claims, key.clone()).await
+    }
+
+    #[tokio::test]
+    async fn no_other_token_and_no_other_key_finds_an_entry_of_use() {
+        let (tokens, signed_by) = (VerifiedTokens::new(), key());
+        keep(&tokens, "a.b.c", &signed_by, 1_000).await;
+        for other in ["a.b.d", "a.b.", "a.b.c ", ""] {
+            assert!(tokens.find(&VerifiedTokens::digest(other)).await.is_none(), "{other:?}");
+        }
+        let found = tokens.find(&VerifiedTokens::digest("a.b.c")).await.expect("it was kept");
+        assert!(found.is_by(&signed_by));
+        assert!(
+            !found.is_by(&key()),
+            "the same key read anew is another one: a withdrawn or changed key ends the entry"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_entry_is_of_no_use_once_its_token_has_expired() {
+        let (tokens, clock) = (VerifiedTokens::new(), Clock::fixed("2026-11-23T09:00:00Z".parse().expect("a time")));
+        let verified = keep(&tokens, "a.b.c", &key(), clock.now().timestamp() + 60).await;
+        let rules = TokenRules::new("plumbline", 10);
+        assert_eq!(verified.check_times(&rules, clock.now()), Ok(()));
+        clock.advance(TimeDelta::seconds(70));
+        assert_eq!(verified.check_times(&rules, clock.now()), Err(Refused::Expired));
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_is_bounded_by_its_weight() {
+        let (tokens, signed_by) = (VerifiedTokens::new(), key());
+        let padding = "x".repeat(8_000);
+        for n in 0..4_000 {
+            keep(&tokens, &format!("{n}{padding}"), &signed_by, 1_000).await;
+        }
+        tokens.by_digest.run_pending_tasks().await;
+        assert!(tokens.by_digest.weighted_size() <= MOST_BYTES);
+        assert!(tokens.by_digest.entry_count() > 1_000);
+    }
+}
