@@ -20,6 +20,7 @@ use crate::{
     pipeline::{self, Means, Order, WebhooksApi},
     platform::{
         db::{Connections, Db, OwnerError, check_least_privilege},
+        fleet::api::FleetApi,
         http::BodyLimit,
         identity::{
             Authenticator, DevelopmentTrustRefused, IssuerKeys, Members, TokenRules,
@@ -28,6 +29,7 @@ use crate::{
             users::{Users, api::UsersApi},
         },
         jobs::{Wake, Worker, WorkerSettings, api::JobsApi},
+        operations::api::OperationsApi,
         plugins::PluginError,
         providers::ProviderError,
         tenancy::{
@@ -116,7 +118,8 @@ impl App {
         let mut app = Self::composed(config, connections, objects, clock)?;
         let rules = TokenRules::new(app.config.identity.audience.clone(), 10);
         let authenticator =
-            Authenticator::new(app.tenants.clone(), app.members.clone(), keys, rules, app.clock.clone());
+            Authenticator::new(app.tenants.clone(), app.members.clone(), keys, rules, app.clock.clone())
+                .with_operators(app.config.identity.operator_issuer.clone());
         app.authenticator = Some(Arc::new(authenticator));
         Ok(app)
     }
@@ -192,6 +195,8 @@ impl App {
                 tenants: self.tenants.clone(),
                 wake: self.wake.clone(),
             },
+            OperationsApi { db: db.clone(), clock: clock.clone() },
+            FleetApi { db: db.clone() },
         )
     }
 

@@ -99,3 +99,5 @@ grant select, insert, update on tenants, operations to plumbline_operator;
 grant select, insert on certificates, audit_events to plumbline_operator;
 grant select, insert, delete on jobs, uploads to plumbline_operator;
 grant select, insert on operations to plumbline_member;
+-- A member may ask for an end, and for nothing else.
+grant update (cancel_requested, run_at) on operations to plumbline_member;

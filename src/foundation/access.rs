@@ -1,10 +1,14 @@
 //! Who may do what. Pure: a [`Grant`] is proof, checked by the compiler, that someone was asked.
 
 mod matrix;
+mod operator;
 
 use std::sync::Arc;
 
-pub use self::matrix::{Permission, Role};
+pub use self::{
+    matrix::{Permission, Role},
+    operator::{Operator, OperatorGrant, Principal, TenantDenied, TenantGrant},
+};
 use crate::foundation::ids::{AgentId, OrganizationId, TenantId, UserId};
 
 /// What row security lets a transaction see: the database role that it takes.

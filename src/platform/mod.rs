@@ -2,9 +2,11 @@
 
 pub mod audit;
 pub mod db;
+pub mod fleet;
 pub mod http;
 pub mod identity;
 pub mod jobs;
+pub mod operations;
 pub mod plugins;
 pub mod providers;
 pub mod tenancy;

@@ -45,7 +45,8 @@ async fn every_operation_keeps_to_the_matrix() {
         for operation in all(&Ids::nowhere()) {
             let answer = operation.by(&client).await;
             let what = format!("{} by {}: {} {}", operation.id, role.name(), answer.status, answer.body);
-            if role.may(operation.needs) {
+            // Operators are nobody in a tenant: what its issuer says of them counts for nothing.
+            if *role != Role::PlatformOperator && role.may(operation.needs) {
                 assert!(!matches!(answer.status, 401 | 403 | 500..), "{what}");
             } else {
                 assert_eq!((answer.status, answer.body["type"].as_str()), (403, Some("/problems/forbidden")), "{what}");

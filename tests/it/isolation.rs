@@ -29,7 +29,17 @@ async fn furnished(app: &TestApp, tenant: &TestTenant) -> Ids {
         evaluation: text(&analysis["evaluation"]["evaluation_id"]),
         job,
         scorecard: text(&analysis["evaluation"]["scorecard_id"]),
+        operation: operation(app, tenant).await,
     }
+}
+
+/// A long request about the tenant.
+async fn operation(app: &TestApp, tenant: &TestTenant) -> String {
+    let insert = "insert into platform.operations
+            (operation_id, kind, tenant_id, root_organization_id, input, steps, run_at, requested_by, created_at)
+        values (gen_random_uuid(), 'export_tenant', $1, $2, '{}', '[]', now() + interval '1 year', 'user:admin', now())
+        returning operation_id::text";
+    app.database.connect().await.query_one(insert, &[&tenant.id, &tenant.root]).await.unwrap().get(0)
 }
 
 /// Everything that a tenant's admin can read of these things.
@@ -70,8 +80,16 @@ async fn a_tenant_reaches_nothing_of_another() {
     let (acme, globex) = (app.ready_tenant("acme").await, app.ready_tenant("globex").await);
     let ids = furnished(&app, &acme).await;
     let before = everything(&app, &acme, &ids).await;
-    let foreign: Vec<&String> =
-        vec![&ids.organization, &ids.user, &ids.agent, &ids.call, &ids.evaluation, &ids.job, &ids.scorecard];
+    let foreign: Vec<&String> = vec![
+        &ids.organization,
+        &ids.user,
+        &ids.agent,
+        &ids.call,
+        &ids.evaluation,
+        &ids.job,
+        &ids.scorecard,
+        &ids.operation,
+    ];
     let strangers = [
         ("another tenant's admin", app.admin(&globex)),
         ("another tenant's evaluator", app.caller(&globex, "eve", "organization_admin", &["sales", "support"])),

@@ -4,12 +4,17 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod adversary;
 mod authz;
+mod baseline;
 mod calls;
 mod cli;
+mod crash;
 mod demo;
 mod dialogues;
 mod door;
+mod dump;
+mod fleet;
 mod hostile;
 mod idempotency;
 mod identity;
@@ -17,6 +22,7 @@ mod isolation;
 mod jobs;
 mod layering;
 mod lists;
+mod long_requests;
 mod openapi;
 mod operations;
 mod outage;

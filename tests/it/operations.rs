@@ -16,14 +16,16 @@ pub struct Ids {
     pub evaluation: String,
     pub job: String,
     pub scorecard: String,
+    pub operation: String,
 }
 
 impl Ids {
     /// Ids of nothing.
     pub fn nowhere() -> Self {
         let id = "00000000-0000-7000-8000-000000000000".to_owned();
-        let [organization, user, agent, call, evaluation, job, scorecard] = std::array::from_fn(|_| id.clone());
-        Self { organization, user, agent, call, evaluation, job, scorecard }
+        let [organization, user, agent, call, evaluation, job, scorecard, operation] =
+            std::array::from_fn(|_| id.clone());
+        Self { organization, user, agent, call, evaluation, job, scorecard, operation }
     }
 }
 
@@ -42,7 +44,7 @@ pub const WITHOUT_TOKEN: &[&str] = &["report_transcription"]; // a provider brin
 /// All operations but those of [`WITHOUT_TOKEN`], asked about these things.
 pub fn all(ids: &Ids) -> Vec<Operation> {
     use Permission::*;
-    let Ids { organization, user, agent, call, evaluation, job, scorecard: card } = ids;
+    let Ids { organization, user, agent, call, evaluation, job, scorecard: card, operation } = ids;
     let get = |id, path: String, needs| Operation { id, method: Method::GET, path, body: None, needs };
     let post = |id, path: String, body, needs| Operation { id, method: Method::POST, path, body: Some(body), needs };
     let patch = |id, path: String, body, needs| Operation { id, method: Method::PATCH, path, body: Some(body), needs };
@@ -115,6 +117,11 @@ pub fn all(ids: &Ids) -> Vec<Operation> {
         get("get_scorecard_version", at(criteria, card, "/versions/1"), ReadScorecards),
         get("list_jobs", "/api/jobs".to_owned(), ReadJobs),
         post("retry_job", at("jobs", job, "/retry"), no(), RetryJobs),
+        get("list_operations", "/api/operations".to_owned(), ReadTenant),
+        get("get_operation", at("operations", operation, ""), ReadTenant),
+        post("cancel_operation", at("operations", operation, "/cancel"), no(), ExportTenant),
+        get("list_fleet", "/api/fleet".to_owned(), ManageTenants),
+        post("retry_operation", at("operations", operation, "/retry"), no(), ManageTenants),
     ]
 }
 

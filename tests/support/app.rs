@@ -34,6 +34,9 @@ use super::{
 /// Tokens outlive any clock that a test moves.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3_600);
 
+/// The realm of the people who run Plumbline.
+const OPERATORS: &str = "plumbline-operators";
+
 /// The running application. Time stands still until [`TestApp::advance`].
 pub struct TestApp {
     pub app: App,
@@ -77,6 +80,7 @@ impl TestApp {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut config = settings(&stand_ins, objects.path());
         config.server.bind = listener.local_addr().unwrap();
+        config.identity.operator_issuer = Some(issuer.open_realm(OPERATORS).unwrap());
         change(&mut config);
         let connections = Connections::to(database.login.clone(), config.database.lanes);
         let app = App::over(config, connections, clock.clone()).await.unwrap();
@@ -167,8 +171,18 @@ impl TestApp {
         self.caller(tenant, "admin", "tenant_admin", &[])
     }
 
+    /// Somebody who runs Plumbline.
+    pub fn operator(&self) -> Client {
+        self.holder(OPERATORS, "olga", "platform_operator", &[])
+    }
+
     /// Somebody with a role in some organizations, by their slugs.
     pub fn caller(&self, tenant: &TestTenant, subject: &str, role: &str, organizations: &[&str]) -> Client {
+        self.holder(&tenant.slug, subject, role, organizations)
+    }
+
+    /// Somebody with a token of one of the issuer's realms.
+    pub fn holder(&self, realm: &str, subject: &str, role: &str, organizations: &[&str]) -> Client {
         let request = TokenRequest {
             subject: subject.to_owned(),
             roles: vec![role.to_owned()],
@@ -176,7 +190,7 @@ impl TestApp {
             audience: "plumbline".to_owned(),
             lifetime: TOKEN_LIFETIME,
         };
-        Client::new(self.base.clone(), Some(self.issuer.token(&tenant.slug, &request).unwrap()))
+        Client::new(self.base.clone(), Some(self.issuer.token(realm, &request).unwrap()))
     }
 
     /// Leave to read what the stages stored.

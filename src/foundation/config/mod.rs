@@ -92,6 +92,9 @@ pub struct UploadConfig {
 pub struct IdentityConfig {
     /// The `aud` that every token must name.
     pub audience: String,
+    /// The OIDC issuer of the people who run Plumbline: its tokens with the role `platform_operator` open /api/tenants and the like, and
+    /// no tenant's calls. Without it nobody's do.
+    pub operator_issuer: Option<String>,
     /// Trust issuers that say of themselves that they are for development. Refused unless the server listens on loopback.
     pub trust_development_issuer: bool,
 }

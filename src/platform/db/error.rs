@@ -56,7 +56,7 @@ impl DbError {
 }
 
 /// Whether the trouble is with PostgreSQL or the machine below it, or with who else is at work, and so passes: by the classes of SQLSTATE.
-fn passes(code: &SqlState) -> bool {
+pub(super) fn passes(code: &SqlState) -> bool {
     // Connections; transactions rolled back; resources; operator intervention, time limits among them; the system.
     const CLASSES: [&str; 5] = ["08", "40", "53", "57", "58"];
     CLASSES.iter().any(|class| code.code().starts_with(class))

@@ -10,6 +10,7 @@ mod migrate;
 mod owner;
 mod query;
 mod transaction;
+mod wave;
 
 use std::{pin::pin, time::Instant};
 
@@ -20,12 +21,13 @@ pub use self::{
     connect::{Connections, check_least_privilege},
     error::DbError,
     lanes::Lanes,
-    migrate::newest_tenant_version,
+    migrate::{Applied, Baseline, MigrationSetError, Step, TenantMigrations, newest_tenant_version},
     owner::{NewTenant, Owner, OwnerError},
     query::{Query, schema_name},
     transaction::{Alone, InTenant, Params, PlatformAlone, PlatformTx, Statements, TenantTx},
+    wave::{Locked, Member, Outcome},
 };
-use crate::foundation::access::Grant;
+use crate::foundation::access::{Grant, OperatorGrant};
 
 /// Transactions that take longer are worth a warning.
 const SLOW_MS: u64 = 1_000;
@@ -41,6 +43,11 @@ impl Db {
         Self { lanes }
     }
 
+    /// For an operator's work that is one statement on the platform's own tables.
+    pub fn operator_alone(&self, grant: &OperatorGrant) -> PlatformAlone<'_> {
+        PlatformAlone::new(&self.lanes, Context::operator(grant))
+    }
+
     /// For work that is one statement: it, its context and its commit take one round trip.
     pub fn alone<'a>(&'a self, grant: &'a Grant) -> Alone<'a> {
         Alone::new(&self.lanes, grant)
@@ -48,7 +55,7 @@ impl Db {
 
     /// The same for the platform's own work.
     pub fn platform_alone(&self) -> PlatformAlone<'_> {
-        PlatformAlone::new(&self.lanes)
+        PlatformAlone::new(&self.lanes, Context::platform())
     }
 
     /// Runs `work` in one transaction inside the grant's tenant: commits when it returns `Ok`, rolls back when it returns `Err` or is
@@ -81,7 +88,26 @@ impl Db {
         E: From<DbError>,
         F: AsyncFnOnce(&PlatformTx<'_>) -> Result<T, E>,
     {
-        let context = Context::platform();
+        self.outside(Context::platform(), name, work).await
+    }
+
+    /// Runs `work` in one transaction on the platform's own tables, under the operators' role.
+    ///
+    /// # Errors
+    /// As [`Db::tenant`].
+    pub async fn operator<T, E, F>(&self, grant: &OperatorGrant, name: &'static str, work: F) -> Result<T, E>
+    where
+        E: From<DbError>,
+        F: AsyncFnOnce(&PlatformTx<'_>) -> Result<T, E>,
+    {
+        self.outside(Context::operator(grant), name, work).await
+    }
+
+    async fn outside<T, E, F>(&self, context: Context, name: &'static str, work: F) -> Result<T, E>
+    where
+        E: From<DbError>,
+        F: AsyncFnOnce(&PlatformTx<'_>) -> Result<T, E>,
+    {
         let started = Instant::now();
         let held = Held::new(self.lanes.checkout(name).await.map_err(DbError::from)?);
         let mut begun = pin!(maybe_done(held.batch(context.begin())));

@@ -1,12 +1,8 @@
 //! The owner's side: roles, schemas and migrations. Requests and jobs never come here.
 
-use tokio_postgres::{Client, Config};
+use tokio_postgres::{Client, Config, Row};
 
-use super::{
-    connect::single,
-    migrate::{self, newest_tenant_version},
-    query::schema_name,
-};
+use super::{DbError, Params, Query, Statements, Step, connect::single, error::passes, migrate, query::schema_name};
 use crate::foundation::ids::{OrganizationId, TenantId};
 
 /// What can go wrong on the owner's side.
@@ -19,13 +15,49 @@ pub enum OwnerError {
     #[error("TLS: {0}")]
     Tls(rustls::Error),
     /// A migration failed; the schema is as it was before.
-    #[error("migrating {schema} failed: {reason}")]
+    #[error("{} of {schema} failed: {reason}", named(*version))]
     Migration {
         /// Which schema.
         schema: String,
+        /// Which migration; unknown when the connection broke.
+        version: Option<i32>,
         /// What refinery and PostgreSQL said.
         reason: String,
+        /// Whether trying again may help.
+        temporary: bool,
     },
+    /// The migration that was applied is not the one that this build has: its text or its name was changed afterwards.
+    #[error("V{version} of {schema} is another one than was applied")]
+    Divergent {
+        /// Which schema.
+        schema: String,
+        /// Which migration.
+        version: i32,
+    },
+    /// A migration is missing: in this build although it was applied, or in the schema although later ones were applied.
+    #[error("V{version} of {schema} {}", if *applied { "was applied and is not in this build" } else { "was passed over" })]
+    Missing {
+        /// Which schema.
+        schema: String,
+        /// Which migration.
+        version: i32,
+        /// Whether it is missing in this build.
+        applied: bool,
+    },
+    /// A row of refinery's history is damaged.
+    #[error("the row of V{version} in the history of {schema} cannot be read")]
+    History {
+        /// Which schema.
+        schema: String,
+        /// Which migration.
+        version: i32,
+    },
+    /// The tenant has no schema.
+    #[error("there is no schema {0}")]
+    NoSchema(String),
+    /// Somebody else makes, migrates or destroys the tenant.
+    #[error("somebody else is at work on {0}")]
+    Locked(String),
     /// There is no platform schema yet.
     #[error("the database is not prepared for Plumbline; `plumbline migrate` does that")]
     NotMigrated,
@@ -35,9 +67,28 @@ pub enum OwnerError {
     /// The login role's name cannot be quoted safely.
     #[error("the login role's name {0:?} is not made of letters, digits and underscores")]
     RoleName(String),
+    /// The tenants table refuses the value.
+    #[error("the tenant's {0} is not allowed")]
+    NotAllowed(&'static str),
     /// Another tenant has the slug or the issuer.
     #[error("a tenant with this slug or issuer exists")]
     TenantExists,
+}
+
+impl OwnerError {
+    /// Whether trying again later may help: a lock that was not given in time, a connection that broke, a server that restarts.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Postgres(error) => error.code().is_none_or(passes),
+            Self::Migration { temporary, .. } => *temporary,
+            Self::Locked(_) => true,
+            _ => false,
+        }
+    }
+}
+
+fn named(version: Option<i32>) -> String {
+    version.map_or_else(|| "migrating".to_owned(), |version| format!("V{version}"))
 }
 
 /// A tenant to be made.
@@ -57,7 +108,7 @@ pub struct NewTenant {
 
 /// A connection that owns Plumbline's schemas and may create roles.
 pub struct Owner {
-    client: Client,
+    pub(super) client: Client,
 }
 
 impl Owner {
@@ -67,11 +118,12 @@ impl Owner {
         Ok(Self { client: single(config).await? })
     }
 
-    /// Brings roles and the platform schema to the newest version. `login` is the application's connection: its role is created if need be.
+    /// Brings roles and the platform schema to the newest version; returns how many migrations that took. `login` is the application's
+    /// connection: its role is created if need be.
     ///
     /// # Errors
     /// When a statement or a migration is refused.
-    pub async fn migrate_platform(&mut self, login: &Config) -> Result<(), OwnerError> {
+    pub async fn migrate_platform(&mut self, login: &Config) -> Result<usize, OwnerError> {
         self.roles(login).await?;
         self.client
             .batch_execute(
@@ -79,25 +131,7 @@ impl Owner {
                  grant usage on schema platform to plumbline_platform, plumbline_member, plumbline_operator;",
             )
             .await?;
-        migrate::platform(&mut self.client).await?;
-        Ok(())
-    }
-
-    /// Brings the schema of every tenant to the newest version; tenants that are current cost nothing.
-    /// Returns how many were migrated.
-    ///
-    /// # Errors
-    /// The first failure; tenants before it are done, those after it untouched.
-    pub async fn migrate_tenants(&mut self) -> Result<usize, OwnerError> {
-        let newest = newest_tenant_version();
-        let behind = self
-            .client
-            .query("select tenant_id from platform.tenants where schema_version < $1 order by tenant_id", &[&newest])
-            .await?;
-        for row in &behind {
-            self.migrate_tenant(row.get("tenant_id")).await?;
-        }
-        Ok(behind.len())
+        migrate::platform(&mut self.client).await
     }
 
     /// Makes a tenant: its row, its schema with every table, its root organization. One that was begun with the same slug and issuer and not
@@ -106,37 +140,88 @@ impl Owner {
     /// # Errors
     /// [`OwnerError::TenantExists`]; otherwise what PostgreSQL refused. The tenant stays `provisioning` until all is there.
     pub async fn create_tenant(&mut self, new: &NewTenant) -> Result<TenantId, OwnerError> {
-        let begun = self
+        let begun = self.insert_tenant_row(new).await?;
+        self.create_schema(begun.tenant_id).await?;
+        self.insert_root_organization(&begun).await?;
+        self.activate(begun.tenant_id).await?;
+        Ok(begun.tenant_id)
+    }
+
+    /// The tenant's row, `provisioning`. One that was begun with the same slug and issuer keeps the ids and the name that it has.
+    ///
+    /// # Errors
+    /// [`OwnerError::TenantExists`] when another tenant has the slug or the issuer; [`OwnerError::NotAllowed`] for a slug, a name or an
+    /// issuer of another form; otherwise what PostgreSQL refused.
+    pub async fn insert_tenant_row(&self, new: &NewTenant) -> Result<NewTenant, OwnerError> {
+        let row = self
             .client
             .query_opt(
                 "with made as (
                      insert into platform.tenants (tenant_id, slug, name, status, issuer, root_organization_id)
                      values ($1, $2, $3, 'provisioning', $4, $5) on conflict do nothing
-                     returning tenant_id, root_organization_id
+                     returning tenant_id, root_organization_id, name
                  )
-                 select tenant_id, root_organization_id from made
+                 select tenant_id, root_organization_id, name from made
                  union all
-                 select tenant_id, root_organization_id from platform.tenants
+                 select tenant_id, root_organization_id, name from platform.tenants
                  where slug = $2 and issuer = $4 and status = 'provisioning'",
                 &[&new.tenant_id, &new.slug, &new.name, &new.issuer, &new.root_organization_id],
             )
-            .await?
+            .await
+            .map_err(not_allowed)?
             .ok_or(OwnerError::TenantExists)?;
-        let (tenant, root): (TenantId, OrganizationId) = (begun.get("tenant_id"), begun.get("root_organization_id"));
-        self.migrate_tenant(tenant).await?;
-        let schema = schema_name(tenant);
-        self.client
-            .execute(
-                &format!(
-                    "insert into {schema}.organizations
-                         (organization_id, root_organization_id, slug, name, created_at, updated_at)
-                     values ($1, $1, $2, $3, now(), now()) on conflict do nothing"
-                ),
-                &[&root, &new.slug, &new.name],
-            )
-            .await?;
-        self.client.execute("update platform.tenants set status = 'active' where tenant_id = $1", &[&tenant]).await?;
-        Ok(tenant)
+        Ok(NewTenant {
+            tenant_id: row.get("tenant_id"),
+            root_organization_id: row.get("root_organization_id"),
+            name: row.get("name"),
+            ..new.clone()
+        })
+    }
+
+    /// The organization that tenant-wide rows belong to, with the tenant's slug and name; nothing when it is there.
+    ///
+    /// # Errors
+    /// What PostgreSQL refused.
+    pub async fn insert_root_organization(&self, tenant: &NewTenant) -> Result<(), OwnerError> {
+        let schema = schema_name(tenant.tenant_id);
+        let statement = format!(
+            "insert into {schema}.organizations (organization_id, root_organization_id, slug, name, created_at, updated_at)
+             values ($1, $1, $2, $3, now(), now()) on conflict do nothing"
+        );
+        self.client.execute(&statement, &[&tenant.root_organization_id, &tenant.slug, &tenant.name]).await?;
+        Ok(())
+    }
+
+    /// Ends the provisioning: the tenant is served from now on. Returns whether it was being provisioned.
+    ///
+    /// # Errors
+    /// What PostgreSQL refused.
+    pub async fn activate(&self, tenant: TenantId) -> Result<bool, OwnerError> {
+        let statement = "update platform.tenants set status = 'active', revision = revision + 1, changed_at = now()
+             where tenant_id = $1 and status = 'provisioning'";
+        Ok(self.client.execute(statement, &[&tenant]).await? == 1)
+    }
+
+    /// Whether there is a platform schema.
+    ///
+    /// # Errors
+    /// What PostgreSQL refused.
+    pub async fn is_migrated(&self) -> Result<bool, OwnerError> {
+        let found = self.client.query_one("select to_regclass('platform.tenants') is not null", &[]).await?;
+        Ok(found.get(0))
+    }
+
+    /// The migrations of the platform that [`Owner::migrate_platform`] would apply.
+    ///
+    /// # Errors
+    /// What refinery finds wrong with the history, or PostgreSQL refused.
+    pub async fn pending_platform_migrations(&self) -> Result<Vec<Step<'static>>, OwnerError> {
+        migrate::pending_of_platform(&self.client).await
+    }
+
+    /// Whether the connection broke.
+    pub fn is_closed(&self) -> bool {
+        self.client.is_closed()
     }
 
     /// Drops a database and makes it anew: for the demo's private server. The name must be letters, digits and underscores.
@@ -149,25 +234,6 @@ impl Owner {
         }
         self.client.execute(&format!("drop database if exists {name} with (force)"), &[]).await?;
         self.client.execute(&format!("create database {name}"), &[]).await?;
-        Ok(())
-    }
-
-    /// The schema may be missing when a tenant's making was cut short; that one must not stop the others.
-    async fn migrate_tenant(&mut self, tenant: TenantId) -> Result<(), OwnerError> {
-        let schema = schema_name(tenant);
-        self.client
-            .batch_execute(&format!(
-                "create schema if not exists {schema};
-                 grant usage on schema {schema} to plumbline_member, plumbline_agent, plumbline_directory;"
-            ))
-            .await?;
-        migrate::tenant(&mut self.client, &schema).await?;
-        self.client
-            .execute(
-                "update platform.tenants set schema_version = $2 where tenant_id = $1",
-                &[&tenant, &newest_tenant_version()],
-            )
-            .await?;
         Ok(())
     }
 
@@ -205,5 +271,28 @@ impl Owner {
             ))
             .await?;
         Ok(())
+    }
+}
+
+/// Query files of the platform's tables, past every wall.
+impl Statements for Owner {
+    async fn all(&self, query: Query, params: Params<'_>) -> Result<Vec<Row>, DbError> {
+        let text = query.render("tenant", "owner");
+        self.client.query(&text, params).await.map_err(|source| DbError::Statement { name: query.name, source })
+    }
+
+    async fn execute(&self, query: Query, params: Params<'_>) -> Result<u64, DbError> {
+        let text = query.render("tenant", "owner");
+        self.client.execute(&text, params).await.map_err(|source| DbError::Statement { name: query.name, source })
+    }
+}
+
+/// A refusal by one of the table's own rules, in words.
+fn not_allowed(error: tokio_postgres::Error) -> OwnerError {
+    match error.as_db_error().and_then(|refused| refused.constraint()) {
+        Some("tenants_slug_check") => OwnerError::NotAllowed("slug"),
+        Some("tenants_name_check") => OwnerError::NotAllowed("name"),
+        Some("tenants_issuer_check") => OwnerError::NotAllowed("issuer"),
+        _ => error.into(),
     }
 }

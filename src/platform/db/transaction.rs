@@ -22,7 +22,7 @@ use super::{
     query::{Query, schema_name},
 };
 use crate::foundation::{
-    access::Grant,
+    access::{Grant, OperatorGrant},
     ids::{OrganizationId, TenantId},
 };
 
@@ -34,6 +34,8 @@ type Begun = Result<(), tokio_postgres::Error>;
 
 /// The role that the platform's own work takes.
 const PLATFORM_ROLE: &str = "plumbline_platform";
+/// The role that operators take.
+const OPERATOR_ROLE: &str = "plumbline_operator";
 
 /// Something that runs query files.
 pub trait Statements: Sync {
@@ -112,11 +114,16 @@ impl Context {
     }
 
     pub(super) fn platform() -> Self {
-        Self {
-            schema: "tenant_is_not_here".to_owned(),
-            role: PLATFORM_ROLE,
-            begin: format!("begin; set local role {PLATFORM_ROLE}"),
-        }
+        Self::outside(PLATFORM_ROLE)
+    }
+
+    /// The grant proves that an operator, or the operator's process, is at work.
+    pub(super) fn operator(_: &OperatorGrant) -> Self {
+        Self::outside(OPERATOR_ROLE)
+    }
+
+    fn outside(role: &'static str) -> Self {
+        Self { schema: "tenant_is_not_here".to_owned(), role, begin: format!("begin; set local role {role}") }
     }
 
     pub(super) fn begin(&self) -> &str {
@@ -313,24 +320,25 @@ impl InTenant for Alone<'_> {
 /// One statement on the platform's own tables, in one round trip.
 pub struct PlatformAlone<'a> {
     lanes: &'a Lanes,
+    context: Context,
 }
 
 impl<'a> PlatformAlone<'a> {
-    pub(super) fn new(lanes: &'a Lanes) -> Self {
-        Self { lanes }
+    pub(super) fn new(lanes: &'a Lanes, context: Context) -> Self {
+        Self { lanes, context }
     }
 }
 
 impl Statements for PlatformAlone<'_> {
     async fn all(&self, query: Query, params: Params<'_>) -> Result<Vec<Row>, DbError> {
-        alone(self.lanes, query.name, &Context::platform(), query, async |client, statement| {
+        alone(self.lanes, query.name, &self.context, query, async |client, statement| {
             client.query(&statement, params).await
         })
         .await
     }
 
     async fn execute(&self, query: Query, params: Params<'_>) -> Result<u64, DbError> {
-        alone(self.lanes, query.name, &Context::platform(), query, async |client, statement| {
+        alone(self.lanes, query.name, &self.context, query, async |client, statement| {
             client.execute(&statement, params).await
         })
         .await

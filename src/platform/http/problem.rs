@@ -60,6 +60,10 @@ kinds! {
     AgentNotLinked = "agent-not-linked", 403, "No agent is linked to the user";
     /// The tenant was suspended by the platform's operators. Nothing of it can be read or changed meanwhile.
     TenantSuspended = "tenant-suspended", 403, "The tenant is suspended";
+    /// The tenant is leaving: until its data is destroyed only operators reach it, who can call that off.
+    TenantLeaving = "tenant-leaving", 403, "The tenant is leaving";
+    /// The tenant has as much of this as its quota allows; `detail` names the quota, `GET /api/tenants/{tenant_id}/usage` shows all.
+    QuotaExceeded = "quota-exceeded", 403, "A quota is used up";
     /// There is no such thing, or the caller may not know of it.
     NotFound = "not-found", 404, "Not found";
     /// The path exists, but not with this method; the `Allow` header lists those that do.
@@ -72,6 +76,10 @@ kinds! {
     DuplicateAudio = "duplicate-audio", 409, "This recording was uploaded before";
     /// What was asked is not possible in the state that the thing is in.
     IllegalState = "illegal-state", 409, "Not possible in this state";
+    /// A tenant under legal hold is not destroyed. Lift the hold first.
+    LegalHold = "legal-hold", 409, "The tenant is under legal hold";
+    /// An operation of this kind is open about the tenant; `resource_id` names it where the caller may know.
+    OperationOpen = "operation-open", 409, "Such an operation is open already";
     /// Somebody changed it since it was read. Read it again, then repeat the edit with the new `ETag`.
     StaleRevision = "stale-revision", 412, "It was changed since it was read";
     /// The body is larger than the operation takes.
@@ -88,12 +96,20 @@ kinds! {
     TruncatedAudio = "truncated-audio", 422, "The recording is incomplete";
     /// The scorecard cannot be published as it is: weights, keys or rules contradict each other; `errors` lists what.
     InvalidScorecard = "invalid-scorecard", 422, "The scorecard makes no sense";
+    /// The archive is damaged, incomplete, or none: a digest or a count in it is wrong. Nothing of it was kept.
+    InvalidArchive = "invalid-archive", 422, "The archive cannot be restored";
+    /// The archive was made by a newer version of Plumbline than this one. Restore it there, or bring this one up to date.
+    ArchiveTooNew = "archive-too-new", 422, "The archive is of a newer version";
     /// The idempotency key was used for a different request. Use a fresh key for each thing that you create.
     IdempotencyKeyReused = "idempotency-key-reused", 422, "The idempotency key belongs to another request";
     /// An edit must say which revision it edits: send `If-Match` with the `ETag` of what was read, or `*`.
     PreconditionRequired = "precondition-required", 428, "If-Match is needed";
     /// Too many requests in a short time. Try again after `Retry-After` seconds.
     RateLimited = "rate-limited", 429, "Too many requests";
+    /// The tenant has used up a quota of the day, which begins anew at midnight UTC: `Retry-After` says in how many seconds.
+    DailyQuotaExceeded = "daily-quota-exceeded", 429, "A quota of the day is used up";
+    /// As many jobs of the tenant wait as its quota allows. Try again after `Retry-After` seconds, when some are done.
+    TooManyWaitingJobs = "too-many-waiting-jobs", 429, "Too many jobs wait";
     /// Something went wrong that is not the caller's fault. `instance` helps to find it in the log.
     Internal = "internal", 500, "Internal error";
     /// A needed part is overloaded or away for a moment. Try again after `Retry-After` seconds.

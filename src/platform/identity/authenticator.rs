@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    claims::Claims,
     keys::{IssuerKeys, KeysError},
     members::{MemberStatus, Members},
     token::{Refused, Stated, TokenRules, is_bounded},
@@ -10,7 +11,7 @@ use super::{
 };
 use crate::{
     foundation::{
-        access::{Caller, Identity, Role},
+        access::{Caller, Identity, Operator, Principal, Role},
         clock::Clock,
     },
     platform::{
@@ -34,6 +35,12 @@ pub enum AuthError {
     /// The token is good, the role agent is its holder's only one, and no agent is linked to the user.
     #[error("no agent is linked to the user")]
     AgentNotLinked,
+    /// The token is an operator's, and what was asked for is a tenant's.
+    #[error("operators are nobody in a tenant")]
+    OperatorInTenant,
+    /// The token is good and of the operators' issuer, and its holder is no operator.
+    #[error("not an operator")]
+    NotAnOperator,
     /// The token is good, and its tenant is not served now.
     #[error(transparent)]
     Unserved(#[from] Unserved),
@@ -52,6 +59,7 @@ pub struct Authenticator {
     keys: IssuerKeys,
     verified: VerifiedTokens,
     rules: TokenRules,
+    operator_issuer: Option<String>,
     clock: Clock,
 }
 
@@ -64,20 +72,83 @@ impl Authenticator {
         rules: TokenRules,
         clock: Clock,
     ) -> Self {
-        Self { tenants, members, keys, verified: VerifiedTokens::new(), rules, clock }
+        Self { tenants, members, keys, verified: VerifiedTokens::new(), rules, operator_issuer: None, clock }
     }
 
-    /// Who holds the token.
+    /// Also knows operators: by the tokens of this issuer, compared byte for byte. It is no tenant's, whatever the tenants' table says.
+    #[must_use]
+    pub fn with_operators(mut self, issuer: Option<String>) -> Self {
+        self.operator_issuer = issuer;
+        self
+    }
+
+    /// Which of a tenant's people holds the token.
     ///
     /// # Errors
     /// [`AuthError`].
     pub async fn authenticate(&self, token: &str) -> Result<Caller, AuthError> {
-        let (tenant, token) = self.prove(token).await?;
-        let claims = &token.claims;
+        match self.principal(token).await? {
+            Principal::Caller(caller) => Ok(caller),
+            Principal::Operator(_) => Err(AuthError::OperatorInTenant),
+        }
+    }
+
+    /// Who holds the token: one of a tenant's people, or an operator.
+    ///
+    /// # Errors
+    /// [`AuthError`].
+    pub async fn principal(&self, token: &str) -> Result<Principal, AuthError> {
+        let shown = self.shown(token).await?;
+        if self.operator_issuer.as_ref().is_some_and(|issuer| *issuer == shown.stated.issuer) {
+            return self.operator(shown).await.map(Principal::Operator);
+        }
+        let Some(tenant) = self.tenants.by_issuer(&shown.stated.issuer).await? else {
+            tracing::debug!("token refused: its issuer is no tenant's");
+            return Err(AuthError::Refused);
+        };
+        let verified = self.verify(shown).await?;
+        self.caller(&tenant, &verified.claims).await.map(Principal::Caller)
+    }
+
+    /// What the token states, read now or known from before.
+    async fn shown<'a>(&self, token: &'a str) -> Result<Shown<'a>, AuthError> {
+        is_bounded(token).map_err(refused)?;
+        let digest = VerifiedTokens::digest(token);
+        let known = self.verified.find(&digest).await;
+        let stated = match &known {
+            Some(known) => known.stated.clone(),
+            None => Arc::new(Stated::read(token).map_err(refused)?),
+        };
+        Ok(Shown { token, digest, stated, known })
+    }
+
+    /// A signature is checked once. That the issuer still publishes the key, and what time it is, is asked every time.
+    async fn verify(&self, shown: Shown<'_>) -> Result<Arc<Verified>, AuthError> {
+        let Shown { token, digest, stated, known } = shown;
+        let key = self.keys.find(&stated.issuer, &stated.kid, stated.algorithm).await.map_err(unproved)?;
+        let now = self.clock.now();
+        if let Some(known) = known.filter(|known| known.is_by(&key)) {
+            known.check_times(&self.rules, now).map_err(refused)?;
+            return Ok(known);
+        }
+        let claims = stated.verify(token, &key.key, &self.rules, now).map_err(refused)?;
+        Ok(self.verified.keep(digest, token.len(), stated, claims, key).await)
+    }
+
+    async fn operator(&self, shown: Shown<'_>) -> Result<Operator, AuthError> {
+        let verified = self.verify(shown).await?;
+        if !verified.claims.is_operator() {
+            return Err(AuthError::NotAnOperator);
+        }
+        #[allow(clippy::disallowed_methods, reason = "the credential was checked just above")]
+        Ok(Operator::proved(&verified.claims.sub))
+    }
+
+    async fn caller(&self, tenant: &Tenant, claims: &Claims) -> Result<Caller, AuthError> {
         // From here on the tenant's issuer vouches for the holder, who may learn how the tenant stands.
         tenant.serve(newest_tenant_version())?;
-        let directory = self.tenants.directory(&tenant).await?;
-        let member = self.members.find(&tenant, directory.all(), &claims.sub).await?;
+        let directory = self.tenants.directory(tenant).await?;
+        let member = self.members.find(tenant, directory.all(), &claims.sub).await?;
         if member.is_some_and(|member| member.status == MemberStatus::Deactivated) {
             return Err(AuthError::Deactivated);
         }
@@ -102,30 +173,14 @@ impl Authenticator {
         });
         Ok(caller)
     }
+}
 
-    /// The token, and the tenant whose issuer made it. A signature is checked once; all else of a token, and that the issuer still
-    /// publishes the key, every time.
-    async fn prove(&self, token: &str) -> Result<(Arc<Tenant>, Arc<Verified>), AuthError> {
-        is_bounded(token).map_err(refused)?;
-        let digest = VerifiedTokens::digest(token);
-        let known = self.verified.find(&digest).await;
-        let stated = match &known {
-            Some(known) => known.stated.clone(),
-            None => Arc::new(Stated::read(token).map_err(refused)?),
-        };
-        let Some(tenant) = self.tenants.by_issuer(&stated.issuer).await? else {
-            tracing::debug!("token refused: its issuer is no tenant's");
-            return Err(AuthError::Refused);
-        };
-        let key = self.keys.find(&tenant.issuer, &stated.kid, stated.algorithm).await.map_err(unproved)?;
-        let now = self.clock.now();
-        if let Some(known) = known.filter(|known| known.is_by(&key)) {
-            known.check_times(&self.rules, now).map_err(refused)?;
-            return Ok((tenant, known));
-        }
-        let claims = stated.verify(token, &key.key, &self.rules, now).map_err(refused)?;
-        Ok((tenant, self.verified.keep(digest, token.len(), stated, claims, key).await))
-    }
+/// A token that somebody showed, and what is known of it.
+struct Shown<'a> {
+    token: &'a str,
+    digest: [u8; 32],
+    stated: Arc<Stated>,
+    known: Option<Arc<Verified>>,
 }
 
 fn refused(reason: Refused) -> AuthError {

@@ -10,7 +10,7 @@ use poem_openapi::{
 
 use super::{AuthError, Authenticator};
 use crate::{
-    foundation::access::Caller,
+    foundation::access::{Caller, Principal},
     platform::{
         http::{Kind, Problem, Refusal, record_tenant},
         tenancy::Unserved,
@@ -28,19 +28,7 @@ impl<'a> ApiExtractor<'a> for Caller {
     type ParamRawType = ();
 
     fn register(registry: &mut Registry) {
-        let scheme = MetaSecurityScheme {
-            ty: "http",
-            description: Some(
-                "An access token (JWT) of the tenant's OpenID Connect issuer, made for this API's audience.",
-            ),
-            name: None,
-            key_in: None,
-            scheme: Some("bearer"),
-            bearer_format: Some("JWT"),
-            flows: None,
-            openid_connect_url: None,
-        };
-        registry.create_security_scheme(SCHEME, scheme);
+        registry.create_security_scheme(SCHEME, scheme());
     }
 
     fn security_schemes() -> Vec<&'static str> {
@@ -48,30 +36,70 @@ impl<'a> ApiExtractor<'a> for Caller {
     }
 
     async fn from_request(request: &'a Request, _: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
-        let caller = match request.data::<Arc<Authenticator>>() {
-            Some(authenticator) => prove(authenticator, request).await,
-            None => {
-                tracing::error!("the server has no authenticator");
-                return Err(poem::Error::from_response(Refusal::new(Kind::Internal, "the request failed").response()));
-            }
-        };
-        let caller = caller.inspect(|caller| record_tenant(caller.identity().tenant));
-        caller.map_err(|error| poem::Error::from_response(Refusal::from(error).response()))
+        let (authenticator, token) = credential(request)?;
+        let caller = authenticator.authenticate(token).await.map_err(answered)?;
+        record_tenant(caller.identity().tenant);
+        Ok(caller)
     }
 }
 
-async fn prove(authenticator: &Authenticator, request: &Request) -> Result<Caller, AuthError> {
+/// Tenants' people and operators bring the same kind of token.
+impl<'a> ApiExtractor<'a> for Principal {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        registry.create_security_scheme(SCHEME, scheme());
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec![SCHEME]
+    }
+
+    async fn from_request(request: &'a Request, _: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
+        let (authenticator, token) = credential(request)?;
+        let principal = authenticator.principal(token).await.map_err(answered)?;
+        if let Principal::Caller(caller) = &principal {
+            record_tenant(caller.identity().tenant);
+        }
+        Ok(principal)
+    }
+}
+
+fn scheme() -> MetaSecurityScheme {
+    MetaSecurityScheme {
+        ty: "http",
+        description: Some(
+            "An access token (JWT) of the tenant's OpenID Connect issuer, or of the operators', made for this API's audience.",
+        ),
+        name: None,
+        key_in: None,
+        scheme: Some("bearer"),
+        bearer_format: Some("JWT"),
+        flows: None,
+        openid_connect_url: None,
+    }
+}
+
+/// The one bearer token that the request brings, and who can check it.
+fn credential(request: &Request) -> Result<(&Authenticator, &str)> {
+    let Some(authenticator) = request.data::<Arc<Authenticator>>() else {
+        tracing::error!("the server has no authenticator");
+        return Err(poem::Error::from_response(Refusal::new(Kind::Internal, "the request failed").response()));
+    };
     let mut headers = request.headers().get_all(AUTHORIZATION).iter();
     let (Some(header), None) = (headers.next(), headers.next()) else {
-        return Err(AuthError::Missing);
+        return Err(answered(AuthError::Missing));
     };
-    let header = header.to_str().map_err(|_| AuthError::Refused)?;
-    match header.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("Bearer") => {
-            authenticator.authenticate(token.trim()).await
-        }
-        _ => Err(AuthError::Refused),
+    match header.to_str().ok().and_then(|header| header.split_once(' ')) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("Bearer") => Ok((authenticator, token.trim())),
+        _ => Err(answered(AuthError::Refused)),
     }
+}
+
+fn answered(error: AuthError) -> poem::Error {
+    poem::Error::from_response(Refusal::from(error).response())
 }
 
 impl From<AuthError> for Refusal {
@@ -82,7 +110,12 @@ impl From<AuthError> for Refusal {
             }
             AuthError::Deactivated => Refusal::new(Kind::UserDeactivated, "the user is deactivated"),
             AuthError::AgentNotLinked => Refusal::new(Kind::AgentNotLinked, "no active agent is linked to the user"),
+            AuthError::OperatorInTenant => {
+                Refusal::new(Kind::Forbidden, "operators work on tenants from outside: /api/tenants, /api/operations")
+            }
+            AuthError::NotAnOperator => Refusal::new(Kind::Forbidden, "needs the role platform_operator"),
             AuthError::Unserved(Unserved::Suspended) => Refusal::new(Kind::TenantSuspended, "the tenant is suspended"),
+            AuthError::Unserved(Unserved::Leaving) => Refusal::new(Kind::TenantLeaving, "the tenant is leaving"),
             AuthError::Unserved(Unserved::NotReady) => later(Kind::TenantNotReady, "the tenant is being prepared"),
             AuthError::IssuerUnavailable => later(Kind::IssuerUnavailable, "the issuer cannot be reached"),
             AuthError::Db(error) => error.into(),

@@ -52,6 +52,13 @@ impl Claims {
         roles
     }
 
+    /// Whether the token makes its holder an operator; asked of tokens of the operators' issuer alone.
+    pub(super) fn is_operator(&self) -> bool {
+        names(&self.realm_access["roles"])
+            .chain(names(&self.roles))
+            .any(|name| Role::parse(name) == Some(Role::PlatformOperator))
+    }
+
     /// The organizations that the token names.
     pub(super) fn organizations(&self, directory: &Directory) -> Vec<OrganizationId> {
         let by_group = names(&self.groups)
@@ -95,7 +102,10 @@ mod tests {
 
     #[test]
     fn a_tenants_issuer_makes_no_platform_operator() {
-        assert_eq!(claims(json!({"roles": ["platform_operator"]})).roles(), []);
+        let operator = claims(json!({"roles": ["platform_operator"]}));
+        assert_eq!(operator.roles(), []);
+        assert!(operator.is_operator());
+        assert!(!claims(json!({"roles": ["tenant_admin"]})).is_operator());
     }
 
     #[test]

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use poem_openapi::Enum;
 use serde::{Deserialize, Serialize};
 
-use crate::foundation::ids::{OrganizationId, TenantId};
+use crate::{
+    foundation::ids::{OrganizationId, TenantId},
+    words,
+};
 
 /// A customer company.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,15 +29,20 @@ pub struct Tenant {
     pub schema_version: i32,
 }
 
-/// Where a tenant stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TenantStatus {
-    /// Being made.
-    Provisioning,
-    /// Served.
-    Active,
-    /// Not served until somebody resumes it.
-    Suspended,
+words! {
+    /// Where a tenant stands.
+    pub enum TenantStatus {
+        /// Being made, or restored.
+        Provisioning = "provisioning",
+        /// Served.
+        Active = "active",
+        /// Not served until somebody resumes it.
+        Suspended = "suspended",
+        /// Not served any more; destroyed when its grace period is over.
+        Leaving = "leaving",
+        /// Its data is destroyed; what is left is its name and its certificate.
+        Destroyed = "destroyed",
+    }
 }
 
 /// Why a tenant is not served.
@@ -43,21 +51,12 @@ pub enum Unserved {
     /// Suspended by the platform's operators.
     #[error("the tenant is suspended")]
     Suspended,
+    /// About to be destroyed, or destroyed.
+    #[error("the tenant is leaving")]
+    Leaving,
     /// Its schema is being made or brought to this server's version.
     #[error("the tenant is being migrated")]
     NotReady,
-}
-
-impl TenantStatus {
-    /// The status of that name.
-    pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "provisioning" => Some(Self::Provisioning),
-            "active" => Some(Self::Active),
-            "suspended" => Some(Self::Suspended),
-            _ => None,
-        }
-    }
 }
 
 impl Tenant {
@@ -68,6 +67,7 @@ impl Tenant {
     pub fn serve(&self, newest: i32) -> Result<(), Unserved> {
         match self.status {
             TenantStatus::Suspended => Err(Unserved::Suspended),
+            TenantStatus::Leaving | TenantStatus::Destroyed => Err(Unserved::Leaving),
             TenantStatus::Provisioning => Err(Unserved::NotReady),
             TenantStatus::Active if self.schema_version < newest => Err(Unserved::NotReady),
             TenantStatus::Active => Ok(()),
@@ -165,6 +165,7 @@ mod tests {
         assert_eq!(tenant.serve(3), Ok(()));
         assert_eq!(tenant.serve(4), Err(Unserved::NotReady));
         assert_eq!(Tenant { status: TenantStatus::Suspended, ..tenant.clone() }.serve(3), Err(Unserved::Suspended));
+        assert_eq!(Tenant { status: TenantStatus::Leaving, ..tenant.clone() }.serve(3), Err(Unserved::Leaving));
         assert_eq!(Tenant { status: TenantStatus::Provisioning, ..tenant }.serve(3), Err(Unserved::NotReady));
     }
 

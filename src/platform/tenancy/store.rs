@@ -30,7 +30,7 @@ fn tenant(row: &Row) -> Result<Tenant, DbError> {
         slug: row.try_get("slug")?,
         name: row.try_get("name")?,
         // A status that this version does not know is one that it must not serve.
-        status: TenantStatus::parse(row.try_get("status")?).unwrap_or(TenantStatus::Suspended),
+        status: row.try_get::<_, &str>("status")?.parse().unwrap_or(TenantStatus::Suspended),
         issuer: row.try_get("issuer")?,
         root_organization_id: row.try_get("root_organization_id")?,
         schema_version: row.try_get("schema_version")?,
