@@ -24,6 +24,10 @@ use tracing_subscriber::EnvFilter;
 
 use self::commands::{Failure, migrate, operate, tenant};
 
+/// A list of calls allocates thousands of small values, and glibc's allocator takes its time over each.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Calls become scores that anybody can re-compute.
 #[derive(Parser)]
 #[command(version)]

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "no bench uses all of it")]
 
+pub mod cpu;
+pub mod load;
 pub mod relay;
 pub mod transactions;
 
