@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "no bench uses all of it")]
 
 pub mod backend;
+pub mod cpu;
+pub mod load;
 pub mod many;
 pub mod relay;
 pub mod transactions;

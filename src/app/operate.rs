@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::App;
 use crate::platform::{
-    lifecycle::Tools,
+    lifecycle::{OffBoard, Provision, Tools},
     operations::{Procedure, Runner},
 };
 
@@ -16,8 +16,18 @@ const CONCURRENCY: usize = 4;
 impl App {
     /// What does operations. `owner` connects as the owner of Plumbline's schemas.
     pub fn runner(&self, owner: &tokio_postgres::Config) -> Runner {
-        let tools = Tools { owner: owner.clone(), objects: self.objects.clone(), tenants: self.tenants.clone() };
-        Runner::new(self.db.clone(), self.clock.clone(), CONCURRENCY, procedures(&tools))
+        Runner::new(self.db.clone(), self.clock.clone(), CONCURRENCY, procedures(&self.tools(owner)))
+    }
+
+    /// What procedures work with.
+    pub fn tools(&self, owner: &tokio_postgres::Config) -> Tools {
+        Tools {
+            owner: owner.clone(),
+            objects: self.objects.clone(),
+            tenants: self.tenants.clone(),
+            issuers: self.issuers.clone(),
+            operator_issuer: self.config.identity.operator_issuer.clone(),
+        }
     }
 
     /// Works off operations until `stop`.
@@ -28,6 +38,5 @@ impl App {
 
 /// All that is done to whole tenants.
 fn procedures(tools: &Tools) -> Vec<Arc<dyn Procedure>> {
-    let _ = tools;
-    vec![]
+    vec![Arc::new(Provision(tools.clone())), Arc::new(OffBoard(tools.clone()))]
 }

@@ -10,6 +10,7 @@ mod lanes;
 mod migrate;
 mod owner;
 mod query;
+mod teardown;
 mod transaction;
 mod turns;
 mod wave;
@@ -26,6 +27,7 @@ pub use self::{
     migrate::{Applied, Baseline, MigrationSetError, Step, TenantMigrations, newest_tenant_version},
     owner::{NewTenant, Owner, OwnerError},
     query::{Query, schema_name},
+    teardown::CountedTable,
     transaction::{Alone, InTenant, Params, PlatformAlone, PlatformTx, Statements, TenantTx},
     wave::{Locked, Member, Outcome},
 };

@@ -15,7 +15,7 @@ use super::{
 use crate::foundation::ids::TenantId;
 
 /// `hashtextextended` of this and the schema's name is the lock under which a tenant's schema is made, migrated and destroyed.
-const LOCK: &str = "plumbline.migrate.";
+pub(super) const LOCK: &str = "plumbline.migrate.";
 
 /// A tenant of a wave, locked.
 #[derive(Clone, Debug)]

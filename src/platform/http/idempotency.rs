@@ -83,6 +83,11 @@ impl Keyed {
         self
     }
 
+    /// The key and the digest of the request, if there is a key: for requests that are kept elsewhere than in a tenant.
+    pub fn named(&self) -> Option<(&str, String)> {
+        self.key.as_deref().map(|key| (key, self.digest()))
+    }
+
     fn digest(&self) -> String {
         digest::hexadecimal(&self.digest.clone().finalize())
     }

@@ -7,6 +7,7 @@ mod model;
 mod store;
 mod tenants;
 mod text;
+mod watch;
 
 pub use self::{
     model::{Directory, DirectoryEntry, OrganizationStatus, Tenant, TenantStatus, Unserved},

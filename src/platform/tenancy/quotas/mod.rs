@@ -123,7 +123,7 @@ pub async fn set(
     }
     let new = serde_json::to_value(quotas).map_err(|source| DbError::Stored { what: "quotas", source })?;
     let revision = expected.unwrap_or(limited.revision);
-    let revision = store::update(tx, tenant_id, revision, &new, now).await?.ok_or(SetError::Stale)?;
+    let revision = store::update(tx, tenant_id, revision, &new).await?.ok_or(SetError::Stale)?;
     let event = PlatformEvent {
         actor: by.actor,
         action: "tenant.quotas_set",

@@ -189,14 +189,17 @@ pub(super) async fn update(
     tenant: TenantId,
     revision: i32,
     quotas: &Value,
-    now: DateTime<Utc>,
 ) -> Result<Option<i32>, DbError> {
-    let row = on.opt(sql!("usage/update_quotas"), &[&tenant, &revision, quotas, &now]).await?;
+    let row = on.opt(sql!("usage/update_quotas"), &[&tenant, &revision, quotas]).await?;
     Ok(row.map(|row| row.try_get("revision")).transpose()?)
 }
 
 /// Stored limits as they are meant.
 pub fn read(stored: &Value) -> Result<Quotas, UnreadableQuotas> {
+    // An array would be read as well, field by field.
+    if !stored.is_object() {
+        return Err(UnreadableQuotas);
+    }
     Quotas::deserialize(stored).map_err(|_| UnreadableQuotas)
 }
 
