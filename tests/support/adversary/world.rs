@@ -224,12 +224,14 @@ impl World {
 
     /// One that is suspended, and one of which a name and a certificate are left.
     async fn tenants_that_are_not_served(&mut self) {
-        for status in ["suspended", "destroyed"] {
-            let word = self.word();
-            let text = "insert into platform.tenants (tenant_id, slug, name, status, issuer, root_organization_id, status_reason)
-                values (gen_random_uuid(), $1 || '-' || $2, $2, $1, 'https://issuer.example/' || $2, gen_random_uuid(), 'unpaid ' || $2)";
-            self.owner.execute(text, &[&status, &word]).await.unwrap();
-        }
+        let suspended = self.app.tenant("hooli-telephones").await;
+        let text = "update platform.tenants set status = 'suspended', status_reason = $2 where tenant_id = $1";
+        let reason = self.text("unpaid");
+        self.owner.execute(text, &[&suspended.id, &reason]).await.unwrap();
+        let word = self.word();
+        let text = "insert into platform.tenants (tenant_id, slug, name, status, issuer, root_organization_id)
+            values (gen_random_uuid(), 'gone-' || $1, $1, 'destroyed', 'https://issuer.example/' || $1, gen_random_uuid())";
+        self.owner.execute(text, &[&word]).await.unwrap();
         let text = "insert into platform.certificates (tenant_id, slug, document, digest, issued_at)
             select tenant_id, slug, jsonb_build_object('slug', slug), repeat('ab', 32), now()
             from platform.tenants where status = 'destroyed'";
