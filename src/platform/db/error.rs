@@ -52,6 +52,11 @@ impl DbError {
         }
     }
 
+    /// Whether PostgreSQL itself refused a statement before the transaction's end: nothing of the transaction is there then.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, DbError::Statement { name, source } if *name != "commit" && source.as_db_error().is_some())
+    }
+
     /// Whether trying again later may help: nothing is wrong with the statement itself.
     pub fn is_temporary(&self) -> bool {
         match self {
