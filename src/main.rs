@@ -1,5 +1,7 @@
 //! `plumbline serve | work | migrate | tenant create | demo | openapi`.
 
+mod commands;
+
 use std::{
     io::{ErrorKind, Write},
     path::PathBuf,
@@ -8,20 +10,19 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use plumbline::{
-    app::{App, StartError},
-    demo::{self, DemoError, DemoOptions},
+    app::App,
+    demo::{self, DemoOptions},
     foundation::{
         clock::Clock,
-        config::{Config, ConfigError, LogFormat, load},
-        ids::{OrganizationId, TenantId},
+        config::{Config, LogFormat, load},
     },
-    platform::db::{NewTenant, Owner, OwnerError},
 };
 use poem::listener::TcpAcceptor;
-use secrecy::{ExposeSecret, SecretString};
 use tokio::{net::TcpListener, signal::unix::SignalKind};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
+
+use self::commands::{Failure, migrate, tenant};
 
 /// Calls become scores that anybody can re-compute.
 #[derive(Parser)]
@@ -44,7 +45,7 @@ enum Command {
     Migrate,
     /// Tenants.
     #[command(subcommand)]
-    Tenant(TenantCommand),
+    Tenant(tenant::TenantCommand),
     /// Two tenants and their conversations, evaluated before your eyes.
     Demo {
         /// End after the report; the status tells whether every call was evaluated.
@@ -62,40 +63,6 @@ enum Command {
     },
     /// Print the OpenAPI document.
     Openapi,
-}
-
-#[derive(Subcommand)]
-enum TenantCommand {
-    /// Make a tenant with its own schema (DATABASE_OWNER_URL). Prints its id.
-    Create {
-        /// Short name: lower-case letters, digits and hyphens.
-        #[arg(long, value_parser = slug)]
-        slug: String,
-        /// Name for people.
-        #[arg(long)]
-        name: String,
-        /// The OIDC issuer whose tokens are the tenant's.
-        #[arg(long, value_parser = issuer)]
-        issuer: String,
-    },
-}
-
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error(transparent)]
-    Start(#[from] StartError),
-    #[error(transparent)]
-    Owner(#[from] OwnerError),
-    #[error(transparent)]
-    Demo(#[from] DemoError),
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    #[error("the log filter cannot be read: {0}")]
-    Filter(#[from] tracing_subscriber::filter::ParseError),
-    #[error(transparent)]
-    Json(#[from] serde_json::Error),
 }
 
 fn main() -> ExitCode {
@@ -130,10 +97,8 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         match arguments.command {
             Command::Serve => serve(config).await,
             Command::Work => work(config).await,
-            Command::Migrate => migrate(&config).await,
-            Command::Tenant(TenantCommand::Create { slug, name, issuer }) => {
-                create_tenant(&config, slug, name, issuer).await
-            }
+            Command::Migrate => migrate::run(&config).await,
+            Command::Tenant(command) => tenant::run(&config, command).await,
             Command::Demo { exit, json, directory, port } => {
                 let stop = stop_on_signal()?;
                 let options = DemoOptions { directory, exit, json, port };
@@ -166,55 +131,6 @@ async fn work(config: Config) -> Result<ExitCode, Failure> {
     let stop = stop_on_signal()?;
     App::new(config, Clock::system()).await?.work(stop).await;
     Ok(ExitCode::SUCCESS)
-}
-
-async fn migrate(config: &Config) -> Result<ExitCode, Failure> {
-    let mut owner = owner(config).await?;
-    let login = connection(config.database.url.as_ref(), "DATABASE_URL")?;
-    owner.migrate_platform(&login).await?;
-    let migrated = owner.migrate_tenants().await?;
-    println!("the platform is current; {migrated} tenants were migrated");
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn create_tenant(config: &Config, slug: String, name: String, issuer: String) -> Result<ExitCode, Failure> {
-    let tenant =
-        NewTenant { tenant_id: TenantId::new(), slug, name, issuer, root_organization_id: OrganizationId::new() };
-    let tenant_id = owner(config).await?.create_tenant(&tenant).await?;
-    println!("{tenant_id}");
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn owner(config: &Config) -> Result<Owner, Failure> {
-    Ok(Owner::connect(&connection(config.database.owner_url.as_ref(), "DATABASE_OWNER_URL")?).await?)
-}
-
-fn connection(url: Option<&SecretString>, name: &'static str) -> Result<tokio_postgres::Config, StartError> {
-    let url = url.ok_or(StartError::Missing(name))?;
-    url.expose_secret().parse().map_err(|_| StartError::ConnectionString(name))
-}
-
-/// The tenants table holds slugs to the same form.
-fn slug(text: &str) -> Result<String, String> {
-    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let starts = text.starts_with(|c: char| c.is_ascii_lowercase());
-    if (2..=40).contains(&text.len()) && starts && text.chars().all(inner) && !text.ends_with('-') {
-        Ok(text.to_owned())
-    } else {
-        Err("2 to 40 lower-case letters, digits and hyphens, beginning with a letter, not ending with a hyphen"
-            .to_owned())
-    }
-}
-
-/// The issuer exactly as given: tokens name it byte for byte, and so does its discovery document.
-fn issuer(text: &str) -> Result<String, String> {
-    let url = url::Url::parse(text).map_err(|error| error.to_string())?;
-    let plain = text.chars().count() <= 500 && !text.contains(|c: char| c.is_control() || c.is_whitespace());
-    if plain && matches!(url.scheme(), "http" | "https") && url.has_host() {
-        Ok(text.to_owned())
-    } else {
-        Err("an http or https URL of at most 500 characters".to_owned())
-    }
 }
 
 /// Log lines go to stderr; the demo shows its report and warnings alone, unless the filter was chosen.

@@ -35,6 +35,9 @@ pub enum OwnerError {
     /// The login role's name cannot be quoted safely.
     #[error("the login role's name {0:?} is not made of letters, digits and underscores")]
     RoleName(String),
+    /// The tenants table refuses the value.
+    #[error("the tenant's {0} is not allowed")]
+    NotAllowed(&'static str),
     /// Another tenant has the slug or the issuer.
     #[error("a tenant with this slug or issuer exists")]
     TenantExists,
@@ -106,37 +109,74 @@ impl Owner {
     /// # Errors
     /// [`OwnerError::TenantExists`]; otherwise what PostgreSQL refused. The tenant stays `provisioning` until all is there.
     pub async fn create_tenant(&mut self, new: &NewTenant) -> Result<TenantId, OwnerError> {
-        let begun = self
+        let begun = self.insert_tenant_row(new).await?;
+        self.create_schema(begun.tenant_id).await?;
+        self.insert_root_organization(&begun).await?;
+        self.activate(begun.tenant_id).await?;
+        Ok(begun.tenant_id)
+    }
+
+    /// The tenant's row, `provisioning`. One that was begun with the same slug and issuer keeps the ids and the name that it has.
+    ///
+    /// # Errors
+    /// [`OwnerError::TenantExists`] when another tenant has the slug or the issuer; [`OwnerError::NotAllowed`] for a slug, a name or an
+    /// issuer of another form; otherwise what PostgreSQL refused.
+    pub async fn insert_tenant_row(&self, new: &NewTenant) -> Result<NewTenant, OwnerError> {
+        let row = self
             .client
             .query_opt(
                 "with made as (
                      insert into platform.tenants (tenant_id, slug, name, status, issuer, root_organization_id)
                      values ($1, $2, $3, 'provisioning', $4, $5) on conflict do nothing
-                     returning tenant_id, root_organization_id
+                     returning tenant_id, root_organization_id, name
                  )
-                 select tenant_id, root_organization_id from made
+                 select tenant_id, root_organization_id, name from made
                  union all
-                 select tenant_id, root_organization_id from platform.tenants
+                 select tenant_id, root_organization_id, name from platform.tenants
                  where slug = $2 and issuer = $4 and status = 'provisioning'",
                 &[&new.tenant_id, &new.slug, &new.name, &new.issuer, &new.root_organization_id],
             )
-            .await?
+            .await
+            .map_err(not_allowed)?
             .ok_or(OwnerError::TenantExists)?;
-        let (tenant, root): (TenantId, OrganizationId) = (begun.get("tenant_id"), begun.get("root_organization_id"));
-        self.migrate_tenant(tenant).await?;
-        let schema = schema_name(tenant);
-        self.client
-            .execute(
-                &format!(
-                    "insert into {schema}.organizations
-                         (organization_id, root_organization_id, slug, name, created_at, updated_at)
-                     values ($1, $1, $2, $3, now(), now()) on conflict do nothing"
-                ),
-                &[&root, &new.slug, &new.name],
-            )
-            .await?;
-        self.client.execute("update platform.tenants set status = 'active' where tenant_id = $1", &[&tenant]).await?;
-        Ok(tenant)
+        Ok(NewTenant {
+            tenant_id: row.get("tenant_id"),
+            root_organization_id: row.get("root_organization_id"),
+            name: row.get("name"),
+            ..new.clone()
+        })
+    }
+
+    /// The tenant's schema, whole and at the newest version, or none at all. One that is there already is brought to the newest version.
+    ///
+    /// # Errors
+    /// [`OwnerError::Migration`] when a migration is refused; otherwise what PostgreSQL refused.
+    pub async fn create_schema(&mut self, tenant: TenantId) -> Result<(), OwnerError> {
+        self.migrate_tenant(tenant).await
+    }
+
+    /// The organization that tenant-wide rows belong to, with the tenant's slug and name; nothing when it is there.
+    ///
+    /// # Errors
+    /// What PostgreSQL refused.
+    pub async fn insert_root_organization(&self, tenant: &NewTenant) -> Result<(), OwnerError> {
+        let schema = schema_name(tenant.tenant_id);
+        let statement = format!(
+            "insert into {schema}.organizations (organization_id, root_organization_id, slug, name, created_at, updated_at)
+             values ($1, $1, $2, $3, now(), now()) on conflict do nothing"
+        );
+        self.client.execute(&statement, &[&tenant.root_organization_id, &tenant.slug, &tenant.name]).await?;
+        Ok(())
+    }
+
+    /// Ends the provisioning: the tenant is served from now on. Returns whether it was being provisioned.
+    ///
+    /// # Errors
+    /// What PostgreSQL refused.
+    pub async fn activate(&self, tenant: TenantId) -> Result<bool, OwnerError> {
+        let statement = "update platform.tenants set status = 'active', revision = revision + 1, changed_at = now()
+             where tenant_id = $1 and status = 'provisioning'";
+        Ok(self.client.execute(statement, &[&tenant]).await? == 1)
     }
 
     /// Drops a database and makes it anew: for the demo's private server. The name must be letters, digits and underscores.
@@ -205,5 +245,15 @@ impl Owner {
             ))
             .await?;
         Ok(())
+    }
+}
+
+/// A refusal by one of the table's own rules, in words.
+fn not_allowed(error: tokio_postgres::Error) -> OwnerError {
+    match error.as_db_error().and_then(|refused| refused.constraint()) {
+        Some("tenants_slug_check") => OwnerError::NotAllowed("slug"),
+        Some("tenants_name_check") => OwnerError::NotAllowed("name"),
+        Some("tenants_issuer_check") => OwnerError::NotAllowed("issuer"),
+        _ => error.into(),
     }
 }

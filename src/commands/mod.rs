@@ -1,0 +1,42 @@
+//! The program's commands, a file each: what they are told, and what they say.
+
+pub mod migrate;
+pub mod tenant;
+
+use plumbline::{
+    app::StartError,
+    demo::DemoError,
+    foundation::config::{Config, ConfigError},
+    platform::db::{Owner, OwnerError},
+};
+use secrecy::{ExposeSecret, SecretString};
+
+/// What ends a command.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error("the log filter cannot be read: {0}")]
+    Filter(#[from] tracing_subscriber::filter::ParseError),
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
+/// The owner's connection, of DATABASE_OWNER_URL.
+pub async fn owner(config: &Config) -> Result<Owner, Failure> {
+    Ok(Owner::connect(&connection(config.database.owner_url.as_ref(), "DATABASE_OWNER_URL")?).await?)
+}
+
+/// The settings of a connection string. `name` is the variable that holds it.
+pub fn connection(url: Option<&SecretString>, name: &'static str) -> Result<tokio_postgres::Config, StartError> {
+    let url = url.ok_or(StartError::Missing(name))?;
+    url.expose_secret().parse().map_err(|_| StartError::ConnectionString(name))
+}
