@@ -56,7 +56,7 @@ impl DbError {
 }
 
 /// Whether the trouble is with PostgreSQL or the machine below it, or with who else is at work, and so passes: by the classes of SQLSTATE.
-fn passes(code: &SqlState) -> bool {
+pub(super) fn passes(code: &SqlState) -> bool {
     // Connections; transactions rolled back; resources; operator intervention, time limits among them; the system.
     const CLASSES: [&str; 5] = ["08", "40", "53", "57", "58"];
     CLASSES.iter().any(|class| code.code().starts_with(class))
@@ -65,7 +65,7 @@ fn passes(code: &SqlState) -> bool {
 }
 
 /// The SQLSTATE and the constraint or table; never the message or the detail, which may carry values of the row.
-fn state(error: &tokio_postgres::Error) -> String {
+pub(super) fn state(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(error) => {
             let place = error.constraint().or(error.table()).unwrap_or("");
