@@ -1,6 +1,7 @@
 //! Composition root: settings in, a running application out.
 
 mod means;
+mod operate;
 
 use std::{io, sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! `plumbline serve | work | migrate | tenant create | demo | openapi`.
+//! `plumbline serve | work | operate | migrate | tenant … | demo | openapi`.
 
 mod commands;
 
@@ -22,7 +22,7 @@ use tokio::{net::TcpListener, signal::unix::SignalKind};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use self::commands::{Failure, migrate, tenant};
+use self::commands::{Failure, migrate, operate, tenant};
 
 /// Calls become scores that anybody can re-compute.
 #[derive(Parser)]
@@ -41,6 +41,8 @@ enum Command {
     Serve,
     /// Work off jobs alone.
     Work,
+    /// Work off operations on whole tenants: make them, destroy them and the like (DATABASE_OWNER_URL).
+    Operate,
     /// Bring the platform and every tenant to the newest schema (DATABASE_OWNER_URL).
     Migrate,
     /// Tenants.
@@ -97,6 +99,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         match arguments.command {
             Command::Serve => serve(config).await,
             Command::Work => work(config).await,
+            Command::Operate => operate::run(config, stop_on_signal()?).await,
             Command::Migrate => migrate::run(&config).await,
             Command::Tenant(command) => tenant::run(&config, command).await,
             Command::Demo { exit, json, directory, port } => {

@@ -1,6 +1,7 @@
 //! The program's commands, a file each: what they are told, and what they say.
 
 pub mod migrate;
+pub mod operate;
 pub mod tenant;
 
 use plumbline::{

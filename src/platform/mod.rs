@@ -6,6 +6,7 @@ pub mod db;
 pub mod http;
 pub mod identity;
 pub mod jobs;
+pub mod lifecycle;
 pub mod operations;
 pub mod plugins;
 pub mod providers;

@@ -5,6 +5,7 @@
 mod support;
 
 mod authz;
+mod baseline;
 mod calls;
 mod cli;
 mod demo;

@@ -218,6 +218,11 @@ impl TestApp {
         self.worker.drain().await.unwrap();
     }
 
+    /// Does every operation whose time has come, as the operator's process does; returns how many were taken up.
+    pub async fn operate(&self) -> usize {
+        self.app.runner(&self.database.owner).drain().await.unwrap()
+    }
+
     /// Lets time pass and runs jobs until none waits.
     pub async fn drain_all(&self) {
         for _ in 0..100 {

@@ -11,6 +11,7 @@ mod migrate;
 mod owner;
 mod query;
 mod transaction;
+mod wave;
 
 use std::{pin::pin, time::Instant};
 
@@ -22,9 +23,10 @@ pub use self::{
     connect::{Connections, check_least_privilege},
     error::DbError,
     lanes::Lanes,
-    migrate::newest_tenant_version,
+    migrate::{Applied, Baseline, MigrationSetError, Step, TenantMigrations, newest_tenant_version},
     owner::{NewTenant, Owner, OwnerError},
     query::{Query, schema_name},
+    wave::{Member, Outcome},
     transaction::{Alone, InTenant, Params, PlatformAlone, PlatformTx, Statements, TenantTx},
 };
 use crate::foundation::access::{Grant, OperatorGrant};

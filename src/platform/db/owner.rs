@@ -2,11 +2,7 @@
 
 use tokio_postgres::{Client, Config};
 
-use super::{
-    connect::single,
-    migrate::{self, newest_tenant_version},
-    query::schema_name,
-};
+use super::{connect::single, error::passes, migrate, query::schema_name};
 use crate::foundation::ids::{OrganizationId, TenantId};
 
 /// What can go wrong on the owner's side.
@@ -19,13 +15,49 @@ pub enum OwnerError {
     #[error("TLS: {0}")]
     Tls(rustls::Error),
     /// A migration failed; the schema is as it was before.
-    #[error("migrating {schema} failed: {reason}")]
+    #[error("{} of {schema} failed: {reason}", named(*version))]
     Migration {
         /// Which schema.
         schema: String,
+        /// Which migration; unknown when the connection broke.
+        version: Option<i32>,
         /// What refinery and PostgreSQL said.
         reason: String,
+        /// Whether trying again may help.
+        temporary: bool,
     },
+    /// The migration that was applied is not the one that this build has: its text or its name was changed afterwards.
+    #[error("V{version} of {schema} is another one than was applied")]
+    Divergent {
+        /// Which schema.
+        schema: String,
+        /// Which migration.
+        version: i32,
+    },
+    /// A migration is missing: in this build although it was applied, or in the schema although later ones were applied.
+    #[error("V{version} of {schema} {}", if *applied { "was applied and is not in this build" } else { "was passed over" })]
+    Missing {
+        /// Which schema.
+        schema: String,
+        /// Which migration.
+        version: i32,
+        /// Whether it is missing in this build.
+        applied: bool,
+    },
+    /// A row of refinery's history is damaged.
+    #[error("the row of V{version} in the history of {schema} cannot be read")]
+    History {
+        /// Which schema.
+        schema: String,
+        /// Which migration.
+        version: i32,
+    },
+    /// The tenant has no schema.
+    #[error("there is no schema {0}")]
+    NoSchema(String),
+    /// Somebody else makes, migrates or destroys the tenant.
+    #[error("somebody else is at work on {0}")]
+    Locked(String),
     /// There is no platform schema yet.
     #[error("the database is not prepared for Plumbline; `plumbline migrate` does that")]
     NotMigrated,
@@ -41,6 +73,22 @@ pub enum OwnerError {
     /// Another tenant has the slug or the issuer.
     #[error("a tenant with this slug or issuer exists")]
     TenantExists,
+}
+
+impl OwnerError {
+    /// Whether trying again later may help: a lock that was not given in time, a connection that broke, a server that restarts.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Postgres(error) => error.code().is_none_or(passes),
+            Self::Migration { temporary, .. } => *temporary,
+            Self::Locked(_) => true,
+            _ => false,
+        }
+    }
+}
+
+fn named(version: Option<i32>) -> String {
+    version.map_or_else(|| "migrating".to_owned(), |version| format!("V{version}"))
 }
 
 /// A tenant to be made.
@@ -60,7 +108,7 @@ pub struct NewTenant {
 
 /// A connection that owns Plumbline's schemas and may create roles.
 pub struct Owner {
-    client: Client,
+    pub(super) client: Client,
 }
 
 impl Owner {
@@ -70,11 +118,12 @@ impl Owner {
         Ok(Self { client: single(config).await? })
     }
 
-    /// Brings roles and the platform schema to the newest version. `login` is the application's connection: its role is created if need be.
+    /// Brings roles and the platform schema to the newest version; returns how many migrations that took. `login` is the application's
+    /// connection: its role is created if need be.
     ///
     /// # Errors
     /// When a statement or a migration is refused.
-    pub async fn migrate_platform(&mut self, login: &Config) -> Result<(), OwnerError> {
+    pub async fn migrate_platform(&mut self, login: &Config) -> Result<usize, OwnerError> {
         self.roles(login).await?;
         self.client
             .batch_execute(
@@ -82,25 +131,7 @@ impl Owner {
                  grant usage on schema platform to plumbline_platform, plumbline_member, plumbline_operator;",
             )
             .await?;
-        migrate::platform(&mut self.client).await?;
-        Ok(())
-    }
-
-    /// Brings the schema of every tenant to the newest version; tenants that are current cost nothing.
-    /// Returns how many were migrated.
-    ///
-    /// # Errors
-    /// The first failure; tenants before it are done, those after it untouched.
-    pub async fn migrate_tenants(&mut self) -> Result<usize, OwnerError> {
-        let newest = newest_tenant_version();
-        let behind = self
-            .client
-            .query("select tenant_id from platform.tenants where schema_version < $1 order by tenant_id", &[&newest])
-            .await?;
-        for row in &behind {
-            self.migrate_tenant(row.get("tenant_id")).await?;
-        }
-        Ok(behind.len())
+        migrate::platform(&mut self.client).await
     }
 
     /// Makes a tenant: its row, its schema with every table, its root organization. One that was begun with the same slug and issuer and not
@@ -147,14 +178,6 @@ impl Owner {
         })
     }
 
-    /// The tenant's schema, whole and at the newest version, or none at all. One that is there already is brought to the newest version.
-    ///
-    /// # Errors
-    /// [`OwnerError::Migration`] when a migration is refused; otherwise what PostgreSQL refused.
-    pub async fn create_schema(&mut self, tenant: TenantId) -> Result<(), OwnerError> {
-        self.migrate_tenant(tenant).await
-    }
-
     /// The organization that tenant-wide rows belong to, with the tenant's slug and name; nothing when it is there.
     ///
     /// # Errors
@@ -189,25 +212,6 @@ impl Owner {
         }
         self.client.execute(&format!("drop database if exists {name} with (force)"), &[]).await?;
         self.client.execute(&format!("create database {name}"), &[]).await?;
-        Ok(())
-    }
-
-    /// The schema may be missing when a tenant's making was cut short; that one must not stop the others.
-    async fn migrate_tenant(&mut self, tenant: TenantId) -> Result<(), OwnerError> {
-        let schema = schema_name(tenant);
-        self.client
-            .batch_execute(&format!(
-                "create schema if not exists {schema};
-                 grant usage on schema {schema} to plumbline_member, plumbline_agent, plumbline_directory;"
-            ))
-            .await?;
-        migrate::tenant(&mut self.client, &schema).await?;
-        self.client
-            .execute(
-                "update platform.tenants set schema_version = $2 where tenant_id = $1",
-                &[&tenant, &newest_tenant_version()],
-            )
-            .await?;
         Ok(())
     }
 

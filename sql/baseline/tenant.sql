@@ -1,0 +1,433 @@
+-- The schema of a tenant at once, as its migrations leave it. Rendered from the catalogs by tests/it/baseline.rs:
+--     UPDATE_GOLDEN=1 cargo test --locked --test it -- baseline::
+-- version: 2
+-- concurrent version: 0
+
+create table organizations (
+    organization_id uuid not null,
+    root_organization_id uuid not null,
+    slug text not null,
+    name text not null,
+    status text not null default 'active'::text,
+    revision integer not null default 1,
+    created_at timestamp with time zone not null,
+    updated_at timestamp with time zone not null,
+    constraint organizations_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+    constraint organizations_pkey PRIMARY KEY (organization_id),
+    constraint organizations_slug UNIQUE (slug),
+    constraint organizations_slug_check CHECK ((slug ~ '^[a-z][a-z0-9-]{0,62}$'::text)),
+    constraint organizations_status_check CHECK ((status = ANY (ARRAY['active'::text, 'deactivated'::text]))),
+    constraint organizations_root_organization_id_fkey FOREIGN KEY (root_organization_id) REFERENCES organizations(organization_id)
+);
+create table audit_events (
+    audit_event_id uuid not null,
+    organization_id uuid not null,
+    actor text not null,
+    action text not null,
+    subject_kind text not null,
+    subject_id uuid,
+    request_id text,
+    details jsonb not null,
+    occurred_at timestamp with time zone not null,
+    constraint audit_events_pkey PRIMARY KEY (audit_event_id),
+    constraint audit_events_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+);
+create table idempotency_keys (
+    organization_id uuid not null,
+    actor text not null,
+    operation text not null,
+    key text not null,
+    request_digest text not null,
+    status smallint,
+    headers jsonb,
+    body text,
+    created_at timestamp with time zone not null,
+    constraint idempotency_keys_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255))),
+    constraint idempotency_keys_pkey PRIMARY KEY (organization_id, actor, operation, key),
+    constraint idempotency_keys_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+);
+create table plugin_versions (
+    digest text not null,
+    organization_id uuid not null,
+    name text not null,
+    version text not null,
+    world text not null,
+    size_bytes bigint not null,
+    object_key text not null,
+    created_at timestamp with time zone not null,
+    constraint plugin_versions_digest_check CHECK ((digest ~ '^[0-9a-f]{64}$'::text)),
+    constraint plugin_versions_pkey PRIMARY KEY (digest),
+    constraint plugin_versions_world_check CHECK ((world = ANY (ARRAY['scorer'::text, 'prompt_builder'::text]))),
+    constraint plugin_versions_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+);
+create table plugin_bindings (
+    binding_id uuid not null,
+    organization_id uuid not null,
+    digest text not null,
+    world text not null,
+    settings jsonb not null,
+    failure_policy text not null,
+    created_at timestamp with time zone not null,
+    ended_at timestamp with time zone,
+    constraint plugin_bindings_failure_policy_check CHECK ((failure_policy = ANY (ARRAY['fall_back'::text, 'hold'::text, 'fail'::text]))),
+    constraint plugin_bindings_pkey PRIMARY KEY (binding_id),
+    constraint plugin_bindings_world_check CHECK ((world = ANY (ARRAY['scorer'::text, 'prompt_builder'::text]))),
+    constraint plugin_bindings_digest_fkey FOREIGN KEY (digest) REFERENCES plugin_versions(digest),
+    constraint plugin_bindings_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+);
+create table refinery_schema_history (
+    version integer not null,
+    name character varying(255),
+    applied_on character varying(255),
+    checksum character varying(255),
+    constraint refinery_schema_history_pkey PRIMARY KEY (version)
+);
+create table scorecards (
+    scorecard_id uuid not null,
+    organization_id uuid not null,
+    name text not null,
+    draft jsonb,
+    revision integer not null default 1,
+    created_at timestamp with time zone not null,
+    updated_at timestamp with time zone not null,
+    constraint scorecards_name UNIQUE (organization_id, name),
+    constraint scorecards_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+    constraint scorecards_pkey PRIMARY KEY (scorecard_id),
+    constraint scorecards_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+);
+create table scorecard_versions (
+    scorecard_version_id uuid not null,
+    scorecard_id uuid not null,
+    organization_id uuid not null,
+    version integer not null,
+    definition jsonb not null,
+    digest text not null,
+    published_at timestamp with time zone not null,
+    published_by text not null,
+    constraint scorecard_versions_digest_check CHECK ((digest ~ '^[0-9a-f]{64}$'::text)),
+    constraint scorecard_versions_pkey PRIMARY KEY (scorecard_version_id),
+    constraint scorecard_versions_version UNIQUE (scorecard_id, version),
+    constraint scorecard_versions_version_check CHECK ((version > 0)),
+    constraint scorecard_versions_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id),
+    constraint scorecard_versions_scorecard_id_fkey FOREIGN KEY (scorecard_id) REFERENCES scorecards(scorecard_id)
+);
+create table usage_days (
+    organization_id uuid not null,
+    day date not null,
+    calls bigint not null default 0,
+    audio_ms bigint not null default 0,
+    stored_bytes bigint not null default 0,
+    evaluations bigint not null default 0,
+    prompt_tokens bigint not null default 0,
+    completion_tokens bigint not null default 0,
+    constraint usage_days_audio_ms_check CHECK ((audio_ms >= 0)),
+    constraint usage_days_calls_check CHECK ((calls >= 0)),
+    constraint usage_days_completion_tokens_check CHECK ((completion_tokens >= 0)),
+    constraint usage_days_evaluations_check CHECK ((evaluations >= 0)),
+    constraint usage_days_pkey PRIMARY KEY (organization_id, day),
+    constraint usage_days_prompt_tokens_check CHECK ((prompt_tokens >= 0)),
+    constraint usage_days_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+);
+create table usage_totals (
+    organization_id uuid not null,
+    stored_bytes bigint not null default 0,
+    plugins bigint not null default 0,
+    constraint usage_totals_pkey PRIMARY KEY (organization_id),
+    constraint usage_totals_plugins_check CHECK ((plugins >= 0)),
+    constraint usage_totals_stored_bytes_check CHECK ((stored_bytes >= 0)),
+    constraint usage_totals_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+);
+create table users (
+    user_id uuid not null,
+    organization_id uuid not null,
+    subject text,
+    display_name text not null,
+    email text,
+    status text not null default 'active'::text,
+    revision integer not null default 1,
+    created_at timestamp with time zone not null,
+    updated_at timestamp with time zone not null,
+    constraint users_display_name_check CHECK (((length(display_name) >= 1) AND (length(display_name) <= 200))),
+    constraint users_email_check CHECK (((length(email) >= 3) AND (length(email) <= 320))),
+    constraint users_pkey PRIMARY KEY (user_id),
+    constraint users_status_check CHECK ((status = ANY (ARRAY['active'::text, 'deactivated'::text]))),
+    constraint users_subject UNIQUE (subject),
+    constraint users_subject_check CHECK (((length(subject) >= 1) AND (length(subject) <= 255))),
+    constraint users_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+);
+create table agents (
+    agent_id uuid not null,
+    organization_id uuid not null,
+    user_id uuid,
+    external_id text,
+    display_name text not null,
+    status text not null default 'active'::text,
+    revision integer not null default 1,
+    created_at timestamp with time zone not null,
+    updated_at timestamp with time zone not null,
+    constraint agents_display_name_check CHECK (((length(display_name) >= 1) AND (length(display_name) <= 200))),
+    constraint agents_external_id UNIQUE (organization_id, external_id),
+    constraint agents_external_id_check CHECK (((length(external_id) >= 1) AND (length(external_id) <= 200))),
+    constraint agents_pkey PRIMARY KEY (agent_id),
+    constraint agents_status_check CHECK ((status = ANY (ARRAY['active'::text, 'deactivated'::text]))),
+    constraint agents_user UNIQUE (user_id),
+    constraint agents_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id),
+    constraint agents_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(user_id)
+);
+create table calls (
+    call_id uuid not null,
+    organization_id uuid not null,
+    agent_id uuid,
+    scorecard_id uuid,
+    external_id text,
+    channel text not null,
+    language text,
+    status text not null,
+    failed_stage text,
+    failure_kind text,
+    failure_reason text,
+    duration_ms bigint,
+    started_at timestamp with time zone,
+    received_at timestamp with time zone not null,
+    transcribed_at timestamp with time zone,
+    evaluated_at timestamp with time zone,
+    overall_score numeric(5,2),
+    constraint calls_channel_check CHECK ((channel = ANY (ARRAY['phone'::text, 'chat'::text, 'email'::text]))),
+    constraint calls_check CHECK (((status = 'failed'::text) = (failed_stage IS NOT NULL))),
+    constraint calls_duration_ms_check CHECK ((duration_ms >= 0)),
+    constraint calls_external_id UNIQUE (organization_id, external_id),
+    constraint calls_external_id_check CHECK (((length(external_id) >= 1) AND (length(external_id) <= 200))),
+    constraint calls_failed_stage_check CHECK ((failed_stage = ANY (ARRAY['transcribe'::text, 'assess'::text, 'score'::text, 'follow_up'::text]))),
+    constraint calls_failure_kind_check CHECK ((length(failure_kind) <= 100)),
+    constraint calls_failure_reason_check CHECK ((length(failure_reason) <= 2000)),
+    constraint calls_language_check CHECK (((length(language) >= 2) AND (length(language) <= 35))),
+    constraint calls_overall_score_check CHECK (((overall_score >= (0)::numeric) AND (overall_score <= (100)::numeric))),
+    constraint calls_pkey PRIMARY KEY (call_id),
+    constraint calls_status_check CHECK ((status = ANY (ARRAY['received'::text, 'transcribed'::text, 'assessed'::text, 'evaluated'::text, 'failed'::text]))),
+    constraint calls_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id),
+    constraint calls_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id),
+    constraint calls_scorecard_id_fkey FOREIGN KEY (scorecard_id) REFERENCES scorecards(scorecard_id)
+);
+create table audio_files (
+    audio_file_id uuid not null,
+    call_id uuid not null,
+    organization_id uuid not null,
+    agent_id uuid,
+    sha256 text not null,
+    size_bytes bigint not null,
+    content_type text not null,
+    channels smallint,
+    agent_channel smallint not null default 1,
+    object_key text not null,
+    created_at timestamp with time zone not null,
+    constraint audio_files_call UNIQUE (call_id),
+    constraint audio_files_object_key_key UNIQUE (object_key),
+    constraint audio_files_pkey PRIMARY KEY (audio_file_id),
+    constraint audio_files_sha256 UNIQUE (organization_id, sha256),
+    constraint audio_files_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text)),
+    constraint audio_files_size_bytes_check CHECK ((size_bytes > 0)),
+    constraint audio_files_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id),
+    constraint audio_files_call_id_fkey FOREIGN KEY (call_id) REFERENCES calls(call_id),
+    constraint audio_files_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+);
+create table evaluations (
+    evaluation_id uuid not null,
+    call_id uuid not null,
+    organization_id uuid not null,
+    agent_id uuid,
+    scorecard_version_id uuid not null,
+    status text not null,
+    provider text not null,
+    model text not null,
+    prompt_digest text not null,
+    prompt_builder text not null,
+    raw_answer text not null,
+    answers jsonb not null,
+    prompt_tokens bigint not null,
+    completion_tokens bigint not null,
+    scorer text,
+    scorer_note text,
+    overall_score numeric(5,2),
+    needs_review boolean not null default false,
+    receipt jsonb not null,
+    assessed_at timestamp with time zone not null,
+    evaluated_at timestamp with time zone,
+    constraint evaluations_overall_score_check CHECK (((overall_score >= (0)::numeric) AND (overall_score <= (100)::numeric))),
+    constraint evaluations_pkey PRIMARY KEY (evaluation_id),
+    constraint evaluations_prompt_digest_check CHECK ((prompt_digest ~ '^[0-9a-f]{64}$'::text)),
+    constraint evaluations_scorer_note_check CHECK ((length(scorer_note) <= 2000)),
+    constraint evaluations_status_check CHECK ((status = ANY (ARRAY['assessed'::text, 'held'::text, 'evaluated'::text]))),
+    constraint evaluations_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id),
+    constraint evaluations_call_id_fkey FOREIGN KEY (call_id) REFERENCES calls(call_id),
+    constraint evaluations_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id),
+    constraint evaluations_scorecard_version_id_fkey FOREIGN KEY (scorecard_version_id) REFERENCES scorecard_versions(scorecard_version_id)
+);
+create table insights (
+    evaluation_id uuid not null,
+    n integer not null,
+    organization_id uuid not null,
+    agent_id uuid,
+    kind text not null,
+    criterion_key text,
+    text text not null,
+    constraint insights_kind_check CHECK ((kind = ANY (ARRAY['strength'::text, 'risk'::text, 'failed_criterion'::text, 'unverified_evidence'::text, 'note'::text]))),
+    constraint insights_pkey PRIMARY KEY (evaluation_id, n),
+    constraint insights_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id),
+    constraint insights_evaluation_id_fkey FOREIGN KEY (evaluation_id) REFERENCES evaluations(evaluation_id),
+    constraint insights_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+);
+create table scores (
+    evaluation_id uuid not null,
+    criterion_key text not null,
+    organization_id uuid not null,
+    agent_id uuid,
+    section_key text not null,
+    verdict text not null,
+    score numeric(5,2),
+    passed boolean,
+    note text,
+    constraint scores_pkey PRIMARY KEY (evaluation_id, criterion_key),
+    constraint scores_score_check CHECK (((score >= (0)::numeric) AND (score <= (100)::numeric))),
+    constraint scores_verdict_check CHECK ((verdict = ANY (ARRAY['yes'::text, 'no'::text, 'not_applicable'::text, 'unverified'::text]))),
+    constraint scores_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id),
+    constraint scores_evaluation_id_fkey FOREIGN KEY (evaluation_id) REFERENCES evaluations(evaluation_id),
+    constraint scores_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+);
+create table transcriptions (
+    call_id uuid not null,
+    organization_id uuid not null,
+    agent_id uuid,
+    provider text not null,
+    reference text,
+    webhook_secret text,
+    model text,
+    language text,
+    digest text,
+    metrics jsonb,
+    submitted_at timestamp with time zone not null,
+    completed_at timestamp with time zone,
+    constraint transcriptions_digest_check CHECK ((digest ~ '^[0-9a-f]{64}$'::text)),
+    constraint transcriptions_pkey PRIMARY KEY (call_id),
+    constraint transcriptions_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id),
+    constraint transcriptions_call_id_fkey FOREIGN KEY (call_id) REFERENCES calls(call_id),
+    constraint transcriptions_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+);
+create table utterances (
+    call_id uuid not null,
+    n integer not null,
+    organization_id uuid not null,
+    agent_id uuid,
+    speaker text not null,
+    start_ms bigint,
+    end_ms bigint,
+    text text not null,
+    constraint utterances_check CHECK ((end_ms >= start_ms)),
+    constraint utterances_n_check CHECK ((n > 0)),
+    constraint utterances_pkey PRIMARY KEY (call_id, n),
+    constraint utterances_speaker_check CHECK ((speaker = ANY (ARRAY['agent'::text, 'customer'::text, 'system'::text, 'unknown'::text]))),
+    constraint utterances_start_ms_check CHECK ((start_ms >= 0)),
+    constraint utterances_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id),
+    constraint utterances_call_id_fkey FOREIGN KEY (call_id) REFERENCES calls(call_id),
+    constraint utterances_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+);
+CREATE INDEX agents_newest ON agents USING btree (organization_id, created_at DESC, agent_id DESC);
+CREATE INDEX audit_events_newest ON audit_events USING btree (organization_id, occurred_at DESC, audit_event_id DESC);
+CREATE INDEX calls_agent ON calls USING btree (agent_id, received_at DESC, call_id DESC);
+CREATE INDEX calls_newest ON calls USING btree (organization_id, received_at DESC, call_id DESC);
+CREATE INDEX evaluations_call ON evaluations USING btree (call_id, assessed_at DESC);
+CREATE INDEX evaluations_newest ON evaluations USING btree (organization_id, assessed_at DESC, evaluation_id DESC);
+CREATE INDEX idempotency_keys_created ON idempotency_keys USING btree (created_at);
+CREATE UNIQUE INDEX plugin_bindings_active ON plugin_bindings USING btree (organization_id, world) WHERE (ended_at IS NULL);
+CREATE INDEX scorecard_versions_newest ON scorecard_versions USING btree (organization_id, published_at DESC);
+CREATE INDEX scorecards_newest ON scorecards USING btree (organization_id, created_at DESC, scorecard_id DESC);
+CREATE INDEX users_newest ON users USING btree (organization_id, created_at DESC, user_id DESC);
+alter table agents enable row level security;
+alter table audio_files enable row level security;
+alter table audit_events enable row level security;
+alter table calls enable row level security;
+alter table evaluations enable row level security;
+alter table idempotency_keys enable row level security;
+alter table insights enable row level security;
+alter table organizations enable row level security;
+alter table plugin_bindings enable row level security;
+alter table plugin_versions enable row level security;
+alter table scorecard_versions enable row level security;
+alter table scorecards enable row level security;
+alter table scores enable row level security;
+alter table transcriptions enable row level security;
+alter table usage_days enable row level security;
+alter table usage_totals enable row level security;
+alter table users enable row level security;
+alter table utterances enable row level security;
+create policy directory on agents to plumbline_directory
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy member on agents to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy agent on audio_files to plumbline_agent
+    using (agent_id = (current_setting('app.agent'::text))::uuid);
+create policy member on audio_files to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy agent on audit_events for insert to plumbline_agent
+    with check (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy member on audit_events to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy agent on calls to plumbline_agent
+    using (agent_id = (current_setting('app.agent'::text))::uuid);
+create policy member on calls to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy agent on evaluations to plumbline_agent
+    using (agent_id = (current_setting('app.agent'::text))::uuid);
+create policy member on evaluations to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy member on idempotency_keys to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy agent on insights to plumbline_agent
+    using (agent_id = (current_setting('app.agent'::text))::uuid);
+create policy member on insights to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy directory on organizations to plumbline_directory
+    using (root_organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy member on organizations to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
+    with check (root_organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy member on plugin_bindings to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy member on plugin_versions to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy agent on scorecard_versions to plumbline_agent
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy member on scorecard_versions to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy member on scorecards to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy agent on scores to plumbline_agent
+    using (agent_id = (current_setting('app.agent'::text))::uuid);
+create policy member on scores to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy agent on transcriptions to plumbline_agent
+    using (agent_id = (current_setting('app.agent'::text))::uuid);
+create policy member on transcriptions to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy member on usage_days to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy member on usage_totals to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy directory on users to plumbline_directory
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy member on users to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy agent on utterances to plumbline_agent
+    using (agent_id = (current_setting('app.agent'::text))::uuid);
+create policy member on utterances to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+grant insert on audit_events to plumbline_agent;
+grant select on audio_files, calls, evaluations, insights, scorecard_versions, scores, transcriptions, utterances to plumbline_agent;
+grant select on agents, organizations, users to plumbline_directory;
+grant delete, insert, select on insights, scores, utterances to plumbline_member;
+grant delete, insert, select, update on idempotency_keys to plumbline_member;
+grant insert, select on audio_files, audit_events, plugin_versions, scorecard_versions to plumbline_member;
+grant insert, select, update on agents, calls, evaluations, organizations, plugin_bindings, scorecards, transcriptions, usage_days, usage_totals, users to plumbline_member;
+insert into refinery_schema_history (version, name, applied_on, checksum)
+    values (1, 'tenant', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '8550376998958752502');
+insert into refinery_schema_history (version, name, applied_on, checksum)
+    values (2, 'usage', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '1251302755304794697');
