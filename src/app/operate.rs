@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::App;
 use crate::platform::{
+    archive::{Archives, CloneTenant, ExportTenant, RestoreTenant},
     lifecycle::Tools,
     operations::{Procedure, Runner},
 };
@@ -17,7 +18,9 @@ impl App {
     /// What does operations. `owner` connects as the owner of Plumbline's schemas.
     pub fn runner(&self, owner: &tokio_postgres::Config) -> Runner {
         let tools = Tools { owner: owner.clone(), objects: self.objects.clone(), tenants: self.tenants.clone() };
-        Runner::new(self.db.clone(), self.clock.clone(), CONCURRENCY, procedures(&tools))
+        let archives =
+            Archives { owner: owner.clone(), objects: self.objects.clone(), keep_days: self.config.archives.keep_days };
+        Runner::new(self.db.clone(), self.clock.clone(), CONCURRENCY, procedures(&tools, &archives))
     }
 
     /// Works off operations until `stop`.
@@ -27,7 +30,11 @@ impl App {
 }
 
 /// All that is done to whole tenants.
-fn procedures(tools: &Tools) -> Vec<Arc<dyn Procedure>> {
+fn procedures(tools: &Tools, archives: &Archives) -> Vec<Arc<dyn Procedure>> {
     let _ = tools;
-    vec![]
+    vec![
+        Arc::new(ExportTenant(archives.clone())),
+        Arc::new(RestoreTenant(archives.clone())),
+        Arc::new(CloneTenant(archives.clone())),
+    ]
 }

@@ -17,15 +17,16 @@ pub struct Ids {
     pub job: String,
     pub scorecard: String,
     pub operation: String,
+    pub tenant: String,
 }
 
 impl Ids {
     /// Ids of nothing.
     pub fn nowhere() -> Self {
         let id = "00000000-0000-7000-8000-000000000000".to_owned();
-        let [organization, user, agent, call, evaluation, job, scorecard, operation] =
+        let [organization, user, agent, call, evaluation, job, scorecard, operation, tenant] =
             std::array::from_fn(|_| id.clone());
-        Self { organization, user, agent, call, evaluation, job, scorecard, operation }
+        Self { organization, user, agent, call, evaluation, job, scorecard, operation, tenant }
     }
 }
 
@@ -44,7 +45,7 @@ pub const WITHOUT_TOKEN: &[&str] = &["report_transcription"]; // a provider brin
 /// All operations but those of [`WITHOUT_TOKEN`], asked about these things.
 pub fn all(ids: &Ids) -> Vec<Operation> {
     use Permission::*;
-    let Ids { organization, user, agent, call, evaluation, job, scorecard: card, operation } = ids;
+    let Ids { organization, user, agent, call, evaluation, job, scorecard: card, operation, tenant } = ids;
     let get = |id, path: String, needs| Operation { id, method: Method::GET, path, body: None, needs };
     let post = |id, path: String, body, needs| Operation { id, method: Method::POST, path, body: Some(body), needs };
     let patch = |id, path: String, body, needs| Operation { id, method: Method::PATCH, path, body: Some(body), needs };
@@ -121,6 +122,20 @@ pub fn all(ids: &Ids) -> Vec<Operation> {
         get("get_operation", at("operations", operation, ""), ReadTenant),
         post("cancel_operation", at("operations", operation, "/cancel"), no(), ExportTenant),
         post("retry_operation", at("operations", operation, "/retry"), no(), ManageTenants),
+        post("export_tenant", format!("/api/tenants/{tenant}/exports"), no(), ExportTenant),
+        get("download_archive", format!("/api/tenants/{tenant}/exports/{operation}/archive"), DownloadArchives),
+        post(
+            "restore_tenant",
+            "/api/tenants/restores?slug=restored&issuer=https://issuer.example/restored".to_owned(),
+            json!("these bytes are no archive"),
+            ManageTenants,
+        ),
+        post(
+            "clone_tenant",
+            format!("/api/tenants/{tenant}/clone"),
+            json!({"slug": "sandbox", "name": "Sandbox", "issuer": "https://issuer.example/sandbox"}),
+            ManageTenants,
+        ),
     ]
 }
 
@@ -128,6 +143,9 @@ impl Operation {
     pub async fn by(&self, client: &Client) -> Answer {
         let request = client.request(self.method.clone(), &self.path).header("if-match", "*");
         Answer::to(match &self.body {
+            Some(Value::String(bytes)) => {
+                request.header("content-type", "application/octet-stream").body(bytes.clone())
+            }
             Some(body) => request.json(body),
             None => request,
         })

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use object_store::{ObjectStoreExt, path::Path};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -14,16 +15,17 @@ use super::{
     ArchiveError, Archives, about,
     masking::{self, Class},
     restore::remove_unborn,
+    store,
 };
 use crate::{
     foundation::{
         digest,
-        ids::{OrganizationId, TenantId},
+        ids::{OperationId, OrganizationId, TenantId},
     },
     platform::{
         audit::{PlatformEvent, audit_platform},
-        db::{Bulk, NewTenant, Owner, Table, newest_tenant_version, quoted, schema_name},
-        operations::{Procedure, Run, StepEnd, StepError},
+        db::{Bulk, NewTenant, Owner, Statements, Table, newest_tenant_version, quoted, schema_name},
+        operations::{self, NewOperation, Procedure, Run, StepEnd, StepError},
     },
 };
 
@@ -43,14 +45,40 @@ pub struct AskedClone {
     pub issuer: String,
 }
 
-pub(super) const KIND: &str = "clone_tenant";
-pub(super) const STEPS: &[&str] = &["tenant", "schema", "rows", "objects", "activate"];
+const KIND: &str = "clone_tenant";
+const STEPS: &[&str] = &["tenant", "schema", "rows", "objects", "activate"];
 
 /// The root organization of the copy: `pg_temp.other_id` in `masking.sql` makes the same of it.
-pub(super) fn other_id(to: TenantId, id: OrganizationId) -> OrganizationId {
+fn other_id(to: TenantId, id: OrganizationId) -> OrganizationId {
     let (id, hash) = (id.to_string(), digest::of_bytes(format!("{to}{id}").as_bytes()));
     let text = format!("{}{}-{}{}-{}", &id[..15], &hash[..3], &id[19..20], &hash[3..6], &hash[6..18]);
     OrganizationId(text.parse().unwrap_or_default())
+}
+
+/// Writes a clone down; gives the new tenant's id, and the operation's.
+///
+/// # Errors
+/// [`ArchiveError::Refused`] when there is nothing to copy, or another tenant has the slug or the issuer.
+pub async fn start(
+    on: &impl Statements,
+    asked: &AskedClone,
+    requested_by: &str,
+    now: DateTime<Utc>,
+) -> Result<(TenantId, OperationId), ArchiveError> {
+    let found = store::find(on, asked.from_tenant_id).await?;
+    let found = found.ok_or_else(|| ArchiveError::refused("not-found", "no such tenant"))?;
+    found.has_data()?;
+    store::check_free(on, None, &asked.slug, &asked.issuer).await?;
+    let tenant = TenantId::new();
+    let new = NewOperation {
+        kind: KIND,
+        tenant: Some((tenant, other_id(tenant, found.root_organization_id))),
+        input: json!(asked),
+        steps: STEPS,
+        run_at: now,
+        requested_by: requested_by.to_owned(),
+    };
+    Ok((tenant, operations::start(on, &new, now).await?))
 }
 
 /// `clone_tenant`.
@@ -151,7 +179,10 @@ impl<'a> Work<'a> {
         let (from, to) = (schema_name(self.asked.from_tenant_id), schema_name(self.tenant));
         let (tables, own) = (bulk.tables(&from).await?, bulk.tables(&to).await?);
         if tables != own || tables.is_empty() {
-            return Err(ArchiveError::refused("tenant-not-ready", "the tenant's schema is of another version, or gone"));
+            return Err(ArchiveError::refused(
+                "tenant-not-ready",
+                "the tenant's schema is of another version, or gone",
+            ));
         }
         self.prepare(&bulk, &from, &tables).await?;
         let list: Vec<String> = tables.iter().map(|table| format!("{to}.{}", quoted(&table.name))).collect();
@@ -234,7 +265,8 @@ impl<'a> Work<'a> {
                 return Err(ArchiveError::refused("not-masked", reason));
             }
         }
-        let root = format!("select count(*) from {to}.organizations where organization_id = $1 and root_organization_id = $1");
+        let root =
+            format!("select count(*) from {to}.organizations where organization_id = $1 and root_organization_id = $1");
         if bulk.count(&root, &[&self.root]).await? != 1 {
             return Err(ArchiveError::refused("not-masked", "the copy has another root organization than its tenant"));
         }

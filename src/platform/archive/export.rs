@@ -12,7 +12,7 @@ use tokio_postgres::Config;
 
 use super::{
     ArchiveError, Archives, Watch, about, export_key,
-    file::{ArchivedTenant, Header, Manifest, Written, Writer},
+    file::{ArchivedTenant, Header, Manifest, Writer, Written},
     jobs_of, names_objects, restore,
 };
 use crate::{
@@ -148,7 +148,8 @@ impl Source<'_> {
         }
         if !missing.is_empty() && !self.options.allow_missing_objects {
             let first = &missing[0];
-            let reason = format!("{} objects that rows name are not in the object store, such as {first}", missing.len());
+            let reason =
+                format!("{} objects that rows name are not in the object store, such as {first}", missing.len());
             return Err(ArchiveError::refused("objects-missing", reason));
         }
         Ok(missing)
@@ -167,7 +168,8 @@ pub(super) async fn object_keys(bulk: &Bulk, schema: &str, tables: &[Table]) -> 
     if queries.is_empty() {
         return Ok(Vec::new());
     }
-    let query = format!("select key collate \"C\" as key from ({}) named group by 1 order by 1", queries.join(" union all "));
+    let query =
+        format!("select key collate \"C\" as key from ({}) named group by 1 order by 1", queries.join(" union all "));
     Ok(bulk.rows(&query, &[]).await?.iter().map(|row| row.get("key")).collect())
 }
 

@@ -52,10 +52,7 @@ pub const TABLES: &[TableClass] = &[
         "plugin_versions",
         Copied(&[("digest", Keep), ("name", Keep), ("version", Keep), ("world", Keep), ("object_key", ObjectKey)]),
     ),
-    (
-        "plugin_bindings",
-        Copied(&[("digest", Keep), ("world", Keep), ("settings", Keep), ("failure_policy", Keep)]),
-    ),
+    ("plugin_bindings", Copied(&[("digest", Keep), ("world", Keep), ("settings", Keep), ("failure_policy", Keep)])),
     (
         "calls",
         Copied(&[
@@ -166,8 +163,12 @@ mod tests {
         assert_eq!(expression("calls", "call_id", "uuid").as_deref(), Some("pg_temp.other_id(\"call_id\")"));
         assert_eq!(expression("calls", "received_at", "timestamp with time zone").as_deref(), Some("\"received_at\""));
         assert_eq!(expression("utterances", "text", "text").as_deref(), Some("pg_temp.masked(\"text\")"));
-        for undecided in [("calls", "new_text", "text"), ("calls", "new", "bytea"), ("calls", "many", "text[]"), ("new", "id", "uuid")]
-        {
+        for undecided in [
+            ("calls", "new_text", "text"),
+            ("calls", "new", "bytea"),
+            ("calls", "many", "text[]"),
+            ("new", "id", "uuid"),
+        ] {
             assert_eq!(expression(undecided.0, undecided.1, undecided.2), None, "{undecided:?}");
         }
         assert_eq!(expression("audio_files", "object_key", "text"), None);

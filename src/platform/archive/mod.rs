@@ -8,6 +8,7 @@ mod cloning;
 mod export;
 pub mod file;
 mod masking;
+mod names;
 mod restore;
 mod store;
 mod sweep;
@@ -18,10 +19,10 @@ use object_store::ObjectStore;
 use tokio_postgres::Config;
 
 pub use self::{
-    cloning::{AskedClone, CloneTenant},
-    export::{Exported, ExportTenant, Options, export},
+    cloning::{AskedClone, CloneTenant, start as start_clone},
+    export::{ExportTenant, Exported, Options, Summary, export},
     masking::{Class, TABLES, TableClass, Treatment},
-    restore::{Asked, RestoreTenant, receive, start as start_restore, verify},
+    restore::{Asked, ReceiveError, RestoreTenant, receive, start as start_restore, verify},
     sweep::sweep,
 };
 use crate::{
@@ -161,8 +162,7 @@ pub fn names_objects(column: &Column) -> bool {
 }
 
 /// What every row of `platform.jobs` is archived with. A job that was at work waits again: the claim on it is not the tenant's.
-const JOB_COLUMNS: &str =
-    "job_id, organization_id, root_organization_id, kind, payload, status, dedup_key, attempts, max_attempts, run_at, last_error, created_at";
+const JOB_COLUMNS: &str = "job_id, organization_id, root_organization_id, kind, payload, status, dedup_key, attempts, max_attempts, run_at, last_error, created_at";
 
 /// The tenant's jobs in their order, in the columns of [`JOB_COLUMNS`].
 fn jobs_of(tenant: TenantId) -> String {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    ArchiveError, Archives, Unwatched, Watch, about,
+    ArchiveError, Archives, Watch, about,
     file::{FileError, Header, Limits, Manifest, Reader},
     import_key, names_objects,
 };
@@ -276,7 +276,9 @@ impl<'a> Work<'a> {
         bulk.create_schema(&self.schema, header.schema_version).await?;
         if bulk.tables(&self.schema).await? != header.tables {
             let version = header.schema_version;
-            return Err(ArchiveError::invalid(format!("the archive's tables are not those of schema version {version}")));
+            return Err(ArchiveError::invalid(format!(
+                "the archive's tables are not those of schema version {version}"
+            )));
         }
         Ok(Some(format!("version {}", header.schema_version)))
     }
@@ -335,7 +337,11 @@ impl<'a> Work<'a> {
 }
 
 /// Removes a tenant that never was active: its schema, jobs and objects, and last its row.
-pub(super) async fn remove_unborn(bulk: &Bulk, objects: &dyn ObjectStore, tenant: TenantId) -> Result<(), ArchiveError> {
+pub(super) async fn remove_unborn(
+    bulk: &Bulk,
+    objects: &dyn ObjectStore,
+    tenant: TenantId,
+) -> Result<(), ArchiveError> {
     bulk.drop_schema(&schema_name(tenant)).await?;
     bulk.execute("delete from platform.jobs where tenant_id = $1", &[&tenant]).await?;
     let prefix = Path::from(tenant.to_string());

@@ -17,6 +17,18 @@ pub(super) struct Found {
     pub status: String,
 }
 
+impl Found {
+    /// Fails when there is nothing to export or to copy.
+    pub fn has_data(&self) -> Result<(), ArchiveError> {
+        match self.status.as_str() {
+            "provisioning" | "destroyed" => {
+                Err(ArchiveError::refused("illegal-state", format!("the tenant is {}", self.status)))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// One tenant, destroyed ones too.
 pub(super) async fn find(on: &impl Statements, tenant: TenantId) -> Result<Option<Found>, DbError> {
     let row = on.opt(sql!("archive/find_tenant"), &[&tenant]).await?;
@@ -42,7 +54,10 @@ pub(super) async fn check_free(
 
 /// The archive's organizations are in use.
 pub(super) fn lives_here() -> ArchiveError {
-    ArchiveError::refused("conflict", "the archive's tenant, or a part of it, lives here: a clone is a copy with ids of its own")
+    ArchiveError::refused(
+        "conflict",
+        "the archive's tenant, or a part of it, lives here: a clone is a copy with ids of its own",
+    )
 }
 
 /// When an archive that was made at this time goes.

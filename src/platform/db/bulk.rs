@@ -21,7 +21,8 @@ mod tenant {
 }
 
 /// Rows look the same whatever the server's settings are. A name without a schema is an error.
-const SESSION: &str = "set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; set timezone = 'UTC'; set client_encoding = 'UTF8';
+const SESSION: &str =
+    "set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; set timezone = 'UTC'; set client_encoding = 'UTF8';
      set bytea_output = 'hex'; set extra_float_digits = 1; set lock_timeout = '30s'; set search_path = pg_catalog";
 
 /// What can go wrong while tables are copied.

@@ -26,8 +26,8 @@ pub use self::{
     migrate::{Applied, Baseline, MigrationSetError, Step, TenantMigrations, newest_tenant_version},
     owner::{NewTenant, Owner, OwnerError},
     query::{Query, schema_name},
-    wave::{Member, Outcome},
     transaction::{Alone, InTenant, Params, PlatformAlone, PlatformTx, Statements, TenantTx},
+    wave::{Member, Outcome},
 };
 use crate::foundation::access::{Grant, OperatorGrant};
 

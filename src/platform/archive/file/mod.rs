@@ -9,7 +9,7 @@ mod seal;
 mod writer;
 
 pub use self::{
-    format::{ArchivedTenant, Entry, FORMAT, Header, Manifest, ObjectsSummary, RowsSummary, TableSummary},
+    format::{ArchivedTenant, Entry, FORMAT, Header, Manifest, ObjectsSummary, RowsSummary, TableSummary, is_key},
     reader::{Limits, Part, Reader},
     seal::{SEAL_BYTES, unsealed},
     writer::{Part as Written, Writer},

@@ -83,7 +83,9 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for Sealing<W> {
 }
 
 /// Passes on what is before the seal, and ends in an error when the seal is not that of these bytes.
-pub fn unsealed(source: BoxStream<'static, io::Result<Bytes>>) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+pub fn unsealed(
+    source: BoxStream<'static, io::Result<Bytes>>,
+) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
     let start = Some((source, BytesMut::new(), Sha256::new()));
     stream::unfold(start, |state| async move {
         let (mut source, mut held, mut hash) = state?;

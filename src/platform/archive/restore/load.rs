@@ -37,9 +37,8 @@ impl Work<'_> {
         bulk.batch("create temp table restored_jobs (like platform.jobs) on commit drop").await?;
         bulk.batch("alter table restored_jobs alter column tenant_id drop not null").await?;
         let rows = self.copy(&mut reader, &bulk).await?;
-        let jobs = format!(
-            "insert into platform.jobs (tenant_id, {JOB_COLUMNS}) select $1, {JOB_COLUMNS} from restored_jobs"
-        );
+        let jobs =
+            format!("insert into platform.jobs (tenant_id, {JOB_COLUMNS}) select $1, {JOB_COLUMNS} from restored_jobs");
         let jobs = bulk.execute(&jobs, &[&self.tenant]).await.map_err(|error| match error.unique_violation() {
             Some("jobs_pkey") => super::super::store::lives_here(),
             _ => of_rows(error),

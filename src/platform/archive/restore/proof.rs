@@ -86,7 +86,10 @@ impl Work<'_> {
             let each = some.iter().map(|schema| {
                 format!("select count(*) as n from {schema}.organizations where organization_id = any ($1)")
             });
-            let query = format!("select coalesce(sum(n), 0)::int8 from ({}) found", each.collect::<Vec<_>>().join(" union all "));
+            let query = format!(
+                "select coalesce(sum(n), 0)::int8 from ({}) found",
+                each.collect::<Vec<_>>().join(" union all ")
+            );
             if bulk.count(&query, &[&ids]).await? > 0 {
                 return Err(store::lives_here());
             }
@@ -118,7 +121,8 @@ impl Work<'_> {
     }
 
     async fn objects_are_the_archives(&self, manifest: &Manifest) -> Result<(), ArchiveError> {
-        let differs = |path: &str| ArchiveError::invalid(format!("{path} is not in the object store as it is in the archive"));
+        let differs =
+            |path: &str| ArchiveError::invalid(format!("{path} is not in the object store as it is in the archive"));
         for entry in &manifest.entries {
             let Some(tail) = entry.path.strip_prefix("objects/") else { continue };
             let object = match self.store().get(&Path::from(format!("{}/{tail}", self.tenant))).await {

@@ -60,8 +60,7 @@ fn history(schema: &str, applied: &[Applied]) -> Result<Vec<Migration>, OwnerErr
     applied
         .iter()
         .map(|row| {
-            let applied_on =
-                OffsetDateTime::parse(&row.applied_on, &Rfc3339).map_err(|_| unreadable(row.version))?;
+            let applied_on = OffsetDateTime::parse(&row.applied_on, &Rfc3339).map_err(|_| unreadable(row.version))?;
             let checksum = row.checksum.parse().map_err(|_| unreadable(row.version))?;
             Ok(Migration::applied(row.version, row.name.clone(), applied_on, checksum))
         })
@@ -98,7 +97,10 @@ impl Collected {
 impl AsyncTransaction for Collected {
     type Error = Infallible;
 
-    async fn execute<'a, T: Iterator<Item = &'a str> + Send + 'a>(&'a mut self, queries: T) -> Result<usize, Infallible> {
+    async fn execute<'a, T: Iterator<Item = &'a str> + Send + 'a>(
+        &'a mut self,
+        queries: T,
+    ) -> Result<usize, Infallible> {
         let before = self.statements.len();
         self.statements.extend(queries.map(str::to_owned));
         Ok(self.statements.len() - before)
@@ -128,7 +130,10 @@ mod tests {
 
     fn set() -> TenantMigrations {
         let next = TenantMigrations::embedded().newest() + 1;
-        TenantMigrations::embedded().clone().with(&format!("V{next}__more"), "alter table calls add x int -- so").unwrap()
+        TenantMigrations::embedded()
+            .clone()
+            .with(&format!("V{next}__more"), "alter table calls add x int -- so")
+            .unwrap()
     }
 
     #[tokio::test]
@@ -140,7 +145,9 @@ mod tests {
         assert!(nothing.versions.is_empty() && !nothing.sql.contains("alter table"), "{nothing:?}");
         let last = plan(&set, "t_1", &whole[..whole.len() - 1]).await.unwrap();
         assert_eq!(last.versions, [newest]);
-        let marked = format!("select {newest} as {MARK};\nalter table calls add x int -- so\n;\nINSERT INTO refinery_schema_history");
+        let marked = format!(
+            "select {newest} as {MARK};\nalter table calls add x int -- so\n;\nINSERT INTO refinery_schema_history"
+        );
         assert!(last.sql.contains(&marked), "{}", last.sql);
         let all = plan(&set, "t_1", &[]).await.unwrap();
         assert_eq!(all.versions.len(), whole.len());
