@@ -116,7 +116,7 @@ async fn ask_clone(app: &TestApp, tenant: TenantId, slug: &str) -> Answer {
 async fn made(app: &TestApp, slug: &str) -> TestTenant {
     let client = app.database.connect().await;
     let row = client
-        .query_one("select tenant_id, root_organization_id, status from platform.tenants where slug = $1", &[&slug])
+        .query_one("select tenant_id, root_organization_id, status from platform.tenants where slug = $1 and status <> 'destroyed'", &[&slug])
         .await
         .unwrap();
     assert_eq!(row.get::<_, &str>("status"), "active");
