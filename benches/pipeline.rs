@@ -29,6 +29,7 @@ use plumbline::{
             ProviderError,
             llm::{Completed, Completion, LanguageModel},
         },
+        tenancy::quotas::Quotas,
     },
     product::{
         calls::{
@@ -196,7 +197,7 @@ impl<'a> Line<'a> {
         let now = Clock::system().now();
         self.db
             .tenant(&grant, "calls.receive_written", async |tx| {
-                written::receive(tx, &Order, &details, &utterances, now).await.map(|_| ())
+                written::receive(tx, &Order, &Quotas::default(), &details, &utterances, now).await.map(|_| ())
             })
             .await
             .map_err(|error: CallError| error.to_string())?;

@@ -22,20 +22,24 @@ use crate::{
     platform::{
         archive::{self, api::ArchivesApi},
         db::{Connections, Db, OwnerError, check_least_privilege},
+        fleet::api::FleetApi,
         http::BodyLimit,
         identity::{
-            Authenticator, DevelopmentTrustRefused, IssuerKeys, Members, TokenRules,
+            Authenticator, DevelopmentTrustRefused, IssuerKeys, IssuerProbe, Members, TokenRules,
             agents::{Agents, api::AgentsApi},
             trust_development_issuer,
             users::{Users, api::UsersApi},
         },
+        isolation::{Isolation, api::IsolationApi},
         jobs::{Wake, Worker, WorkerSettings, api::JobsApi},
+        lifecycle::{Lifecycle, api::TenantsApi},
         operations::api::OperationsApi,
         plugins::PluginError,
         providers::ProviderError,
         tenancy::{
             Tenants,
             organizations::{Organizations, api::OrganizationsApi},
+            quotas::api::QuotasApi,
         },
     },
     product::{
@@ -92,6 +96,7 @@ pub struct App {
     members: Arc<Members>,
     authenticator: Option<Arc<Authenticator>>,
     objects: Arc<dyn ObjectStore>,
+    issuers: Arc<IssuerProbe>,
     means: Arc<Means>,
 }
 
@@ -146,6 +151,7 @@ impl App {
             tenants: Arc::new(Tenants::new(db.clone())),
             members: Arc::new(Members::new(db.clone())),
             authenticator: None,
+            issuers: Arc::new(IssuerProbe::new(config.identity.trust_development_issuer)?),
             wake: Wake::default(),
             config,
             clock,
@@ -182,6 +188,7 @@ impl App {
             AgentsApi { agents: Agents::new(db.clone(), self.members.clone(), clock.clone()) },
             CallsApi {
                 db: db.clone(),
+                tenants: self.tenants.clone(),
                 clock: clock.clone(),
                 recordings,
                 stages: Arc::new(Order),
@@ -205,7 +212,24 @@ impl App {
                 idle: Duration::from_secs(self.config.upload.idle_seconds),
                 operator_issuer: self.config.identity.operator_issuer.clone(),
             },
+            TenantsApi { lifecycle: self.lifecycle() },
+            QuotasApi { db: db.clone(), tenants: self.tenants.clone(), clock: clock.clone() },
+            FleetApi { db: db.clone() },
+            IsolationApi {
+                isolation: Isolation {
+                    db: db.clone(),
+                    tenants: self.tenants.clone(),
+                    objects: self.objects.clone(),
+                    clock: clock.clone(),
+                },
+            },
         )
+    }
+
+    /// What may be asked about tenants' lives.
+    pub fn lifecycle(&self) -> Lifecycle {
+        let operators = self.config.identity.operator_issuer.clone();
+        Lifecycle::new(self.db.clone(), self.clock.clone(), self.tenants.clone(), operators)
     }
 
     /// The HTTP service.
@@ -235,9 +259,18 @@ impl App {
         let address = acceptor.local_addr().first().map(ToString::to_string).unwrap_or_default();
         tracing::info!(%address, "listening");
         let drain = Duration::from_secs(self.config.worker.drain_seconds);
-        Server::new_with_acceptor(acceptor)
-            .run_with_graceful_shutdown(self.service(), stop.cancelled_owned(), Some(drain))
-            .await
+        let serving = Server::new_with_acceptor(acceptor).run_with_graceful_shutdown(
+            self.service(),
+            stop.clone().cancelled_owned(),
+            Some(drain),
+        );
+        let (served, ()) = tokio::join!(serving, self.notice(stop));
+        served
+    }
+
+    /// Notices what other processes change of tenants, until `stop`; part of [`App::serve`].
+    pub async fn notice(&self, stop: CancellationToken) {
+        self.tenants.watch(&self.db, stop).await;
     }
 
     /// A worker for every kind of job.

@@ -42,9 +42,13 @@ enum Command {
     /// Work off jobs alone.
     Work,
     /// Work off operations on whole tenants: make them, destroy them and the like (DATABASE_OWNER_URL).
-    Operate,
+    Operate {
+        /// Do what is due, and end.
+        #[arg(long)]
+        once: bool,
+    },
     /// Bring the platform and every tenant to the newest schema (DATABASE_OWNER_URL).
-    Migrate,
+    Migrate(migrate::MigrateOptions),
     /// Tenants.
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
@@ -93,15 +97,15 @@ fn told(failure: &Failure) -> String {
 
 fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let config = load(arguments.config.as_deref())?;
-    log(&config, matches!(arguments.command, Command::Demo { .. }))?;
+    log(&config, matches!(arguments.command, Command::Demo { .. } | Command::Tenant(_)))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match arguments.command {
             Command::Serve => serve(config).await,
             Command::Work => work(config).await,
-            Command::Operate => operate::run(config, stop_on_signal()?).await,
-            Command::Migrate => migrate::run(&config).await,
-            Command::Tenant(command) => tenant::run(&config, command).await,
+            Command::Operate { once } => operate::run(config, once, stop_on_signal()?).await,
+            Command::Migrate(options) => migrate::run(&config, options).await,
+            Command::Tenant(command) => tenant::run(&config, command, stop_on_signal()?).await,
             Command::Demo { exit, json, directory, port } => {
                 let stop = stop_on_signal()?;
                 let options = DemoOptions { directory, exit, json, port };

@@ -1,14 +1,24 @@
 //! The program's commands, a file each: what they are told, and what they say.
 
+pub mod archive;
+pub mod follow;
+pub mod life;
 pub mod migrate;
 pub mod operate;
+pub mod quotas;
 pub mod tenant;
 
 use plumbline::{
     app::StartError,
     demo::DemoError,
     foundation::config::{Config, ConfigError},
-    platform::db::{Owner, OwnerError},
+    platform::{
+        archive::ArchiveError,
+        db::{DbError, Owner, OwnerError},
+        fleet::FleetError,
+        lifecycle::LifecycleError,
+        tenancy::quotas::{SetError, UnreadableQuotas, UsageError},
+    },
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -21,6 +31,22 @@ pub enum Failure {
     Start(#[from] StartError),
     #[error(transparent)]
     Owner(#[from] OwnerError),
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
+    #[error(transparent)]
+    Life(#[from] LifecycleError),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error("{0}")]
+    Said(String),
+    #[error(transparent)]
+    Db(#[from] DbError),
+    #[error(transparent)]
+    SetQuotas(#[from] SetError),
+    #[error(transparent)]
+    UnreadableQuotas(#[from] UnreadableQuotas),
+    #[error(transparent)]
+    Usage(#[from] UsageError),
     #[error(transparent)]
     Demo(#[from] DemoError),
     #[error(transparent)]

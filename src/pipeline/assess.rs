@@ -15,6 +15,7 @@ use crate::{
         db::DbError,
         jobs::{self, Handler, Job, JobError, Lease},
         providers::llm::{Completed, Completion},
+        tenancy::quotas,
     },
     product::{
         calls::{self, model::Stage},
@@ -149,12 +150,14 @@ impl Assess {
         self.0
             .db
             .tenant(grant, "assess.record", async |tx| {
-                let ((), moved, (), _) = tokio::try_join!(
+                let ((), moved, (), _, ()) = tokio::try_join!(
                     biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
                     jobs::finish(tx, lease),
                     calls::store::mark_assessed(tx, call_id).err_into(),
                     store::record_assessed(tx, &new).err_into(),
                     enqueue(tx, material.call.organization_id, call_id, Stage::Score, now).err_into(),
+                    // Last: its lock is waited for by the tenant's other jobs.
+                    quotas::count_evaluation(tx, new.prompt_tokens, new.completion_tokens, now).err_into(),
                 )?;
                 if moved { Ok(()) } else { Err(JobError::LeaseLost) }
             })

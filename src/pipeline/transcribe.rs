@@ -11,12 +11,13 @@ use super::{Means, TranscribeCall, bury, enqueue, grant, show_failure, waits_for
 use crate::{
     foundation::{access::Grant, ids::CallId},
     platform::{
-        db::DbError,
+        db::{DbError, TenantTx},
         jobs::{self, Handler, Job, JobError, Lease},
         providers::{
             PermanentKind, ProviderError,
             speech::{AudioContent, AudioSource, SpeechOptions, SpeechToText, Submission, Transcript, Voice, Webhook},
         },
+        tenancy::quotas,
     },
     product::calls::{
         metrics::measure,
@@ -212,10 +213,26 @@ impl Transcribe {
                     store::insert_transcription(tx, call, &transcription),
                     store::insert_utterances(tx, call, &utterances),
                     enqueue(tx, call.organization_id, call.call_id, Stage::Assess, now),
+                    count_audio(tx, call, duration_ms, &utterances, now),
                 )?;
                 Ok(())
             })
             .await
+    }
+}
+
+/// Counts the audio of a recording whose header did not tell its length; last, because the tenant's other uploads wait for its lock.
+async fn count_audio(
+    tx: &TenantTx<'_>,
+    call: &Call,
+    heard_ms: Option<i64>,
+    utterances: &[Utterance],
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    let spoken_ms = || utterances.iter().filter_map(|utterance| utterance.end_ms).max();
+    match (call.duration_ms, heard_ms.or_else(spoken_ms)) {
+        (None, Some(duration_ms)) => quotas::count_audio(tx, duration_ms, now).await,
+        _ => Ok(()),
     }
 }
 

@@ -19,11 +19,12 @@ use crate::{
         ids::{CallId, OrganizationId, TenantId},
     },
     platform::{
-        db::Db,
+        db::{Db, newest_tenant_version},
         http::Refusal,
+        identity::AuthError,
         jobs::{self, Lease, Wake},
         providers::speech::Webhook,
-        tenancy::Tenants,
+        tenancy::{Tenants, Unserved},
     },
     product::calls,
 };
@@ -73,7 +74,8 @@ enum Noted {
 impl WebhooksApi {
     /// Report the end of a transcription
     ///
-    /// For the speech provider, which was given the address and a secret for this one piece of work; no bearer token. Whatever does not fit is 404.
+    /// For the speech provider, which was given the address and a secret for this one piece of work; no bearer token. Whatever does not fit is 404. While the tenant is
+    /// suspended, 403: the provider need not try again.
     #[oai(path = "/transcriptions", method = "post", operation_id = "report_transcription")]
     async fn report_transcription(
         &self,
@@ -86,10 +88,20 @@ impl WebhooksApi {
     ) -> Result<Noted, Refusal> {
         let unknown = || Refusal::not_found("transcription");
         let tenant = self.tenants.by_id(tenant_id.0).await?.ok_or_else(unknown)?;
+        // Nothing is lost by a refusal: the job that waits asks the provider itself, as soon as the tenant is served again.
+        let suspended = match tenant.serve(newest_tenant_version()) {
+            Ok(()) => false,
+            Err(Unserved::Suspended) => true,
+            Err(Unserved::NotReady) => return Err(AuthError::from(Unserved::NotReady).into()),
+            Err(Unserved::Leaving) => return Err(unknown()),
+        };
         let grant = reporting(tenant.tenant_id, tenant.root_organization_id, organization_id.0);
         let running = calls::store::find_transcription(&self.db.alone(&grant), call_id.0).await?;
         let expected = running.and_then(|running| running.webhook_secret).ok_or_else(unknown)?;
         verify_slices_are_equal(expected.as_bytes(), secret.0.as_bytes()).map_err(|_| unknown())?;
+        if suspended {
+            return Err(AuthError::from(Unserved::Suspended).into()); // told to whoever has the secret alone
+        }
         let job = TranscribeCall { call_id: call_id.0 };
         jobs::pull_forward(&self.db.alone(&grant), &job, self.clock.now()).await?;
         self.wake.wake();

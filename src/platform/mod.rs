@@ -3,8 +3,10 @@
 pub mod archive;
 pub mod audit;
 pub mod db;
+pub mod fleet;
 pub mod http;
 pub mod identity;
+pub mod isolation;
 pub mod jobs;
 pub mod lifecycle;
 pub mod operations;

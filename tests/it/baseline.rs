@@ -72,6 +72,37 @@ async fn the_baseline_is_the_sum_of_the_migrations() {
     }
 }
 
+/// What every version's catalog looks like, in a digest each.
+#[tokio::test]
+async fn every_version_has_its_fingerprint() {
+    let database = support::fresh().await;
+    let client = database.connect().await;
+    let mut owner = Owner::connect(&database.owner).await.unwrap();
+    let set = TenantMigrations::embedded();
+    let nothing = Baseline { version: 0, concurrent_version: 0, sql: "" };
+    let mut lines =
+        "# Version, concurrent version, digest of the catalog that they make (tests/it/baseline.rs)\n".to_owned();
+    for version in set.steps_after(0).map(|step| step.version) {
+        let tenant = row(&owner, &format!("v{version}")).await.tenant_id;
+        owner.create_schema_of(tenant, &nothing, &set.up_to(version)).await.unwrap();
+        lines.push_str(&format!("{version} 0 {}\n", fingerprint(&client, tenant).await));
+        for step in set.concurrent_after(0) {
+            // A step may name what later versions make.
+            if owner.run_concurrent_step(tenant, step).await.is_err() {
+                break;
+            }
+            lines.push_str(&format!("{version} {} {}\n", step.version, fingerprint(&client, tenant).await));
+        }
+    }
+    golden("sql/baseline/fingerprints.txt", &lines);
+}
+
+/// The digest of a schema's catalog.
+async fn fingerprint(client: &Client, tenant: TenantId) -> String {
+    let text = include_str!("../../sql/queries/fleet/fingerprint.sql");
+    client.query_one(text, &[&vec![schema_name(tenant)], &false]).await.unwrap().get("fingerprint")
+}
+
 /// The script: tables in an order that their foreign keys allow, then indexes, policies and grants, then refinery's history.
 async fn rendered(client: &Client, tenant: TenantId) -> String {
     let schema = schema_name(tenant);

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
 /// The program, about to be started.
-pub struct Program(Command);
+pub struct Program(pub Command);
 
 /// A program that has ended.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Program {
     }
 
     /// With the connections of a test's database, and a port that is free.
-    fn on(directory: &Path, database: &Database) -> Self {
+    pub fn on(directory: &Path, database: &Database) -> Self {
         let mut program = Self::new(directory);
         program.env("DATABASE_URL", url(&database.login)).env("DATABASE_OWNER_URL", url(&database.owner));
         program.env("PLUMBLINE_SERVER__BIND", "127.0.0.1:0").env("PLUMBLINE_LOG__FORMAT", "json");
@@ -195,15 +195,20 @@ async fn from_an_empty_database_to_a_server_that_ends_gently() {
     let (home, database) = (directory(), unmigrated().await);
     refuses(Program::on(home.path(), &database), "the database is not prepared for Plumbline").await;
 
-    let issuer = "https://issuer.example/acme";
+    let realms = DevIssuer::start(0, None, Clock::system()).await.unwrap();
+    let issuer = &realms.open_realm("acme").unwrap();
     let create = async |slug: &str, issuer: &str| {
         let mut program = Program::on(home.path(), &database);
+        program.env("PLUMBLINE_IDENTITY__TRUST_DEVELOPMENT_ISSUER", "true");
         program.args(["tenant", "create", "--slug", slug, "--name", "Acme", "--issuer", issuer]);
+        if slug != "acme" {
+            program.args(["--no-wait"]); // the issuer is not asked then
+        }
         run(program, PATIENCE).await
     };
     let too_early = create("acme", issuer).await;
     assert_eq!(too_early.code, Some(2), "{too_early:?}");
-    assert!(too_early.stderr.contains("platform.tenants"), "{too_early:?}");
+    assert!(too_early.stderr.contains("the database is not prepared for Plumbline"), "{too_early:?}");
 
     for tenants in ["0 tenants", "0 tenants"] {
         let mut migrate = Program::on(home.path(), &database);
@@ -220,10 +225,10 @@ async fn from_an_empty_database_to_a_server_that_ends_gently() {
     let made = create("acme", issuer).await;
     assert_eq!(made.code, Some(0), "{made:?}");
     let id: TenantId = made.stdout.trim().parse().unwrap();
-    for (slug, issuer) in [("acme", "https://issuer.example/other"), ("other", issuer)] {
+    for (slug, issuer, taken) in [("acme", "https://issuer.example/other", "slug"), ("other", issuer, "issuer")] {
         let refused = create(slug, issuer).await;
         assert_eq!(refused.code, Some(2), "{refused:?}");
-        assert!(refused.stderr.contains("a tenant with this slug or issuer exists"), "{refused:?}");
+        assert!(refused.stderr.contains(&format!("another tenant has the {taken}")), "{refused:?}");
     }
     let active = format!("select count(*) from platform.tenants where status = 'active' and tenant_id = '{id}'");
     assert_eq!(database.count(&active).await, 1);
@@ -314,6 +319,7 @@ async fn a_log_line_names_the_tenant_once_the_caller_is_proved() {
     let issuer = DevIssuer::start(0, None, Clock::system()).await.unwrap();
     let name = issuer.open_realm("acme").unwrap();
     let mut create = Program::on(home.path(), &database);
+    create.env("PLUMBLINE_IDENTITY__TRUST_DEVELOPMENT_ISSUER", "true");
     create.args(["tenant", "create", "--slug", "acme", "--name", "Acme", "--issuer", &name]);
     let tenant = run(create, PATIENCE).await.stdout.trim().to_owned();
     let request = TokenRequest {
@@ -335,4 +341,64 @@ async fn a_log_line_names_the_tenant_once_the_caller_is_proved() {
     let answered: Vec<Value> = lines.filter(|line| line["fields"]["message"] == "answered").collect();
     let tenants: Vec<&Value> = answered.iter().map(|line| &line["span"]["tenant"]).collect();
     assert_eq!(tenants, [&Value::Null, &Value::from(tenant)], "{log}");
+}
+
+#[tokio::test]
+async fn the_fleet_is_migrated_and_shown() {
+    let (home, database) = (directory(), unmigrated().await);
+    let program = async |line: &str| {
+        let mut command = Program::on(home.path(), &database);
+        command.env("PLUMBLINE_IDENTITY__TRUST_DEVELOPMENT_ISSUER", "true").0.args(line.split(' '));
+        run(command, PATIENCE).await
+    };
+    let json = |ended: &Ended| -> Value { serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}")) };
+
+    let realms = DevIssuer::start(0, None, Clock::system()).await.unwrap();
+    let early = program("tenant status").await;
+    assert!(early.code == Some(2) && early.stderr.contains("not prepared for Plumbline"), "{early:?}");
+    let dry = program("migrate --dry-run").await;
+    assert!(dry.code == Some(0) && dry.stdout.contains("create table tenants ("), "{dry:?}");
+    assert_eq!(database.count("select count(*) from pg_namespace where nspname = 'platform'").await, 0);
+    let migrated = json(&program("migrate --json").await);
+    assert_eq!((migrated["migrated"].as_u64(), migrated["failed"].as_u64()), (Some(0), Some(0)));
+    for slug in ["acme", "globex"] {
+        let issuer = realms.open_realm(slug).unwrap();
+        let made = program(&format!("tenant create --slug {slug} --name {slug} --issuer {issuer}")).await;
+        assert_eq!(made.code, Some(0), "{made:?}");
+    }
+    let status = program("tenant status").await;
+    assert!(status.stdout.contains("acme") && status.stdout.contains("2 tenants"), "{status:?}");
+    assert_eq!(json(&program("tenant status --json --behind").await), serde_json::json!([]));
+
+    // globex misses the last migration; then its first one is another than was applied.
+    let id: TenantId = json(&program("tenant status --json").await)[0]["tenant_id"].as_str().unwrap().parse().unwrap();
+    let schema = plumbline::platform::db::schema_name(id);
+    database
+        .execute(&format!(
+            "drop table {schema}.usage_days, {schema}.usage_totals;
+             delete from {schema}.refinery_schema_history where version > 1;
+             update platform.tenants set schema_version = 1 where slug = 'globex'"
+        ))
+        .await;
+    let behind = json(&program("tenant status --json --behind").await);
+    let seen = (behind[0]["slug"].as_str(), behind[0]["version"].as_str(), behind[0]["drift"].as_str());
+    assert_eq!(seen, (Some("globex"), Some("behind"), Some("none")), "a version of its own has its own fingerprint");
+    let dry = program("migrate --dry-run").await;
+    assert!(dry.stdout.contains("for 1 tenants") && dry.stdout.contains("create table usage_days"), "{dry:?}");
+    let unknown = program("migrate --canary nobody").await;
+    assert!(unknown.code == Some(2) && unknown.stderr.contains("no tenant \"nobody\""), "{unknown:?}");
+    database.execute(&format!("update {schema}.refinery_schema_history set checksum = '7'")).await;
+    let failed = program("migrate --workers 1 --canary 5%").await;
+    assert_eq!(failed.code, Some(1), "{failed:?}");
+    assert!(failed.stdout.contains(&format!("V1 of {schema} is another one than was applied")), "{failed:?}");
+    assert_eq!(json(&program("tenant status --json --failed").await).as_array().unwrap().len(), 1);
+    let history = format!("select checksum from {}.refinery_schema_history where version = 1", {
+        let other = json(&program("tenant status --json").await);
+        plumbline::platform::db::schema_name(other[1]["tenant_id"].as_str().unwrap().parse().unwrap())
+    });
+    database.execute(&format!("update {schema}.refinery_schema_history set checksum = ({history})")).await;
+    let finished = program("migrate").await;
+    assert!(finished.code == Some(0) && finished.stdout.contains("1 tenants migrated"), "{finished:?}");
+    assert_eq!(json(&program("tenant status --json --failed").await), serde_json::json!([]));
+    assert_eq!(json(&program("tenant status --json --drifted").await), serde_json::json!([]));
 }

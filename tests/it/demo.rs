@@ -14,6 +14,7 @@ use plumbline::{
         access::{Grant, Permission},
         ids::OrganizationId,
     },
+    platform::tenancy::quotas::Quotas,
     product::evaluations::{
         binding::{self, NewBinding},
         model::FailurePolicy,
@@ -47,7 +48,9 @@ async fn bind_plugin(app: &TestApp, tenant: &TestTenant, organization: &str) {
         policy: FailurePolicy::Fail, // nobody steps in for the plugin here
     };
     let plugins = &app.app.means().plugins;
-    binding::bind(app.app.db(), app.app.objects().as_ref(), plugins, &grant, new, app.now()).await.unwrap();
+    binding::bind(app.app.db(), app.app.objects().as_ref(), plugins, &grant, &Quotas::default(), new, app.now())
+        .await
+        .unwrap();
 }
 
 async fn settle(app: &TestApp, tenant: &DemoTenant) -> Settled {

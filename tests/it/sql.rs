@@ -1,4 +1,4 @@
-//! The SQL as it stands in its files: every query prepared, the schemas as they are, and the rules that every table keeps.
+//! The SQL as it stands in its files: every query prepared, and the schemas as they are. The rules that they keep: sql_rules.rs, sql_texts.rs.
 
 use std::{
     fs,
@@ -13,12 +13,12 @@ use tokio_postgres::Client;
 
 use crate::support::{self, golden};
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Files below a directory with an ending, sorted.
-fn files(directory: &Path, ending: &str) -> Vec<PathBuf> {
+pub fn files(directory: &Path, ending: &str) -> Vec<PathBuf> {
     let (mut found, mut left) = (vec![], vec![directory.to_owned()]);
     while let Some(directory) = left.pop() {
         for entry in fs::read_dir(directory).unwrap() {
@@ -35,7 +35,7 @@ fn files(directory: &Path, ending: &str) -> Vec<PathBuf> {
 }
 
 /// A database whose one tenant's schema is called `tenant`.
-async fn database() -> Client {
+pub async fn database() -> Client {
     let database = support::fresh().await;
     let tenant = NewTenant {
         tenant_id: TenantId::new(),
@@ -144,90 +144,4 @@ async fn the_schemas_are_as_their_golden_dumps() {
         );
         golden(&format!("sql/schema/{schema}.sql"), &dump);
     }
-}
-
-/// Rows of a query that should have none.
-async fn none(client: &Client, rule: &str, query: &str) {
-    let found: Vec<String> = client.query(query, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
-    assert!(found.is_empty(), "{rule}: {found:?}");
-}
-
-#[tokio::test]
-async fn every_table_keeps_the_rules() {
-    let client = database().await;
-    let tables = "select c.oid, n.nspname as schema, c.relname as name, c.relowner, c.relrowsecurity
-        from pg_class c join pg_namespace n on n.oid = c.relnamespace
-        where n.nspname in ('platform', 'tenant') and c.relkind in ('r', 'p') and c.relname <> 'refinery_schema_history'";
-    let count = client.query(&format!("select name from ({tables}) t"), &[]).await.unwrap().len();
-    assert!(count >= 19, "the tables are looked at: {count}");
-    none(&client, "row level security", &format!("select name::text from ({tables}) t where not relrowsecurity")).await;
-    none(
-        &client,
-        "somebody who logs in owns nothing",
-        &format!(
-            "select name::text from ({tables}) t join pg_roles r on r.oid = relowner where r.rolname like 'plumbline%'"
-        ),
-    )
-    .await;
-    none(
-        &client,
-        "an organization, and a foreign key to the schema's own",
-        &format!(
-            "select name::text from ({tables}) t where schema = 'tenant'
-               and not exists (
-                   select from pg_constraint o
-                   join pg_attribute a on a.attrelid = t.oid and a.attnum = any (o.conkey)
-                   where o.conrelid = t.oid and o.contype = 'f' and o.confrelid = 'tenant.organizations'::regclass
-                     and a.attnotnull and a.attname in ('organization_id', 'root_organization_id'))"
-        ),
-    )
-    .await;
-    none(
-        &client,
-        "policies have one of the allowed forms",
-        "select tablename || ': ' || policyname || ' ' || coalesce(qual, '') || ' ' || coalesce(with_check, '') from pg_policies
-         where schemaname in ('platform', 'tenant')
-           and not (schemaname = 'platform' and roles in ('{plumbline_platform}', '{plumbline_operator}') and qual = 'true' and with_check is null)
-           and exists (
-               select from unnest(array[qual, with_check]) as form
-               where form is not null and form not in (
-                   '(organization_id = ANY ((current_setting(''app.organizations''::text))::uuid[]))',
-                   '(root_organization_id = ANY ((current_setting(''app.organizations''::text))::uuid[]))',
-                   '(agent_id = (current_setting(''app.agent''::text))::uuid)'))",
-    )
-    .await;
-    none(
-        &client,
-        "a policy is for scope roles alone",
-        "select tablename || ': ' || policyname from pg_policies where schemaname in ('platform', 'tenant')
-         and not roles <@ '{plumbline_member,plumbline_agent,plumbline_directory,plumbline_platform,plumbline_operator}'::name[]",
-    )
-    .await;
-    none(
-        &client,
-        "who sees only own calls is limited to them",
-        "select tablename::text from pg_policies where schemaname = 'tenant' and roles = '{plumbline_agent}'
-         and qual not like '%agent_id%' and tablename <> 'scorecard_versions'",
-    )
-    .await;
-    none(
-        &client,
-        "what is immutable is never changed",
-        "select table_name || ': ' || privilege_type || ' to ' || grantee from information_schema.role_table_grants
-         where table_schema = 'tenant' and grantee like 'plumbline%' and privilege_type in ('UPDATE', 'DELETE', 'TRUNCATE')
-           and table_name in ('audit_events', 'scorecard_versions', 'plugin_versions', 'audio_files')",
-    )
-    .await;
-    none(
-        &client,
-        "the login role has no privilege of its own and inherits none",
-        "select table_schema || '.' || table_name from information_schema.tables
-         where table_schema in ('platform', 'tenant')
-           and has_table_privilege('plumbline_app', quote_ident(table_schema) || '.' || quote_ident(table_name), 'select')
-         union all
-         select rolname::text from pg_roles where rolname like 'plumbline%' and (rolsuper or rolbypassrls or rolinherit or rolcreaterole)
-         union all
-         select rolname::text from pg_roles where rolname like 'plumbline%' and rolcanlogin and rolname <> 'plumbline_app'",
-    )
-    .await;
 }

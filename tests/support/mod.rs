@@ -1,5 +1,6 @@
 //! What the integration tests stand on: one private PostgreSQL, a database for each test, and the whole application over real HTTP.
 
+pub mod adversary;
 mod app;
 mod client;
 mod database;

@@ -25,10 +25,10 @@ use crate::{
         ids::{OperationId, TenantId},
     },
     platform::{
-        archive::names::{check_issuer, check_name, check_slug},
         audit::{PlatformEvent, audit, audit_platform},
         db::{Db, DbError, InTenant, PlatformTx},
         http::{Accepted, ETag, FileAnswer, Kind, Measured, Problem, Refusal, UploadError, range, request_id},
+        lifecycle::model::{check_issuer, check_name, check_slug},
         operations::{self, NewOperation, OperationStatus, api::OperationView},
         tenancy::InvalidField,
     },

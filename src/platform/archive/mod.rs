@@ -8,7 +8,6 @@ mod cloning;
 mod export;
 pub mod file;
 mod masking;
-mod names;
 mod restore;
 mod store;
 mod sweep;
@@ -154,6 +153,14 @@ pub fn export_key(tenant: TenantId, operation: OperationId) -> String {
 /// Where an archive waits until the tenant of that id is made of it.
 pub fn import_key(tenant: TenantId) -> String {
     format!("imports/{tenant}.plumbline")
+}
+
+/// Removes an archive that waits to be restored as the tenant of that id; one that is not there is as good.
+///
+/// # Errors
+/// What the object store says.
+pub async fn forget_import(objects: &dyn ObjectStore, tenant: TenantId) -> Result<(), ArchiveError> {
+    Ok(restore::delete(objects, &import_key(tenant)).await?)
 }
 
 /// Whether a column names objects in the store: by its name, which is a rule of the schema.

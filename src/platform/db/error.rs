@@ -42,6 +42,14 @@ impl DbError {
         (*error.code() == SqlState::UNIQUE_VIOLATION).then(|| error.constraint().unwrap_or(""))
     }
 
+    /// PostgreSQL's code for what it refused; `None` when the trouble is on the way to it.
+    pub fn sqlstate(&self) -> Option<&str> {
+        match self {
+            DbError::Statement { source, .. } => source.code().map(SqlState::code),
+            _ => None,
+        }
+    }
+
     /// Whether trying again later may help: nothing is wrong with the statement itself.
     pub fn is_temporary(&self) -> bool {
         match self {

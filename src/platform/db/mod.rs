@@ -10,6 +10,7 @@ mod lanes;
 mod migrate;
 mod owner;
 mod query;
+mod teardown;
 mod transaction;
 mod wave;
 
@@ -26,10 +27,14 @@ pub use self::{
     migrate::{Applied, Baseline, MigrationSetError, Step, TenantMigrations, newest_tenant_version},
     owner::{NewTenant, Owner, OwnerError},
     query::{Query, schema_name},
+    teardown::CountedTable,
     transaction::{Alone, InTenant, Params, PlatformAlone, PlatformTx, Statements, TenantTx},
-    wave::{Member, Outcome},
+    wave::{Locked, Member, Outcome},
 };
-use crate::foundation::access::{Grant, OperatorGrant};
+use crate::foundation::{
+    access::{Grant, OperatorGrant},
+    ids::TenantId,
+};
 
 /// Transactions that take longer are worth a warning.
 const SLOW_MS: u64 = 1_000;
@@ -103,6 +108,14 @@ impl Db {
         F: AsyncFnOnce(&PlatformTx<'_>) -> Result<T, E>,
     {
         self.outside(Context::operator(grant), name, work).await
+    }
+
+    /// Runs a query that reads in a tenant's schema without any context, to show that row security refuses it (platform/isolation).
+    ///
+    /// # Errors
+    /// [`DbError`]: nothing else is right.
+    pub async fn without_context(&self, tenant: TenantId, query: Query) -> Result<Vec<tokio_postgres::Row>, DbError> {
+        self.outside(Context::bare(tenant), query.name, async |tx| tx.all(query, &[]).await).await
     }
 
     async fn outside<T, E, F>(&self, context: Context, name: &'static str, work: F) -> Result<T, E>

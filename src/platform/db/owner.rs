@@ -1,8 +1,8 @@
 //! The owner's side: roles, schemas and migrations. Requests and jobs never come here.
 
-use tokio_postgres::{Client, Config};
+use tokio_postgres::{Client, Config, Row};
 
-use super::{connect::single, error::passes, migrate, query::schema_name};
+use super::{DbError, Params, Query, Statements, Step, connect::single, error::passes, migrate, query::schema_name};
 use crate::foundation::ids::{OrganizationId, TenantId};
 
 /// What can go wrong on the owner's side.
@@ -202,6 +202,28 @@ impl Owner {
         Ok(self.client.execute(statement, &[&tenant]).await? == 1)
     }
 
+    /// Whether there is a platform schema.
+    ///
+    /// # Errors
+    /// What PostgreSQL refused.
+    pub async fn is_migrated(&self) -> Result<bool, OwnerError> {
+        let found = self.client.query_one("select to_regclass('platform.tenants') is not null", &[]).await?;
+        Ok(found.get(0))
+    }
+
+    /// The migrations of the platform that [`Owner::migrate_platform`] would apply.
+    ///
+    /// # Errors
+    /// What refinery finds wrong with the history, or PostgreSQL refused.
+    pub async fn pending_platform_migrations(&self) -> Result<Vec<Step<'static>>, OwnerError> {
+        migrate::pending_of_platform(&self.client).await
+    }
+
+    /// Whether the connection broke.
+    pub fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
     /// Drops a database and makes it anew: for the demo's private server. The name must be letters, digits and underscores.
     ///
     /// # Errors
@@ -249,6 +271,19 @@ impl Owner {
             ))
             .await?;
         Ok(())
+    }
+}
+
+/// Query files of the platform's tables, past every wall.
+impl Statements for Owner {
+    async fn all(&self, query: Query, params: Params<'_>) -> Result<Vec<Row>, DbError> {
+        let text = query.render("tenant", "owner");
+        self.client.query(&text, params).await.map_err(|source| DbError::Statement { name: query.name, source })
+    }
+
+    async fn execute(&self, query: Query, params: Params<'_>) -> Result<u64, DbError> {
+        let text = query.render("tenant", "owner");
+        self.client.execute(&text, params).await.map_err(|source| DbError::Statement { name: query.name, source })
     }
 }
 

@@ -22,7 +22,7 @@ use super::{
     query::{Query, schema_name},
 };
 use crate::foundation::{
-    access::{Grant, OperatorGrant},
+    access::{Grant, OperatorGrant, Scope},
     ids::{OrganizationId, TenantId},
 };
 
@@ -120,6 +120,12 @@ impl Context {
     /// The grant proves that an operator, or the operator's process, is at work.
     pub(super) fn operator(_: &OperatorGrant) -> Self {
         Self::outside(OPERATOR_ROLE)
+    }
+
+    /// The members' role in a tenant's schema, and nothing that row security could read.
+    pub(super) fn bare(tenant: TenantId) -> Self {
+        let role = Scope::Member.role();
+        Self { schema: schema_name(tenant), role, begin: format!("begin; set local role {role}") }
     }
 
     fn outside(role: &'static str) -> Self {

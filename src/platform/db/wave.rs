@@ -15,7 +15,7 @@ use super::{
 use crate::foundation::ids::TenantId;
 
 /// `hashtextextended` of this and the schema's name is the lock under which a tenant's schema is made, migrated and destroyed.
-const LOCK: &str = "plumbline.migrate.";
+pub(super) const LOCK: &str = "plumbline.migrate.";
 
 /// A tenant of a wave, locked.
 #[derive(Clone, Debug)]
@@ -30,6 +30,15 @@ pub struct Member {
     pub has_schema: bool,
     /// refinery's history, by version.
     pub applied: Vec<Applied>,
+}
+
+/// What came of locking a wave.
+#[derive(Clone, Debug, Default)]
+pub struct Locked {
+    /// Those that are locked now.
+    pub members: Vec<Member>,
+    /// Those that somebody else has locked.
+    pub busy: Vec<TenantId>,
 }
 
 /// What was done for a tenant.
@@ -52,11 +61,11 @@ impl Owner {
     }
 
     /// Locks the tenants that nobody else works on, until [`Owner::unlock_tenants`] or the end of this connection, and reads how far they
-    /// are. Who is missing in the answer is locked by somebody else, destroyed, or unknown.
+    /// are. Who is in neither list of the answer is destroyed or unknown.
     ///
     /// # Errors
     /// What PostgreSQL refused; then nothing is locked.
-    pub async fn lock_tenants(&self, tenants: &[TenantId]) -> Result<Vec<Member>, OwnerError> {
+    pub async fn lock_tenants(&self, tenants: &[TenantId]) -> Result<Locked, OwnerError> {
         let lock = "select id from unnest($1::uuid[]) as id
              where pg_try_advisory_lock(hashtextextended($2 || 't_' || replace(id::text, '-', ''), 0))";
         let locked = self.client.query(lock, &[&tenants, &LOCK]).await?;
@@ -64,9 +73,10 @@ impl Owner {
         match self.members(&locked).await {
             Ok(members) => {
                 let read: HashSet<TenantId> = members.iter().map(|member| member.tenant_id).collect();
-                let others: Vec<TenantId> = locked.into_iter().filter(|tenant| !read.contains(tenant)).collect();
-                self.unlock_tenants(&others).await?;
-                Ok(members)
+                let busy = tenants.iter().filter(|tenant| !locked.contains(tenant)).copied().collect();
+                let gone: Vec<TenantId> = locked.into_iter().filter(|tenant| !read.contains(tenant)).collect();
+                self.unlock_tenants(&gone).await?;
+                Ok(Locked { members, busy })
             }
             Err(error) => {
                 self.unlock_tenants(&locked).await?;
@@ -126,10 +136,8 @@ impl Owner {
         if !histories.is_empty() {
             for row in self.client.query_typed(&format!("{histories} order by 1, 2"), &[]).await? {
                 let n: i32 = row.get(0);
-                let text = |n: usize| row.get::<_, Option<String>>(n).unwrap_or_default();
-                let applied = Applied { version: row.get(1), name: text(2), applied_on: text(3), checksum: text(4) };
                 if let Some(member) = usize::try_from(n).ok().and_then(|n| members.get_mut(n)) {
-                    member.applied.push(applied);
+                    member.applied.push(Applied::of(&row));
                 }
             }
         }
@@ -144,7 +152,7 @@ impl Owner {
     /// [`OwnerError::Migration`] when PostgreSQL refuses. Nothing was changed then.
     pub async fn migrate_tenant(&self, set: &TenantMigrations, tenant: &Member) -> Result<Outcome, OwnerError> {
         let schema = schema_name(tenant.tenant_id);
-        let plan = plan(set, &schema, &tenant.applied).await?;
+        let plan = plan(set.migrations(), &schema, &tenant.applied).await?;
         if plan.versions.is_empty() && tenant.schema_version == set.newest() {
             return Ok(Outcome::Current);
         }
@@ -163,6 +171,16 @@ impl Owner {
         );
         self.run(&schema, &batch).await?;
         Ok(if plan.versions.is_empty() { Outcome::Current } else { Outcome::Migrated(plan.versions) })
+    }
+
+    /// Waits until everything that was committed before is on the disk.
+    ///
+    /// # Errors
+    /// What PostgreSQL refused.
+    pub async fn flush(&self) -> Result<(), OwnerError> {
+        // A commit that waits for the disk waits for all those before it.
+        let commit = "begin; set local synchronous_commit = on; select pg_logical_emit_message(true, 'plumbline', 'flush'); commit";
+        Ok(self.client.batch_execute(commit).await?)
     }
 
     /// Runs one concurrent step in a locked tenant's schema. Indexes that a crash left half-built are dropped first.
@@ -236,8 +254,8 @@ impl Owner {
             Err(error) if !self.has_schema(&schema).await? => return Err(error),
             Err(_) => {} // it is there: made before, or begun by an older version
         }
-        let members = self.lock_tenants(&[tenant]).await?;
-        let member = members.first().ok_or(OwnerError::Locked(schema))?;
+        let locked = self.lock_tenants(&[tenant]).await?;
+        let member = locked.members.first().ok_or(OwnerError::Locked(schema))?;
         let done = self.finish_schema(set, member).await;
         self.unlock_tenants(&[tenant]).await?;
         done

@@ -83,6 +83,11 @@ impl Keyed {
         self
     }
 
+    /// The key and the digest of the request, if there is a key: for requests that are kept elsewhere than in a tenant.
+    pub fn named(&self) -> Option<(&str, String)> {
+        self.key.as_deref().map(|key| (key, self.digest()))
+    }
+
     fn digest(&self) -> String {
         digest::hexadecimal(&self.digest.clone().finalize())
     }
@@ -156,6 +161,16 @@ where
     let body = serde_json::to_string(&value).map_err(KeyError::Unwritable)?;
     tx.execute(sql!("http/keep_answer"), &[&root, &actor, &keyed.operation, key, &body]).await?;
     Ok(Once { value, replayed: false })
+}
+
+/// Whether the request's key is remembered: this request, or another one, was answered under it.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn is_remembered(tx: &TenantTx<'_>, keyed: &Keyed) -> Result<bool, DbError> {
+    let Some(key) = &keyed.key else { return Ok(false) };
+    let row = tx.opt(sql!("http/find_key"), &[&tx.root(), &tx.grant().actor(), &keyed.operation, key]).await?;
+    Ok(row.is_some())
 }
 
 /// What the key's first request gave; `None` when that was another request.

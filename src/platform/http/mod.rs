@@ -26,7 +26,7 @@ pub use self::{
     answer::{Accepted, Created},
     body_limit::{BodyLimit, TooLong},
     etag::{ETag, Fresh, IfMatch, IfNoneMatch, Tagged},
-    idempotency::{IdempotencyKey, KeyError, Keyed, Once, once},
+    idempotency::{IdempotencyKey, KeyError, Keyed, Once, is_remembered, once},
     page::{Cursor, Limit, Listing, Page, Position, is_sane},
     problem::{FieldProblem, Kind, Problem, Refusal},
     range::{FileAnswer, Slice, sized},

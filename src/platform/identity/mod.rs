@@ -9,11 +9,13 @@ mod claims;
 mod discovery;
 mod keys;
 mod members;
+mod probe;
 mod token;
 
 pub use self::{
     authenticator::{AuthError, Authenticator},
     keys::{IssuerKeys, KeysError},
     members::{Member, MemberStatus, Members},
+    probe::{IssuerFault, IssuerProbe},
     token::{DevelopmentTrustRefused, TokenRules, trust_development_issuer},
 };

@@ -92,7 +92,7 @@ impl OperationsApi {
 
     /// Call an operation off
     ///
-    /// It stops at its next good place, and what its steps have made is taken back. What cannot be called off any more (a destruction that
+    /// It stops at its next good place, and what its steps have made is taken back; that of a failed one too. What cannot be called off any more (a destruction that
     /// has begun) comes to its end. Operators may call off all, a tenant's admin an export of the own tenant.
     #[oai(path = "/:operation_id/cancel", method = "post", operation_id = "cancel_operation")]
     async fn cancel_operation(
@@ -106,7 +106,9 @@ impl OperationsApi {
                 self.db
                     .operator(&grant, "operations.cancel", async |tx| {
                         let operation = find(tx, id).await?.ok_or_else(unknown)?;
-                        if !store::request_cancel(tx, id, now).await? {
+                        let asked = store::request_cancel(tx, id, now).await?
+                            || store::call_off_failed(tx, id, now).await.map_err(taken)?;
+                        if !asked {
                             return Err(over());
                         }
                         let actor = grant.actor();

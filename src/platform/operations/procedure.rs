@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     foundation::{access::OperatorGrant, clock::Clock, ids::OperationId},
-    platform::db::{Db, DbError},
+    platform::db::{Db, DbError, OwnerError},
 };
 
 /// Progress is recorded no more often than this.
@@ -71,6 +71,16 @@ impl StepError {
 
 impl From<DbError> for StepError {
     fn from(error: DbError) -> Self {
+        if error.is_temporary() {
+            Self::Temporary(error.to_string())
+        } else {
+            Self::Permanent { kind: "database", reason: error.to_string() }
+        }
+    }
+}
+
+impl From<OwnerError> for StepError {
+    fn from(error: OwnerError) -> Self {
         if error.is_temporary() {
             Self::Temporary(error.to_string())
         } else {

@@ -121,6 +121,15 @@ pub(super) async fn request_cancel(on: &impl Statements, id: OperationId, now: D
     Ok(on.execute(sql!("operations/request_cancel"), &[&id, &now]).await? == 1)
 }
 
+/// Asks for a failed operation to be called off: what its steps have made is taken back. `false` when it has not failed.
+pub(super) async fn call_off_failed(
+    on: &impl Statements,
+    id: OperationId,
+    now: DateTime<Utc>,
+) -> Result<bool, DbError> {
+    Ok(on.execute(sql!("operations/call_off_failed"), &[&id, &now]).await? == 1)
+}
+
 /// Lets a failed operation go on at the step that failed. `false` when it has not failed.
 pub(super) async fn retry(on: &impl Statements, id: OperationId, now: DateTime<Utc>) -> Result<bool, DbError> {
     Ok(on.execute(sql!("operations/retry"), &[&id, &now]).await? == 1)

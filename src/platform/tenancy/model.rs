@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use poem_openapi::Enum;
 use serde::{Deserialize, Serialize};
 
+use super::quotas::{Quotas, UnreadableQuotas};
 use crate::{
     foundation::ids::{OrganizationId, TenantId},
     words,
@@ -27,6 +28,8 @@ pub struct Tenant {
     pub root_organization_id: OrganizationId,
     /// The newest migration that its schema has seen.
     pub schema_version: i32,
+    /// What it may use.
+    pub quotas: Result<Quotas, UnreadableQuotas>,
 }
 
 words! {
@@ -60,6 +63,11 @@ pub enum Unserved {
 }
 
 impl Tenant {
+    /// Whether there is anything of the tenant but its name: a destroyed one keeps its row.
+    pub fn exists(&self) -> bool {
+        self.status != TenantStatus::Destroyed
+    }
+
     /// Whether requests of the tenant may be answered by a server whose newest tenant migration is `newest`.
     ///
     /// # Errors
@@ -161,6 +169,7 @@ mod tests {
             issuer: "https://id.example/realms/acme".to_owned(),
             root_organization_id: OrganizationId::new(),
             schema_version: 3,
+            quotas: Ok(Quotas::default()),
         };
         assert_eq!(tenant.serve(3), Ok(()));
         assert_eq!(tenant.serve(4), Err(Unserved::NotReady));

@@ -1,8 +1,12 @@
 //! Rows of `platform.tenants` and the directory's view of `organizations`: one function per query file.
 
+use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
 
-use super::model::{DirectoryEntry, OrganizationStatus, Tenant, TenantStatus};
+use super::{
+    model::{DirectoryEntry, OrganizationStatus, Tenant, TenantStatus},
+    quotas,
+};
 use crate::{
     foundation::ids::TenantId,
     platform::db::{DbError, InTenant, PlatformTx, Statements},
@@ -17,6 +21,22 @@ pub(super) async fn find_by_issuer(tx: &PlatformTx<'_>, issuer: &str) -> Result<
 /// One tenant.
 pub(super) async fn find_by_id(tx: &PlatformTx<'_>, tenant_id: TenantId) -> Result<Option<Tenant>, DbError> {
     tx.opt(sql!("tenancy/find_by_id"), &[&tenant_id]).await?.as_ref().map(tenant).transpose()
+}
+
+/// What time it is where changes are noted, and who changed shortly before the given time or since.
+pub(super) async fn changed(
+    on: &impl Statements,
+    last: Option<DateTime<Utc>>,
+) -> Result<(DateTime<Utc>, Vec<(TenantId, DateTime<Utc>)>), DbError> {
+    let rows = on.all(sql!("tenancy/changed"), &[&last]).await?;
+    let at = rows.first().ok_or(DbError::NoRow("tenancy/changed"))?.try_get("at")?;
+    let mut changed = vec![];
+    for row in &rows {
+        if let Some(tenant_id) = row.try_get("tenant_id")? {
+            changed.push((tenant_id, row.try_get("changed_at")?));
+        }
+    }
+    Ok((at, changed))
 }
 
 /// Every organization of the tenant.
@@ -34,6 +54,7 @@ fn tenant(row: &Row) -> Result<Tenant, DbError> {
         issuer: row.try_get("issuer")?,
         root_organization_id: row.try_get("root_organization_id")?,
         schema_version: row.try_get("schema_version")?,
+        quotas: quotas::read(&row.try_get("quotas")?),
     })
 }
 

@@ -1,6 +1,7 @@
-//! The directory of tenants, cached: asked for every request, read from PostgreSQL twice a minute.
+//! The directory of tenants, cached: asked for every request, read from PostgreSQL twice a minute and when a tenant changed.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -19,7 +20,7 @@ use crate::{
     platform::db::{Db, DbError},
 };
 
-/// How long a suspension or a new organization may go unnoticed by another server.
+/// How long a new organization may go unnoticed by another server; changes of tenants are noticed within seconds ([`Tenants::watch`]).
 const KNOWN_FOR: Duration = Duration::from_secs(30);
 /// How long an issuer or an id that is no tenant's stays so.
 const UNKNOWN_FOR: Duration = Duration::from_secs(10);
@@ -35,7 +36,7 @@ pub struct Tenants {
     by_id: Cache<TenantId, Arc<Tenant>>,
     unknown_ids: Cache<TenantId, ()>,
     directories: Cache<TenantId, Arc<Directory>>,
-    /// Counts what was forgotten, so that a directory read before a change is not kept after it.
+    /// Counts what was forgotten, so that what was read before a change is not kept after it.
     changes: AtomicU64,
 }
 
@@ -66,13 +67,20 @@ impl Tenants {
         if self.unknown_issuers.contains_key(issuer) {
             return Ok(None);
         }
+        let changes = self.changes.load(Ordering::Acquire);
         let found =
             self.db.platform("tenancy.find_by_issuer", async |tx| store::find_by_issuer(tx, issuer).await).await?;
+        let unchanged = self.changes.load(Ordering::Acquire) == changes;
         let Some(tenant) = found.map(Arc::new) else {
-            self.unknown_issuers.insert(issuer.to_owned(), ()).await;
+            if unchanged {
+                self.unknown_issuers.insert(issuer.to_owned(), ()).await;
+            }
             return Ok(None);
         };
-        self.by_issuer.insert(issuer.to_owned(), tenant.clone()).await;
+        if unchanged {
+            self.by_issuer.insert(issuer.to_owned(), tenant.clone()).await;
+            self.by_id.insert(tenant.tenant_id, tenant.clone()).await; // what a request asks next
+        }
         Ok(Some(tenant))
     }
 
@@ -87,12 +95,18 @@ impl Tenants {
         if self.unknown_ids.contains_key(&tenant_id) {
             return Ok(None);
         }
+        let changes = self.changes.load(Ordering::Acquire);
         let found = self.db.platform("tenancy.find_by_id", async |tx| store::find_by_id(tx, tenant_id).await).await?;
+        let unchanged = self.changes.load(Ordering::Acquire) == changes;
         let Some(tenant) = found.map(Arc::new) else {
-            self.unknown_ids.insert(tenant_id, ()).await;
+            if unchanged {
+                self.unknown_ids.insert(tenant_id, ()).await;
+            }
             return Ok(None);
         };
-        self.by_id.insert(tenant_id, tenant.clone()).await;
+        if unchanged {
+            self.by_id.insert(tenant_id, tenant.clone()).await;
+        }
         Ok(Some(tenant))
     }
 
@@ -120,12 +134,23 @@ impl Tenants {
         self.directories.invalidate(&tenant_id).await;
     }
 
-    /// Forgets the tenant, because it has just changed.
-    pub async fn forget(&self, tenant: &Tenant) {
-        self.by_issuer.invalidate(&tenant.issuer).await;
-        self.unknown_issuers.invalidate(&tenant.issuer).await;
-        self.by_id.invalidate(&tenant.tenant_id).await;
-        self.unknown_ids.invalidate(&tenant.tenant_id).await;
-        self.forget_directory(tenant.tenant_id).await;
+    /// Forgets tenants, because they have just changed: whatever their issuers were, and who was nobody's issuer may be one's now.
+    pub async fn forget_all(&self, changed: &HashSet<TenantId>) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.unknown_issuers.invalidate_all();
+        let known: Vec<Arc<String>> = self
+            .by_issuer
+            .iter()
+            .filter(|(_, tenant)| changed.contains(&tenant.tenant_id))
+            .map(|(issuer, _)| issuer)
+            .collect();
+        for issuer in known {
+            self.by_issuer.invalidate(issuer.as_str()).await;
+        }
+        for tenant in changed {
+            self.by_id.invalidate(tenant).await;
+            self.unknown_ids.invalidate(tenant).await;
+            self.directories.invalidate(tenant).await;
+        }
     }
 }

@@ -19,7 +19,7 @@ use super::{
     retry,
     store::{self, CallFilter},
     transcript,
-    upload::{Recordings, attach},
+    upload::{Asked, Recordings, attach},
     written,
 };
 use crate::{
@@ -35,6 +35,7 @@ use crate::{
             SentFile, Upload, is_sane, once, range,
         },
         jobs::Wake,
+        tenancy::{Tenants, quotas::room_for_a_job},
     },
 };
 
@@ -48,6 +49,8 @@ enum Tag {
 pub struct CallsApi {
     /// The door to data.
     pub db: Arc<Db>,
+    /// What tenants may use.
+    pub tenants: Arc<Tenants>,
     /// The time.
     pub clock: Clock,
     /// Where recordings go.
@@ -175,7 +178,8 @@ impl CallsApi {
     #[oai(path = "/:call_id/retry", method = "post", operation_id = "retry_call")]
     async fn retry_call(&self, caller: Caller, call_id: Path<CallId>) -> Result<Json<CallView>, Refusal> {
         let grant = caller.may(Permission::RetryCalls)?;
-        let call = retry(&self.db, &grant, self.stages.as_ref(), call_id.0, self.clock.now()).await?;
+        let quotas = self.tenants.quotas(grant.tenant()).await?;
+        let call = retry(&self.db, &grant, self.stages.as_ref(), &quotas, call_id.0, self.clock.now()).await?;
         self.wake.wake();
         Ok(Json(call.into()))
     }
@@ -190,11 +194,14 @@ impl CallsApi {
     ) -> Result<Once<CallView>, CallError> {
         let (details, utterances) = conversation.parts();
         let now = self.clock.now();
+        let quotas = self.tenants.quotas(grant.tenant()).await?;
+        let room = room_for_a_job(&self.db, grant.tenant(), &quotas).await;
         let received = self
             .db
             .tenant(grant, "calls.receive_written", async |tx| {
                 once(tx, keyed, now, async || {
-                    let call = written::receive(tx, self.stages.as_ref(), &details, &utterances, now).await?;
+                    room?;
+                    let call = written::receive(tx, self.stages.as_ref(), &quotas, &details, &utterances, now).await?;
                     Ok::<_, CallError>(CallView::from(call))
                 })
                 .await
@@ -211,14 +218,16 @@ impl CallsApi {
     ) -> Result<Once<CallView>, CallError> {
         let keyed = keyed.with(&file.fields);
         let details = file.fields.details();
-        let stored = self.recordings.receive(&self.db, grant, &self.clock, &details, file.bytes).await?;
+        let quotas = self.tenants.quotas(grant.tenant()).await?;
+        let asked = Asked { details: &details, quotas: &quotas, keyed: &keyed };
+        let stored = self.recordings.receive(&self.db, grant, &self.clock, &asked, file.bytes).await?;
         let keyed = keyed.with(&stored.sha256().to_owned());
         let now = self.clock.now();
         let received = self
             .db
             .tenant(grant, "calls.receive", async |tx| {
                 once(tx, &keyed, now, async || {
-                    let call = attach(tx, self.stages.as_ref(), &details, &stored, now).await?;
+                    let call = attach(tx, self.stages.as_ref(), &quotas, &details, &stored, now).await?;
                     Ok::<_, CallError>(CallView::from(call))
                 })
                 .await

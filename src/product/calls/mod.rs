@@ -24,6 +24,7 @@ use crate::{
         audit::audit,
         db::{Db, DbError, InTenant, TenantTx},
         http::{KeyError, UploadError, is_sane},
+        tenancy::quotas::{Exceeded, QuotaError, Quotas, UnreadableQuotas, room_for_a_job},
     },
 };
 
@@ -91,12 +92,28 @@ pub enum CallError {
     /// The object store failed.
     #[error("the object store failed")]
     Store(#[from] object_store::Error),
+    /// A quota of the tenant has no room.
+    #[error(transparent)]
+    Exceeded(#[from] Exceeded),
+    /// Nobody knows the tenant's quotas.
+    #[error(transparent)]
+    UnreadableQuotas(#[from] UnreadableQuotas),
     /// The idempotency key does not work.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
+}
+
+impl From<QuotaError> for CallError {
+    fn from(error: QuotaError) -> Self {
+        match error {
+            QuotaError::Exceeded(exceeded) => Self::Exceeded(exceeded),
+            QuotaError::Unreadable(error) => Self::UnreadableQuotas(error),
+            QuotaError::Db(error) => Self::Db(error),
+        }
+    }
 }
 
 /// One call.
@@ -122,17 +139,21 @@ pub async fn transcript(db: &Db, grant: &Grant, call_id: CallId) -> Result<store
 /// Lets a failed call go on from the stage where it stopped.
 ///
 /// # Errors
-/// [`CallError::NotFailed`] when it has not failed, [`CallError::Conflict`] when somebody else was faster.
+/// [`CallError::NotFailed`] when it has not failed, [`CallError::Conflict`] when somebody else was faster, [`CallError::Exceeded`] when too many
+/// jobs wait.
 pub async fn retry(
     db: &Db,
     grant: &Grant,
     stages: &dyn Stages,
+    quotas: &Quotas,
     call_id: CallId,
     now: DateTime<Utc>,
 ) -> Result<Call, CallError> {
+    let room = room_for_a_job(db, grant.tenant(), quotas).await;
     db.tenant(grant, "calls.retry", async |tx| {
         let call = store::find(tx, call_id).await?.ok_or(CallError::NotFound)?;
         let Some(failure) = &call.failure else { return Err(CallError::NotFailed(call.status)) };
+        room?;
         let again = stages.again(tx, call.organization_id, call_id, failure.stage, now).await?;
         let status = again.ok_or(CallError::Conflict)?;
         if !store::move_status(tx, call_id, CallStatus::Failed, status).await? {

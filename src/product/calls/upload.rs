@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Datelike, Utc};
-use futures_util::{StreamExt, stream::BoxStream};
+use futures_util::{StreamExt, TryFutureExt, stream::BoxStream};
 use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart, path::Path};
 
 use super::{
@@ -23,7 +23,8 @@ use crate::{
     platform::{
         audit,
         db::{Db, TenantTx},
-        http::{Measure, Measured},
+        http::{Keyed, Measure, Measured, is_remembered},
+        tenancy::quotas::{self, Quotas, Wanted, room_for_a_job},
     },
 };
 
@@ -40,6 +41,16 @@ pub struct UploadLimits {
     pub idle: Duration,
     /// How often a running upload is noted again; well below the age at which it is swept.
     pub touch: Duration,
+}
+
+/// What is known of an upload before its first byte.
+pub struct Asked<'a> {
+    /// What the call is to be.
+    pub details: &'a CallDetails,
+    /// What the tenant may use.
+    pub quotas: &'a Quotas,
+    /// The request's key.
+    pub keyed: &'a Keyed,
 }
 
 /// A recording that lies in the object store and belongs to no call yet.
@@ -59,7 +70,8 @@ pub struct Recordings {
 }
 
 impl Recordings {
-    /// Streams a recording into the object store. Until [`attach`] makes it a call's, the sweep may take it.
+    /// Streams a recording into the object store. Until [`attach`] makes it a call's, the sweep may take it. What a quota will refuse in the
+    /// end is refused before the first byte is read, unless it may be a request that was answered before.
     ///
     /// # Errors
     /// [`CallError`]; the object is gone then, or will be swept.
@@ -68,18 +80,31 @@ impl Recordings {
         db: &Db,
         grant: &Grant,
         clock: &Clock,
-        details: &CallDetails,
+        asked: &Asked<'_>,
         bytes: BoxStream<'static, std::io::Result<Bytes>>,
     ) -> Result<Stored, CallError> {
+        let Asked { details, quotas, keyed } = asked;
         check(grant, details)?;
+        let room = room_for_a_job(db, grant.tenant(), quotas).await;
         let call_id = CallId::new();
         let audio_file_id = AudioFileId::new();
         let now = clock.now();
         // Nothing that a person typed is part of a key.
         let object_key = format!("{}/{}/{call_id}/{audio_file_id}", grant.tenant(), now.year());
         db.tenant(grant, "calls.begin_upload", async |tx| {
-            admit(tx, details).await?;
-            Ok::<_, CallError>(store::begin_upload(tx, details.organization_id, &object_key, now).await?)
+            let (admitted, foreseen, begun) = tokio::join!(
+                biased;
+                admit(tx, details),
+                quotas::foresee(tx, quotas, &Wanted::RECORDING, now),
+                store::begin_upload(tx, details.organization_id, &object_key, now),
+            );
+            admitted?;
+            if let Err(refused) = foreseen.and(room)
+                && !is_remembered(tx, keyed).await?
+            {
+                return Err(CallError::from(refused));
+            }
+            Ok(begun?)
         })
         .await?;
         let key = Path::from(object_key.as_str());
@@ -178,10 +203,11 @@ impl Recordings {
 ///
 /// # Errors
 /// [`CallError::SameAudio`] and [`CallError::SameExternalId`] name the call that is there already; [`CallError::Swept`] when the recording is
-/// gone.
+/// gone; [`CallError::Exceeded`] when a quota has no room for it.
 pub async fn attach(
     tx: &TenantTx<'_>,
     stages: &dyn Stages,
+    quotas: &Quotas,
     details: &CallDetails,
     stored: &Stored,
     now: DateTime<Utc>,
@@ -192,14 +218,20 @@ pub async fn attach(
     let mut call = arriving(stored.call_id, details, CallStatus::Received, now);
     call.duration_ms = stored.format.duration_ms;
     let facts = serde_json::json!({ "channel": call.channel, "sha256": stored.file.sha256, "size_bytes": stored.file.size_bytes });
-    let ((), (), noted, (), ()) = tokio::try_join!(
-        biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
-        store::insert(tx, &call),
-        store::insert_audio_file(tx, &call, &stored.file),
-        store::end_upload(tx, &stored.file.object_key),
-        audit::audit(tx, "call.received", "call", Some(call.call_id.0), call.organization_id, facts),
-        stages.begin(tx, &call, now),
-    )?;
+    // Boxed: so many statements at once make a large future of everything that awaits them.
+    let writing = Box::pin(async {
+        tokio::try_join!(
+            biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
+            store::insert(tx, &call).err_into::<CallError>(),
+            store::insert_audio_file(tx, &call, &stored.file).err_into(),
+            store::end_upload(tx, &stored.file.object_key).err_into(),
+            audit::audit(tx, "call.received", "call", Some(call.call_id.0), call.organization_id, facts).err_into(),
+            stages.begin(tx, &call, now).err_into(),
+            // Last: its lock is waited for by the tenant's other uploads.
+            quotas::count_recording(tx, quotas, call.duration_ms, stored.file.size_bytes, now).err_into(),
+        )
+    });
+    let ((), (), noted, (), (), ()) = writing.await?;
     if noted { Ok(call) } else { Err(CallError::Swept) }
 }
 

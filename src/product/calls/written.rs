@@ -1,6 +1,7 @@
 //! Written conversations: chats and e-mail threads, which need no transcription.
 
 use chrono::{DateTime, Utc};
+use futures_util::TryFutureExt;
 
 use super::{
     CallError, Stages, admit, arriving,
@@ -13,6 +14,7 @@ use crate::{
     platform::{
         audit,
         db::{InTenant, TenantTx},
+        tenancy::quotas::{self, Quotas},
     },
 };
 
@@ -28,6 +30,7 @@ const MAX_MS: i64 = 864_000_000;
 pub async fn receive(
     tx: &TenantTx<'_>,
     stages: &dyn Stages,
+    quotas: &Quotas,
     details: &CallDetails,
     utterances: &[Utterance],
     now: DateTime<Utc>,
@@ -49,15 +52,17 @@ pub async fn receive(
     };
     let facts = serde_json::json!({ "channel": call.channel, "utterances": utterances.len() });
     // Everything travels together. A refusal outweighs what breaks because of what it refuses.
-    // Boxed: five statements at once make a large future of everything that awaits them.
+    // Boxed: so many statements at once make a large future of everything that awaits them.
     let writing = Box::pin(async {
         tokio::try_join!(
             biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
-            store::insert(tx, &call),
-            store::insert_transcription(tx, &call, &transcription),
-            store::insert_utterances(tx, &call, utterances),
-            audit::audit(tx, "call.received", "call", Some(call.call_id.0), call.organization_id, facts),
-            stages.begin(tx, &call, now),
+            store::insert(tx, &call).err_into::<CallError>(),
+            store::insert_transcription(tx, &call, &transcription).err_into(),
+            store::insert_utterances(tx, &call, utterances).err_into(),
+            audit::audit(tx, "call.received", "call", Some(call.call_id.0), call.organization_id, facts).err_into(),
+            stages.begin(tx, &call, now).err_into(),
+            // Last: its lock is waited for by the tenant's other uploads.
+            quotas::count_call(tx, quotas, now).err_into(),
         )
     });
     let (admitted, written) = tokio::join!(biased; admit(tx, details), writing);

@@ -15,6 +15,7 @@ use crate::{
         audit::audit,
         db::{Db, DbError, InTenant, Statements},
         plugins::{PluginError, PluginHost, World},
+        tenancy::quotas::{self, QuotaError, Quotas, Wanted},
     },
     sql,
 };
@@ -31,6 +32,9 @@ pub enum BindError {
     /// The object store failed.
     #[error("the object store: {0}")]
     Objects(#[from] object_store::Error),
+    /// A quota of the tenant has no room.
+    #[error(transparent)]
+    Quota(#[from] QuotaError),
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -51,12 +55,14 @@ pub struct NewBinding {
 /// Checks a component, stores it by its digest, and lets the organization use it from now on; the binding before it ends.
 ///
 /// # Errors
-/// [`BindError`]; nothing is bound then.
+/// [`BindError`]; nothing is bound then. A version that others put into the tenant's last room at the same moment may leave its object behind,
+/// which counts nothing and is written over by the next attempt.
 pub async fn bind(
     db: &Db,
     objects: &dyn ObjectStore,
     plugins: &PluginHost,
     grant: &Grant,
+    quotas: &Quotas,
     new: NewBinding,
     now: DateTime<Utc>,
 ) -> Result<BindingId, BindError> {
@@ -68,6 +74,7 @@ pub async fn bind(
     let digest = plugin.sha256().to_owned();
     let object_key = format!("{}/plugins/{digest}.wasm", grant.tenant());
     let size_bytes = i64::try_from(new.component.len()).unwrap_or(i64::MAX);
+    foresee(db, grant, quotas, &digest, size_bytes, now).await?;
     objects.put(&Path::from(object_key.as_str()), new.component.into()).await?;
     let world = match plugin.world() {
         World::Scorer => "scorer",
@@ -80,18 +87,39 @@ pub async fn bind(
     };
     let (identity, binding_id) = (plugin.identity(), BindingId::new());
     db.tenant(grant, "plugins.bind", async |tx| {
-        tx.execute(
-            sql!("evaluations/insert_plugin_version"),
-            &[&digest, &tx.root(), &identity.name, &identity.version, &world, &size_bytes, &object_key, &now],
-        )
-        .await?;
+        let version: [&(dyn postgres_types::ToSql + Sync); 8] =
+            [&digest, &tx.root(), &identity.name, &identity.version, &world, &size_bytes, &object_key, &now];
+        let is_new = tx.execute(sql!("evaluations/insert_plugin_version"), &version).await? == 1;
         tx.execute(sql!("evaluations/end_binding"), &[&new.organization, &world, &now]).await?;
         let row: [&(dyn postgres_types::ToSql + Sync); 7] =
             [&binding_id, &new.organization, &digest, &world, &new.settings, &policy, &now];
         tx.execute(sql!("evaluations/insert_binding"), &row).await?;
         let details = serde_json::json!({ "digest": digest, "world": world, "failure_policy": policy });
         audit(tx, "plugin.bound", "plugin_binding", Some(binding_id.0), new.organization, details).await?;
+        if is_new {
+            quotas::count_plugin(tx, quotas, size_bytes, now).await?;
+        }
         Ok(binding_id)
+    })
+    .await
+}
+
+/// Refuses a new version for which there is no room, before it is stored.
+async fn foresee(
+    db: &Db,
+    grant: &Grant,
+    quotas: &Quotas,
+    digest: &str,
+    size_bytes: i64,
+    now: DateTime<Utc>,
+) -> Result<(), BindError> {
+    db.tenant(grant, "plugins.foresee", async |tx| {
+        if tx.opt(sql!("evaluations/find_plugin_version"), &[&digest, &tx.root()]).await?.is_some() {
+            return Ok(());
+        }
+        let stored_bytes = u64::try_from(size_bytes).unwrap_or(0);
+        let wanted = Wanted { plugins: 1, stored_bytes, ..Wanted::default() };
+        Ok(quotas::foresee(tx, quotas, &wanted, now).await?)
     })
     .await
 }

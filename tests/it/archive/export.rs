@@ -20,7 +20,7 @@ async fn an_admin_fetches_what_an_operator_asked_for() {
     let operation = done(&app, ask_export(&app.operator(), tenant.id).await).await;
     succeeded(&operation);
     let result = &operation["result"]["archive"];
-    assert_eq!((&result["rows"]["calls"], &result["jobs"], &result["objects"]), (&json!(3), &json!(2), &json!(2))
+    assert_eq!((&result["rows"]["calls"], &result["jobs"], &result["objects"]), (&json!(3), &json!(2), &json!(2)));
     assert_eq!(app.objects().await.len(), before + 1);
 
     let id = operation["operation_id"].as_str().unwrap();

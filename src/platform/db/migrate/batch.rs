@@ -10,8 +10,9 @@ use refinery_core::{
     traits::r#async::{AsyncQuery, AsyncTransaction},
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use tokio_postgres::Row;
 
-use super::{super::OwnerError, TenantMigrations, refused};
+use super::{super::OwnerError, refused};
 
 /// A row of `refinery_schema_history`.
 #[derive(Clone, Debug)]
@@ -24,6 +25,15 @@ pub struct Applied {
     pub applied_on: String,
     /// refinery's checksum, a number in text.
     pub checksum: String,
+}
+
+impl Applied {
+    /// Of a row with these four columns at its end. They may be null, and are then unreadable.
+    pub(in crate::platform::db) fn of(row: &Row) -> Self {
+        let first = row.len() - 4;
+        let text = |n: usize| row.get::<_, Option<String>>(first + n).unwrap_or_default();
+        Self { version: row.get(first), name: text(1), applied_on: text(2), checksum: text(3) }
+    }
 }
 
 /// What a tenant needs.
@@ -43,12 +53,12 @@ pub(in crate::platform::db) const MARK: &str = "plumbline_migration";
 /// # Errors
 /// [`OwnerError::Divergent`], [`OwnerError::Missing`], [`OwnerError::History`].
 pub(in crate::platform::db) async fn plan(
-    set: &TenantMigrations,
+    migrations: &[Migration],
     schema: &str,
     applied: &[Applied],
 ) -> Result<Plan, OwnerError> {
     let mut collected = Collected { applied: history(schema, applied)?, statements: Vec::new() };
-    let runner = Runner::new(set.migrations()).set_grouped(true);
+    let runner = Runner::new(migrations).set_grouped(true);
     let report = runner.run_async(&mut collected).await.map_err(|error| refused(schema, &error))?;
     let versions: Vec<i32> = report.applied_migrations().iter().map(Migration::version).collect();
     Ok(Plan { sql: collected.text(&versions), versions })
@@ -118,6 +128,7 @@ impl AsyncMigrate for Collected {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::db::TenantMigrations;
 
     fn row(migration: &Migration) -> Applied {
         Applied {
@@ -141,15 +152,15 @@ mod tests {
         let set = set();
         let newest = set.newest();
         let whole: Vec<Applied> = set.migrations().iter().map(row).collect();
-        let nothing = plan(&set, "t_1", &whole).await.unwrap();
+        let nothing = plan(set.migrations(), "t_1", &whole).await.unwrap();
         assert!(nothing.versions.is_empty() && !nothing.sql.contains("alter table"), "{nothing:?}");
-        let last = plan(&set, "t_1", &whole[..whole.len() - 1]).await.unwrap();
+        let last = plan(set.migrations(), "t_1", &whole[..whole.len() - 1]).await.unwrap();
         assert_eq!(last.versions, [newest]);
         let marked = format!(
             "select {newest} as {MARK};\nalter table calls add x int -- so\n;\nINSERT INTO refinery_schema_history"
         );
         assert!(last.sql.contains(&marked), "{}", last.sql);
-        let all = plan(&set, "t_1", &[]).await.unwrap();
+        let all = plan(set.migrations(), "t_1", &[]).await.unwrap();
         assert_eq!(all.versions.len(), whole.len());
         assert!(all.sql.starts_with("CREATE TABLE IF NOT EXISTS refinery_schema_history"), "{}", all.sql);
     }
@@ -160,7 +171,7 @@ mod tests {
         let whole: Vec<Applied> = set.migrations().iter().map(row).collect();
         let judged = |applied: Vec<Applied>| {
             let set = &set;
-            async move { plan(set, "t_1", &applied).await.map(|plan| plan.versions).unwrap_err().to_string() }
+            async move { plan(set.migrations(), "t_1", &applied).await.map(|plan| plan.versions).unwrap_err().to_string() }
         };
         let mut other = whole.clone();
         other[0].checksum = "7".to_owned();

@@ -3,7 +3,9 @@
 mod batch;
 mod set;
 
-use refinery::Runner;
+use std::sync::LazyLock;
+
+use refinery::{Migration, Runner};
 use refinery_core::error::Kind;
 use tokio_postgres::Client;
 
@@ -36,6 +38,20 @@ pub(super) async fn platform(client: &mut Client) -> Result<usize, OwnerError> {
         Ok(report) => Ok(report.applied_migrations().len()),
         Err(error) => Err(refused("platform", &error)),
     }
+}
+
+/// The platform's migrations that are not applied yet.
+pub(super) async fn pending_of_platform(client: &Client) -> Result<Vec<Step<'static>>, OwnerError> {
+    static ALL: LazyLock<Vec<Migration>> = LazyLock::new(|| platform::migrations::runner().get_migrations().clone());
+    let known = client.query_one("select to_regclass('platform.refinery_schema_history') is not null", &[]).await?;
+    let mut applied = Vec::new();
+    if known.get(0) {
+        let history =
+            "select version, name, applied_on, checksum from platform.refinery_schema_history order by version";
+        applied.extend(client.query(history, &[]).await?.iter().map(Applied::of));
+    }
+    let plan = plan(&ALL, "platform", &applied).await?;
+    Ok(set::after(&ALL, 0).filter(|step| plan.versions.contains(&step.version)).collect())
 }
 
 /// What refinery found wrong, by its kind.

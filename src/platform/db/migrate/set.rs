@@ -52,6 +52,12 @@ impl TenantMigrations {
         &EMBEDDED
     }
 
+    /// Those up to a version, without concurrent steps.
+    pub fn up_to(&self, version: i32) -> Self {
+        let migrations = self.migrations.iter().filter(|migration| migration.version() <= version);
+        Self { migrations: migrations.cloned().collect(), concurrent: Vec::new() }
+    }
+
     /// With one migration more. `name` is a file's without `.sql`.
     ///
     /// # Errors
@@ -93,7 +99,7 @@ impl TenantMigrations {
         after(&self.concurrent, version)
     }
 
-    pub(super) fn migrations(&self) -> &[Migration] {
+    pub(in crate::platform::db) fn migrations(&self) -> &[Migration] {
         &self.migrations
     }
 }
@@ -102,7 +108,7 @@ fn newest(migrations: &[Migration]) -> i32 {
     migrations.iter().map(Migration::version).max().unwrap_or(0)
 }
 
-fn after(migrations: &[Migration], version: i32) -> impl Iterator<Item = Step<'_>> {
+pub(super) fn after(migrations: &[Migration], version: i32) -> impl Iterator<Item = Step<'_>> {
     let mut steps: Vec<Step<'_>> = migrations
         .iter()
         .filter(|migration| migration.version() > version)

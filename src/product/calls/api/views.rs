@@ -279,6 +279,8 @@ impl From<CallError> for Refusal {
                 .into(),
             CallError::NotFailed(_) | CallError::Conflict => Refusal::new(Kind::IllegalState, error.to_string()),
             CallError::Store(error) => Refusal::internal(&error),
+            CallError::Exceeded(exceeded) => exceeded.into(),
+            CallError::UnreadableQuotas(error) => Refusal::internal(&error),
             CallError::Key(error) => error.into(),
             CallError::Db(error) => error.into(),
         }

@@ -1,0 +1,251 @@
+//! A world with something of everything in it, made by the API itself: tenants, their organizations, and callers of all roles.
+
+use std::collections::HashMap;
+
+use poem::{Endpoint, Response, endpoint::BoxEndpoint};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio_postgres::Client as Postgres;
+use uuid::Uuid;
+
+use super::{
+    caller::Caller,
+    callers,
+    cursors::{self, CursorOf},
+    document::Document,
+    journal,
+    things::{Owner, Things, canary},
+};
+use crate::support::{Answer, Client, TestApp, TestTenant, conversation, scorecard, wav};
+
+/// One request of the furnishing, to be sent again by others.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub method: Method,
+    pub path: String,
+    pub key: Option<String>,
+    pub body: Value,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Got {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+/// The furnished application, past which everything is seen through the owner's connection.
+pub struct World {
+    pub app: TestApp,
+    pub document: Document,
+    pub owner: Postgres,
+    pub tenants: Vec<TestTenant>,
+    pub callers: Vec<Caller>,
+    pub things: Things,
+    pub cursors: Vec<CursorOf>,
+    pub sent: Vec<Sent>,
+    /// Recordings that organizations have: the tone, and whose it is.
+    pub tones: Vec<(u16, Owner)>,
+    service: BoxEndpoint<'static, Response>,
+    canaries: u64,
+    admins: HashMap<Uuid, Client>,
+}
+
+impl World {
+    /// Furnishes a new world.
+    pub async fn new() -> Self {
+        let app = TestApp::start().await;
+        let document = Document::new(app.anonymous().get("/openapi.json").await.expect(200));
+        let (owner, service) = (app.database.connect().await, app.app.service());
+        let mut world = Self {
+            app,
+            document,
+            owner,
+            service,
+            tenants: vec![],
+            callers: vec![],
+            things: Things::default(),
+            cursors: vec![],
+            sent: vec![],
+            tones: vec![],
+            canaries: 0,
+            admins: HashMap::new(),
+        };
+        // The third has less, so that its callers are told from the others' by what they lack.
+        for (n, slug) in ["acme-telephones", "globex-telephones", "initech-telephones"].into_iter().enumerate() {
+            let tenant = world.app.tenant(slug).await;
+            world.furnish(&tenant, &tenant.sales).await;
+            if n < 2 {
+                world.furnish(&tenant, &tenant.support).await;
+                world.close_an_organization(&tenant).await;
+            }
+            world.long_requests(&tenant).await;
+            world.tenants.push(tenant);
+        }
+        world.a_destroyed_tenant().await;
+        world.callers = callers::all(&world).await;
+        journal::begin(&world.owner).await;
+        world.things = Things::read(&world.owner).await;
+        world.cursors = cursors::all(&world).await;
+        world
+    }
+
+    /// The tenant's admin; a client is dear to make.
+    fn admin(&mut self, tenant: &TestTenant) -> Client {
+        self.admins.entry(tenant.id.0).or_insert_with(|| self.app.admin(tenant)).clone()
+    }
+
+    /// A text with a canary in it.
+    fn text(&mut self, words: &str) -> String {
+        self.canaries += 1;
+        format!("{words} {}", canary(self.canaries))
+    }
+
+    /// A canary alone, where words may not stand.
+    fn word(&mut self) -> String {
+        self.canaries += 1;
+        canary(self.canaries)
+    }
+
+    /// As the tenant's admin, with an idempotency key; remembered for others to try.
+    async fn post(&mut self, tenant: &TestTenant, path: &str, body: Value) -> Answer {
+        let key = self.word();
+        let answer = self.admin(tenant).post_once(path, &key, &body).await;
+        assert!(answer.status < 300, "{path}: {} {}", answer.status, answer.body);
+        self.sent.push(Sent { method: Method::POST, path: path.to_owned(), key: Some(key), body });
+        answer
+    }
+
+    /// Users, agents who can log in, criteria, written calls of each agent, a recording that fails, and a piece of work at a recogniser.
+    pub async fn furnish(&mut self, tenant: &TestTenant, organization: &str) {
+        let name = self.text("Organization");
+        let path = format!("/api/organizations/{organization}");
+        let rename = self.admin(tenant).request(Method::PATCH, &path).header("if-match", "*");
+        Answer::to(rename.json(&json!({ "name": name }))).await.expect(200);
+        self.criteria(tenant, organization).await;
+        for _ in 0..2 {
+            let agent = self.agent(tenant, organization).await;
+            self.call(tenant, organization, &agent).await;
+        }
+        self.recording(tenant, organization).await;
+        self.app.drain_all().await;
+        self.work_at_a_recogniser(tenant, organization).await;
+    }
+
+    async fn criteria(&mut self, tenant: &TestTenant, organization: &str) {
+        for published in [true, true, false] {
+            let mut definition = scorecard();
+            definition["name"] = json!(self.text("Service"));
+            definition["description"] = json!(self.text("What is judged"));
+            definition["sections"][0]["name"] = json!(self.text("Opening"));
+            definition["sections"][0]["criteria"][0]["question"] = json!(self.text("Was it"));
+            let new = json!({"organization_id": organization, "definition": definition});
+            let id = self.post(tenant, "/api/evaluation-criteria", new).await.text("scorecard_id");
+            if published {
+                self.post(tenant, &format!("/api/evaluation-criteria/{id}/publish"), json!({})).await;
+            }
+        }
+    }
+
+    /// An agent and its user; the user's subject is the agent's external id.
+    async fn agent(&mut self, tenant: &TestTenant, organization: &str) -> String {
+        let (subject, email) = (self.word(), format!("{}@example.com", self.word()));
+        let user = json!({"organization_id": organization, "subject": subject, "display_name": self.text("Ana"), "email": email});
+        let user = self.post(tenant, "/api/users", user).await.text("user_id");
+        let agent = json!({"organization_id": organization, "display_name": self.text("Ana"), "external_id": self.word(), "user_id": user});
+        self.post(tenant, "/api/agents", agent).await.text("agent_id")
+    }
+
+    async fn call(&mut self, tenant: &TestTenant, organization: &str, agent: &str) {
+        let mut call = conversation(organization);
+        call["agent_id"] = json!(agent);
+        call["external_id"] = json!(self.word());
+        for n in 0..3 {
+            let said = call["utterances"][n]["text"].as_str().unwrap().to_owned();
+            call["utterances"][n]["text"] = json!(self.text(&said));
+        }
+        self.post(tenant, "/api/calls", call).await;
+    }
+
+    /// There is no recogniser, so the call fails and leaves a dead job.
+    async fn recording(&mut self, tenant: &TestTenant, organization: &str) {
+        let tone = 11 + u16::try_from(self.tones.len()).unwrap();
+        let query = format!("organization_id={organization}&external_id={}", self.word());
+        self.admin(tenant).upload(&query, wav(tone)).await.expect(202);
+        let owner = Owner { tenant: Some(tenant.id.0), organization: organization.parse().ok(), ..Owner::default() };
+        self.tones.push((tone, Owner { agent: Some(Uuid::nil()), ..owner }));
+    }
+
+    /// What a recogniser of whom nobody is asked would have been told: the secret with which it reports.
+    async fn work_at_a_recogniser(&mut self, tenant: &TestTenant, organization: &str) {
+        let secret = self.word().repeat(4);
+        let text = format!(
+            "insert into {}.transcriptions (call_id, organization_id, provider, reference, webhook_secret, submitted_at)
+             select call_id, organization_id, 'assemblyai', call_id::text, $2, received_at
+             from {0}.calls where organization_id = $1 and status = 'failed' on conflict do nothing",
+            tenant.schema
+        );
+        self.owner.execute(&text, &[&organization.parse::<Uuid>().unwrap(), &secret]).await.unwrap();
+    }
+
+    /// An organization that was furnished and then deactivated: nobody reaches it, not even the tenant's admin.
+    async fn close_an_organization(&mut self, tenant: &TestTenant) {
+        let new = json!({"slug": format!("closed-{}", self.word()), "name": self.text("Closed")});
+        let closed = self.post(tenant, "/api/organizations", new).await.text("organization_id");
+        self.criteria(tenant, &closed).await;
+        let agent = self.agent(tenant, &closed).await;
+        self.call(tenant, &closed, &agent).await;
+        self.app.drain_all().await;
+        self.post(tenant, &format!("/api/organizations/{closed}/deactivate"), json!({})).await;
+    }
+
+    /// An export that waits, and one that failed: nobody works them off here.
+    async fn long_requests(&mut self, tenant: &TestTenant) {
+        for (kind, failed) in [("export_tenant", false), ("clone_tenant", true)] {
+            let reason = failed.then(|| self.text("The disk is full"));
+            let text = "insert into platform.operations (operation_id, kind, tenant_id, root_organization_id, status, input, steps, result,
+                    error_kind, error_reason, run_at, requested_by, created_at, ended_at)
+                values (gen_random_uuid(), $1, $2, $3, case when $4::text is null then 'waiting' else 'failed' end, '{}', '[]', '{}',
+                    case when $4 is not null then 'storage' end, $4, now(), $5, now(), case when $4 is not null then now() end)";
+            let by = format!("user:{}", self.word());
+            self.owner.execute(text, &[&kind, &tenant.id, &tenant.root, &reason, &by]).await.unwrap();
+        }
+    }
+
+    /// What is left of a tenant that is gone: its row and its certificate.
+    async fn a_destroyed_tenant(&mut self) {
+        let (slug, name) = (format!("gone-{}", self.word()), self.text("Gone"));
+        let text = "with gone as (
+                insert into platform.tenants (tenant_id, slug, name, status, issuer, root_organization_id, destroyed_at)
+                values (gen_random_uuid(), $1, $2, 'destroyed', 'https://id.example/' || $1, gen_random_uuid(), now())
+                returning tenant_id, slug, name)
+            insert into platform.certificates (tenant_id, slug, document, digest, issued_at)
+            select tenant_id, slug, jsonb_build_object('name', name), repeat('ab', 32), now() from gone";
+        self.owner.execute(text, &[&slug, &name]).await.unwrap();
+    }
+
+    /// Asks the service itself, without a network between.
+    pub async fn ask(
+        &self,
+        caller: &Caller,
+        method: &Method,
+        path: &str,
+        headers: &[(String, String)],
+        body: Vec<u8>,
+    ) -> Got {
+        let mut request = poem::Request::builder().method(method.clone()).uri(path.parse().unwrap());
+        if let Some(token) = &caller.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        for (name, value) in headers {
+            request = request.header(name.as_str(), value);
+        }
+        let response = self.service.get_response(request.body(body)).await;
+        let status = response.status().as_u16();
+        let text = |value: &poem::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = response.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+        let body = response.into_body().into_bytes().await.unwrap_or_default().to_vec();
+        Got { status, headers, body }
+    }
+}
