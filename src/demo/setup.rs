@@ -18,10 +18,7 @@ use crate::{
         access::{Grant, Permission},
         ids::{OrganizationId, TenantId},
     },
-    platform::{
-        db::{NewTenant, Owner},
-        tenancy::quotas::Quotas,
-    },
+    platform::tenancy::quotas::Quotas,
     product::evaluations::{
         binding::{self, NewBinding},
         model::FailurePolicy,
