@@ -40,6 +40,9 @@ pub const PROVISION: &str = "provision_tenant";
 /// The kind of operation that destroys one.
 pub const OFF_BOARD: &str = "off_board_tenant";
 
+/// Why a step fails whose tenant is gone.
+const NOT_FOUND: &str = "not-found";
+
 /// Why a request about a tenant's life was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum LifecycleError {
@@ -115,7 +118,7 @@ impl Tools {
 
 /// The tenant that an operation is about.
 async fn tenant_of(run: &Run) -> Result<model::TenantRecord, StepError> {
-    let gone = || StepError::permanent("not-found", "there is no such tenant any more");
+    let gone = || StepError::permanent(NOT_FOUND, "there is no such tenant any more");
     let id = run.operation().await.tenant_id.ok_or_else(gone)?;
     store::find(&run.db().operator_alone(run.grant()), id).await?.ok_or_else(gone)
 }

@@ -11,6 +11,7 @@ use plumbline::{
         access::{Grant, Permission},
         ids::TenantId,
     },
+    platform::tenancy::quotas::Quotas,
     product::evaluations::{
         binding::{NewBinding, bind},
         model::FailurePolicy,
@@ -44,7 +45,7 @@ async fn bind_example(app: &TestApp, tenant: &TestTenant) {
         policy: FailurePolicy::Fail,
     };
     let means = app.app.means();
-    bind(&means.db, means.objects.as_ref(), &means.plugins, &grant, new, app.now()).await.unwrap();
+    bind(&means.db, means.objects.as_ref(), &means.plugins, &grant, &Quotas::default(), new, app.now()).await.unwrap();
 }
 
 async fn live(app: &TestApp, slug: &str) -> Lived {
