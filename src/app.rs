@@ -212,7 +212,6 @@ impl App {
                 idle: Duration::from_secs(self.config.upload.idle_seconds),
                 operator_issuer: self.config.identity.operator_issuer.clone(),
             },
-            TenantsApi { lifecycle: self.lifecycle() },
             QuotasApi { db: db.clone(), tenants: self.tenants.clone(), clock: clock.clone() },
             FleetApi { db: db.clone() },
             IsolationApi {
@@ -223,6 +222,7 @@ impl App {
                     clock: clock.clone(),
                 },
             },
+            TenantsApi { lifecycle: self.lifecycle() },
         )
     }
 

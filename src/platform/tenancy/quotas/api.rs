@@ -1,6 +1,6 @@
 //! `/api/tenants/{tenant_id}/usage` and `…/quotas`: what a tenant used, and what it may use.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use chrono::{Datelike, Days, NaiveDate};
 use poem_openapi::{
@@ -103,7 +103,7 @@ impl QuotasApi {
     /// Set a tenant's quotas
     ///
     /// All of them: what is left out has no limit from now on. Send `If-Match` with the `ETag` of what was read. This server knows at once,
-    /// others within half a minute. A limit below what is used takes nothing away; it refuses more.
+    /// others within seconds. A limit below what is used takes nothing away; it refuses more.
     #[oai(path = "/:tenant_id/quotas", method = "put", operation_id = "set_tenant_quotas")]
     async fn set_tenant_quotas(
         &self,
@@ -124,9 +124,7 @@ impl QuotasApi {
                 Ok::<_, Refusal>(set(tx, by, tenant_id, &quotas, Some(limited.revision), now).await?)
             })
             .await?;
-        if let Some(tenant) = self.tenants.by_id(tenant_id).await? {
-            self.tenants.forget_all(&[tenant.tenant_id].into()).await;
-        }
+        self.tenants.forget_all(&HashSet::from([tenant_id])).await;
         Ok(Tagged::of(ETag::of(tenant_id.0, revision), quotas.into()))
     }
 }
