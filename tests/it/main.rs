@@ -10,6 +10,7 @@ mod authz;
 mod baseline;
 mod calls;
 mod cli;
+mod cli_archive;
 mod cli_life;
 mod crash;
 mod demo;
