@@ -16,7 +16,7 @@ async fn nobody_reaches_what_is_not_theirs() {
     let seed = seed();
     println!("PLUMBLINE_SEED={seed}");
     let mut adversary = Adversary::new(seed).await;
-    adversary.run(ATTEMPTS).await;
+    adversary.run_and_cover(ATTEMPTS).await;
     adversary.compare_everything().await;
     adversary.interfere().await;
     let report = &adversary.report;

@@ -66,7 +66,8 @@ async fn a_tenant_moves_by_a_file() {
     assert!(again.code == Some(2) && again.stderr.contains("is there already"), "{again:?}");
     let unknown = here.types(&["tenant", "export", "nobody", "--to", &format!("{path}2")]).await;
     assert_eq!((unknown.code, files(directory.path())), (Some(2), vec!["acme.plumbline".to_owned()]), "{unknown:?}");
-    let logged = "select count(*) from platform.audit_events where action = 'tenant.exported' and actor = 'command-line:olga'";
+    let logged =
+        "select count(*) from platform.audit_events where action = 'tenant.exported' and actor = 'command-line:olga'";
     assert_eq!(here.database.count(logged).await, 1);
 
     // Checked without a database.
@@ -84,18 +85,22 @@ async fn a_tenant_moves_by_a_file() {
     assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""), "{refused:?}");
 
     let acme = realm("acme-there");
-    let damaged = there.types(&["tenant", "restore", damaged.to_str().unwrap(), "--slug", "acme", "--issuer", &acme]).await;
+    let damaged =
+        there.types(&["tenant", "restore", damaged.to_str().unwrap(), "--slug", "acme", "--issuer", &acme]).await;
     assert!(damaged.code != Some(0), "{damaged:?}");
     assert_eq!(there.tenants().await, 0);
     let hostile = there.types(&["tenant", "restore", path, "--slug", "../etc", "--issuer", &acme]).await;
     assert_eq!((hostile.code, there.tenants().await), (Some(2), 0), "{hostile:?}");
     let id = there.says(&["tenant", "restore", path, "--slug", "acme-there", "--issuer", &acme]).await;
-    let active = format!("select count(*) from platform.tenants where tenant_id = '{id}' and status = 'active' and name = 'Acme'");
+    let active = format!(
+        "select count(*) from platform.tenants where tenant_id = '{id}' and status = 'active' and name = 'Acme'"
+    );
     assert_eq!(there.database.count(&active).await, 1);
     let twice = there.types(&["tenant", "restore", path, "--slug", "acme-2", "--issuer", &realm("x")]).await;
     assert!(twice.code == Some(2) && twice.stderr.contains("lives here"), "{twice:?}");
 
-    let copy = ["tenant", "clone", "acme-there", "--slug", "sandbox", "--name", "Sandbox", "--issuer", &realm("sandbox")];
+    let copy =
+        ["tenant", "clone", "acme-there", "--slug", "sandbox", "--name", "Sandbox", "--issuer", &realm("sandbox")];
     let clone = there.says(&copy).await;
     assert!(clone != id && there.tenants().await == 2, "{clone}");
 }

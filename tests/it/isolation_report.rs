@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     sql::{database, files, root},
-    support::{TestApp, TestTenant, conversation},
+    support::{TestApp, TestTenant, conversation, wav},
 };
 
 async fn report(app: &TestApp, tenant: &TestTenant) -> Value {
@@ -32,7 +32,7 @@ async fn the_walls_of_a_furnished_tenant_stand() {
     let admin = app.admin(&tenant);
     app.send(&admin, &conversation(&tenant.sales)).await;
     let query = format!("organization_id={}", tenant.support);
-    admin.upload(&query, crate::support::wav(7)).await.expect(202);
+    admin.upload(&query, wav(7)).await.expect(202);
     app.drain_all().await;
     let report = report(&app, &tenant).await;
     assert_eq!((failed(&report), &report["verdict"]), (vec![], &json!("pass")), "{report:#}");
@@ -74,57 +74,101 @@ async fn the_walls_of_a_furnished_tenant_stand() {
     app.finish().await;
 }
 
-/// A wall that is taken away, the checks that must say so, and a word of their evidence.
-const BREACHES: &[(&str, &[&str], &str)] = &[
-    ("alter table {schema}.calls disable row level security", &["row_security", "foreign_read", "schema"], "calls"),
-    (
-        "create policy everybody on {schema}.users to plumbline_member using (true)",
-        &["policies", "foreign_read", "foreign_write", "schema"],
-        "everybody",
-    ),
-    ("alter table {schema}.scores owner to plumbline_app", &["ownership", "login_role", "grants", "schema"], "scores"),
-    ("grant select on {schema}.insights to plumbline_app", &["login_role", "grants", "schema"], "insights"),
-    ("grant update on {schema}.audit_events to plumbline_directory", &["grants", "schema"], "audit_events"),
-    (
-        "alter table {schema}.users drop constraint users_organization_id_fkey",
-        &["foreign_keys", "foreign_write", "schema"],
-        "users",
-    ),
-    (
-        "alter table {schema}.users add foreign key (user_id) references platform.tenants not valid",
-        &["foreign_keys", "schema"],
-        "users",
-    ),
-    ("update {schema}.audio_files set object_key = 'elsewhere/1'", &["object_prefix"], "1 recorded keys"),
-    ("alter table {schema}.calls add column noted text", &["schema"], "it is not"),
-    (
-        "drop schema {schema} cascade",
-        &["row_security", "policies", "grants", "foreign_read", "missing_context", "schema"],
-        "no tables",
-    ),
+/// A wall that is taken away, the checks that must say so, a word of what they found, and the wall again.
+struct Breach {
+    made: &'static str,
+    failed: &'static [&'static str],
+    found: &'static str,
+    mended: &'static str,
+}
+
+const BREACHES: &[Breach] = &[
+    Breach {
+        made: "alter table {schema}.calls disable row level security",
+        failed: &["row_security", "foreign_read", "schema"],
+        found: "rows of calls are seen",
+        mended: "alter table {schema}.calls enable row level security",
+    },
+    Breach {
+        made: "create policy everybody on {schema}.users to plumbline_member using (true)",
+        failed: &["policies", "foreign_read", "foreign_write", "schema"],
+        found: "policy everybody on users for plumbline_member: true",
+        mended: "drop policy everybody on {schema}.users",
+    },
+    Breach {
+        made: "alter table {schema}.scores owner to plumbline_app",
+        failed: &["ownership", "login_role", "schema"],
+        found: "scores belongs to the login role",
+        mended: "alter table {schema}.scores owner to current_user",
+    },
+    Breach {
+        made: "grant select on {schema}.insights to plumbline_app",
+        failed: &["login_role", "grants", "schema"],
+        found: "plumbline_app may SELECT on insights",
+        mended: "revoke select on {schema}.insights from plumbline_app",
+    },
+    Breach {
+        made: "grant update on {schema}.users to plumbline_directory",
+        failed: &["grants", "schema"],
+        found: "plumbline_directory may UPDATE on users",
+        mended: "revoke update on {schema}.users from plumbline_directory",
+    },
+    Breach {
+        made: "alter table {schema}.users drop constraint users_organization_id_fkey",
+        failed: &["foreign_keys", "foreign_write", "schema"],
+        found: "users does not refer to the schema's own organizations",
+        mended: "alter table {schema}.users add constraint users_organization_id_fkey foreign key (organization_id)
+            references {schema}.organizations",
+    },
+    Breach {
+        made: "alter table {schema}.users add constraint out foreign key (user_id) references platform.tenants not valid",
+        failed: &["foreign_keys", "schema"],
+        found: "users refers to another schema",
+        mended: "alter table {schema}.users drop constraint out",
+    },
+    Breach {
+        made: "update {schema}.audio_files set object_key = 'elsewhere/' || object_key",
+        failed: &["object_prefix"],
+        found: "1 recorded keys are outside",
+        mended: "update {schema}.audio_files set object_key = substr(object_key, 11)",
+    },
+    Breach {
+        made: "alter table {schema}.calls add column noted text",
+        failed: &["schema"],
+        found: "it is not",
+        mended: "alter table {schema}.calls drop column noted",
+    },
+    Breach {
+        made: "drop schema {schema} cascade",
+        failed: &["row_security", "policies", "grants", "foreign_read", "foreign_write", "schema"],
+        found: "the schema has no tables",
+        mended: "select 1",
+    },
 ];
 
 #[tokio::test]
 async fn each_breach_is_reported_where_it_is() {
-    for (breach, expected, word) in BREACHES {
-        let app = TestApp::start().await;
-        let tenant = app.ready_tenant("acme").await;
-        let admin = app.admin(&tenant);
-        app.send(&admin, &conversation(&tenant.sales)).await;
-        admin.upload(&format!("organization_id={}", tenant.sales), crate::support::wav(7)).await.expect(202);
-        app.drain_all().await;
-        app.database.execute(&breach.replace("{schema}", &tenant.schema)).await;
-        let report = app.operator().get(&format!("/api/tenants/{}/isolation-report", tenant.id)).await.expect(200);
+    let app = TestApp::start().await;
+    let tenant = app.ready_tenant("acme").await;
+    let admin = app.admin(&tenant);
+    app.send(&admin, &conversation(&tenant.sales)).await;
+    admin.upload(&format!("organization_id={}", tenant.sales), wav(7)).await.expect(202);
+    app.agent(&tenant, &tenant.sales, "abe").await;
+    app.drain_all().await;
+    let path = format!("/api/tenants/{}/isolation-report", tenant.id);
+    for breach in BREACHES {
+        app.database.execute(&breach.made.replace("{schema}", &tenant.schema)).await;
+        let report = app.operator().get(&path).await.expect(200);
         let failed = failed(&report);
-        assert_eq!(report["verdict"], json!("fail"), "{breach}");
-        for name in *expected {
-            assert!(failed.contains(name), "{breach}: {name} is not among {failed:?}");
+        assert_eq!(report["verdict"], json!("fail"), "{}", breach.made);
+        for name in breach.failed {
+            assert!(failed.contains(name), "{}: {name} is not among {failed:?}", breach.made);
         }
-        let found =
-            failed.iter().map(|name| check(&report, name)["found"].as_str().unwrap()).collect::<Vec<_>>().join("\n");
-        assert!(found.contains(word), "{breach}: {found}");
-        app.finish().await;
+        let found: Vec<_> = failed.iter().map(|name| check(&report, name)["found"].as_str().unwrap()).collect();
+        assert!(found.join("\n").contains(breach.found), "{}: {found:?}", breach.made);
+        app.database.execute(&breach.mended.replace("{schema}", &tenant.schema)).await;
     }
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -146,12 +190,10 @@ async fn it_is_for_those_who_may_read_how_the_tenant_stands() {
         }
     }
     app.anonymous().get(&own).await.refused(401, "unauthorized");
-    app.admin(&acme).get(&path("acme")).await.refused(400, "invalid-request");
-    app.database.execute("update platform.tenants set status = 'destroyed' where slug = 'globex'").await;
-    app.advance(60);
-    let fresh = TestApp::start().await; // without anything cached
-    fresh.operator().get(&nothing).await.refused(404, "not-found");
-    fresh.finish().await;
+    app.admin(&acme).get(&path("acme")).await.refused(404, "not-found");
+    let initech = app.tenant("initech").await;
+    app.database.execute("update platform.tenants set status = 'destroyed' where slug = 'initech'").await;
+    app.operator().get(&path(&initech.id.to_string())).await.refused(404, "not-found");
     app.finish().await;
 }
 

@@ -43,7 +43,7 @@ pub struct Isolation {
 
 /// Whether every check passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
-#[oai(rename_all = "snake_case")]
+#[oai(rename = "IsolationVerdict", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Every wall stands.

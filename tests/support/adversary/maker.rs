@@ -62,7 +62,13 @@ pub fn make(world: &World, operation: usize, rng: &mut StdRng) -> Attempt {
 /// Somebody who may do most things, or who brings the secret that an open operation asks for.
 fn mighty(world: &World, operation: usize, rng: &mut StdRng) -> usize {
     let open = world.document.operations[operation].open;
-    let may = |caller: &Caller| if open { caller.provider } else { caller.may_any(&[Permission::ExportTenant]) };
+    // Operators are asked half of the time: there is one of them.
+    let operator = rng.random_bool(0.5);
+    let may = |caller: &Caller| match caller.tenant {
+        Some(_) if open => caller.provider,
+        Some(_) => !operator && caller.may_any(&[Permission::ManageUsers]),
+        None => !open && operator && caller.may_any(&[Permission::ManageTenants]),
+    };
     let callers: Vec<usize> = (0..world.callers.len()).filter(|n| may(&world.callers[*n])).collect();
     callers[rng.random_range(0..callers.len())]
 }
@@ -87,7 +93,9 @@ impl Maker<'_> {
             );
         }
         for parameter in &operation.parameters {
-            if !parameter.required && !self.rng.random_bool(0.5) {
+            // An edit that names no revision is refused, whoever asks.
+            let edit = parameter.name == "If-Match" && self.rng.random_bool(0.8);
+            if !parameter.required && !edit && !self.rng.random_bool(0.5) {
                 continue;
             }
             let value = self.parameter(parameter);
@@ -141,7 +149,7 @@ impl Maker<'_> {
             (Some("integer"), _) => self.rng.random_range(1..3).to_string(),
             (Some("boolean"), _) => self.rng.random_bool(0.5).to_string(),
             (_, Some("date-time")) => "2026-11-23T08:00:00Z".to_owned(),
-            (_, Some("date")) => "2026-11-23".to_owned(),
+            (_, Some("date" | "naive-date")) => "2026-11-23".to_owned(),
             _ if self.world.things.pools.contains_key(name) => self.value_or_new(name),
             (_, Some("uuid")) => self.value(name),
             _ if parameter.place == Place::Path => {
@@ -233,7 +241,7 @@ impl Maker<'_> {
             (Some("integer" | "number"), _) => schema.get("minimum").cloned().unwrap_or(json!(1)),
             (Some("boolean"), _) => json!(self.rng.random_bool(0.5)),
             (Some("string"), Some("date-time")) => json!("2026-11-23T08:00:00Z"),
-            (Some("string"), Some("date")) => json!("2026-11-23"),
+            (Some("string"), Some("date" | "naive-date")) => json!("2026-11-23"),
             (Some("string"), Some("uuid")) => json!(self.value(name)),
             (Some("string"), _) if unique(name) => json!(self.value_or_new(name)),
             (Some("string"), _) => json!("en"),

@@ -18,12 +18,15 @@ mod world;
 use std::{
     collections::{BTreeMap, HashMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
+    time::Instant,
 };
 
 use futures_util::TryStreamExt;
 use object_store::ObjectStoreExt;
 use plumbline::foundation::access::Permission;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
+use reqwest::Method;
+use uuid::Uuid;
 
 pub use self::world::World;
 use self::{
@@ -107,6 +110,16 @@ impl Adversary {
         }
     }
 
+    /// So many attempts, and some more at operations that had no luck: rare ones fit together seldom.
+    pub async fn run_and_cover(&mut self, attempts: usize) {
+        self.run(attempts).await;
+        for _ in 0..20 {
+            for operation in self.report.uncovered(&self.world) {
+                self.run_at(&operation, 25).await;
+            }
+        }
+    }
+
     /// So many attempts at one operation.
     pub async fn run_at(&mut self, operation: &str, attempts: usize) {
         let operations = &self.world.document.operations;
@@ -185,7 +198,8 @@ impl Adversary {
             }
             let own = prefix.as_ref().is_some_and(|prefix| key.starts_with(prefix));
             // An archive that an operator sent waits to be restored.
-            let taken_in = key.starts_with("imports/") && caller.tenant.is_none() && caller.may_any(&[Permission::ManageTenants]);
+            let taken_in =
+                key.starts_with("imports/") && caller.tenant.is_none() && caller.may_any(&[Permission::ManageTenants]);
             if got.status != 202 || !(own || taken_in) {
                 stray = Some(format!("an object came to {key}"));
             }
@@ -242,6 +256,28 @@ impl Adversary {
         read
     }
 
+    /// How long a call of another organization takes to be not found, and one of nobody's: medians in microseconds of as many turns.
+    #[allow(dead_code, reason = "a figure of the bench, which proves nothing")]
+    pub async fn timing(&self, turns: usize) -> (f64, f64) {
+        let tenant = &self.world.tenants[0];
+        let caller = self.world.callers.iter().find(|caller| caller.name.ends_with("evaluator of sales")).unwrap();
+        let text = format!("select call_id::text from {}.calls where organization_id <> $1", tenant.schema);
+        let sales: Uuid = tenant.sales.parse().unwrap();
+        let foreign = self.world.owner.query(&text, &[&sales]).await.unwrap();
+        let foreign: Vec<String> = foreign.iter().map(|row| row.get(0)).collect();
+        let (mut found, mut nothing) = (vec![], vec![]);
+        for turn in 0..turns {
+            let invented = Uuid::from_u128(0x7000_8000_0000_0000_0000 + turn as u128).to_string();
+            for (id, times) in [(&foreign[turn % foreign.len()], &mut found), (&invented, &mut nothing)] {
+                let started = Instant::now();
+                let got = self.world.ask(caller, &Method::GET, &format!("/api/calls/{id}"), &[], vec![]).await;
+                times.push(started.elapsed().as_secs_f64() * 1e6);
+                assert_eq!(got.status, 404);
+            }
+        }
+        (middle(found), middle(nothing))
+    }
+
     /// Forgets what was found, and what twins were answered: for a world that was changed on purpose.
     pub fn forget(&mut self) {
         self.twins.clear();
@@ -263,6 +299,12 @@ impl Adversary {
             self.found(&Caller::default(), &format!("the objects are {objects:?} and were {:?}", self.objects));
         }
     }
+}
+
+#[allow(dead_code, reason = "as above")]
+fn middle(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
 }
 
 fn hashed(value: &impl Hash) -> u64 {

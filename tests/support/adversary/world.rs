@@ -88,7 +88,7 @@ impl World {
             world.a_finished_export(&tenant).await;
             world.tenants.push(tenant);
         }
-        world.a_destroyed_tenant().await;
+        world.tenants_that_are_not_served().await;
         world.callers = callers::all(&world).await;
         journal::begin(&world.owner).await;
         world.things = Things::read(&world.owner).await;
@@ -99,6 +99,12 @@ impl World {
     /// The tenant's admin; a client is dear to make.
     fn admin(&mut self, tenant: &TestTenant) -> Client {
         self.admins.entry(tenant.id.0).or_insert_with(|| self.app.admin(tenant)).clone()
+    }
+
+    /// Names of the document's operations.
+    #[allow(dead_code, reason = "the bench tells of them")]
+    pub fn operations(&self) -> Vec<String> {
+        self.document.operations.iter().map(|operation| operation.id.clone()).collect()
     }
 
     /// A text with a canary in it.
@@ -133,6 +139,9 @@ impl World {
             let agent = self.agent(tenant, organization).await;
             self.call(tenant, organization, &agent).await;
         }
+        // Somebody who is no agent yet.
+        let user = json!({"organization_id": organization, "display_name": self.text("Uma")});
+        self.post(tenant, "/api/users", user).await;
         self.recording(tenant, organization).await;
         self.app.drain_all().await;
         self.work_at_a_recogniser(tenant, organization).await;
@@ -237,16 +246,18 @@ impl World {
         }
     }
 
-    /// What is left of a tenant that is gone: its row and its certificate.
-    async fn a_destroyed_tenant(&mut self) {
-        let (slug, name) = (format!("gone-{}", self.word()), self.text("Gone"));
-        let text = "with gone as (
-                insert into platform.tenants (tenant_id, slug, name, status, issuer, root_organization_id, destroyed_at)
-                values (gen_random_uuid(), $1, $2, 'destroyed', 'https://id.example/' || $1, gen_random_uuid(), now())
-                returning tenant_id, slug, name)
-            insert into platform.certificates (tenant_id, slug, document, digest, issued_at)
-            select tenant_id, slug, jsonb_build_object('name', name), repeat('ab', 32), now() from gone";
-        self.owner.execute(text, &[&slug, &name]).await.unwrap();
+    /// One that is suspended, and one of which a name and a certificate are left.
+    async fn tenants_that_are_not_served(&mut self) {
+        for status in ["suspended", "destroyed"] {
+            let word = self.word();
+            let text = "insert into platform.tenants (tenant_id, slug, name, status, issuer, root_organization_id, status_reason)
+                values (gen_random_uuid(), $1 || '-' || $2, $2, $1, 'https://issuer.example/' || $2, gen_random_uuid(), 'unpaid ' || $2)";
+            self.owner.execute(text, &[&status, &word]).await.unwrap();
+        }
+        let text = "insert into platform.certificates (tenant_id, slug, document, digest, issued_at)
+            select tenant_id, slug, jsonb_build_object('slug', slug), repeat('ab', 32), now()
+            from platform.tenants where status = 'destroyed'";
+        self.owner.execute(text, &[]).await.unwrap();
     }
 
     /// Asks the service itself, without a network between.
