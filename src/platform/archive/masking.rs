@@ -75,7 +75,7 @@ pub const TABLES: &[TableClass] = &[
             ("model", Keep),
             ("language", Keep),
             ("digest", Erase),
-            ("metrics", MaskTexts(&[])),
+            ("metrics", MaskTexts(&["speaker"])),
         ]),
     ),
     ("utterances", Copied(&[("speaker", Keep), ("text", Mask)])),
