@@ -80,7 +80,7 @@ pub(super) fn passes(code: &SqlState) -> bool {
 }
 
 /// The SQLSTATE and the constraint or table; never the message or the detail, which may carry values of the row.
-fn state(error: &tokio_postgres::Error) -> String {
+pub(super) fn state(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(error) => {
             let place = error.constraint().or(error.table()).unwrap_or("");
