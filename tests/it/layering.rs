@@ -11,7 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["foundation"],
     &["platform/db", "platform/http", "platform/providers"],
     &["platform/tenancy", "platform/identity", "platform/audit", "platform/jobs", "platform/operations"],
-    &["platform/plugins", "platform/fleet", "platform/lifecycle", "platform/isolation"],
+    &["platform/plugins", "platform/fleet", "platform/lifecycle", "platform/isolation", "platform/archive"],
     &["product/calls", "product/scorecards"],
     &["product/evaluations"],
     &["pipeline"],

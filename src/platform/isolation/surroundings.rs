@@ -54,7 +54,7 @@ pub const CACHES: &[CacheKey] = &[
     CacheKey {
         kept_in: "platform/db",
         what: "prepared statements",
-        key: "the text, which names the tenant's schema, and the scope role",
+        key: "the query, the tenant and the scope role",
     },
 ];
 

@@ -87,8 +87,8 @@ impl Tenants {
         }
         let changes = self.changes.load(Ordering::Acquire);
         let found = store::find_by_issuer(&self.db.platform_alone(), issuer).await?;
-        drop(turn);
         let unchanged = self.changes.load(Ordering::Acquire) == changes;
+        drop(turn);
         let Some(tenant) = found.map(Arc::new) else {
             if unchanged {
                 self.unknown_issuers.insert(issuer.to_owned(), ()).await;
