@@ -11,7 +11,7 @@ use super::{
     connection::{Connection, Types},
 };
 
-/// The usual bound of prepared statements: 20 to 50 MiB of a backend's memory (docs/BENCHMARKS.md).
+/// The usual bound of prepared statements: 13 to 65 MiB of a backend's memory (docs/BENCHMARKS.md).
 const STATEMENTS: NonZeroUsize = NonZeroUsize::new(512).expect("it is not zero");
 
 /// Where the application's connections go, and how many there are.
