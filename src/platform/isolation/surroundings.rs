@@ -51,11 +51,7 @@ pub const CACHES: &[CacheKey] = &[
         what: "compiled plugins, without settings or data",
         key: "the SHA-256 of the component: equal bytes are one program",
     },
-    CacheKey {
-        kept_in: "platform/db",
-        what: "prepared statements",
-        key: "the text, which names the tenant's schema, and the scope role",
-    },
+    CacheKey { kept_in: "platform/db", what: "prepared statements", key: "the query, the tenant and the scope role" },
 ];
 
 pub(super) async fn checks(on: &Isolation, tenant: &Tenant) -> Result<Vec<Check>, DbError> {
