@@ -191,9 +191,11 @@ async fn it_is_for_those_who_may_read_how_the_tenant_stands() {
     }
     app.anonymous().get(&own).await.refused(401, "unauthorized");
     app.admin(&acme).get(&path("acme")).await.refused(404, "not-found");
-    let initech = app.tenant("initech").await;
-    app.database.execute("update platform.tenants set status = 'destroyed' where slug = 'initech'").await;
-    app.operator().get(&path(&initech.id.to_string())).await.refused(404, "not-found");
+    let destroyed = "insert into platform.tenants (tenant_id, slug, name, status, issuer, root_organization_id)
+        values (gen_random_uuid(), 'initech', 'Initech', 'destroyed', 'https://id.example/initech', gen_random_uuid())
+        returning tenant_id::text";
+    let initech: String = app.database.connect().await.query_one(destroyed, &[]).await.unwrap().get(0);
+    app.operator().get(&path(&initech)).await.refused(404, "not-found");
     app.finish().await;
 }
 
