@@ -24,6 +24,10 @@ use tracing_subscriber::EnvFilter;
 
 use self::commands::{Failure, migrate, operate, tenant};
 
+/// A list of calls allocates thousands of small values, and glibc's allocator takes its time over each.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Calls become scores that anybody can re-compute.
 #[derive(Parser)]
 #[command(version)]
@@ -142,7 +146,11 @@ async fn work(config: Config) -> Result<ExitCode, Failure> {
 
 /// Log lines go to stderr; the demo shows its report and warnings alone, unless the filter was chosen.
 fn log(config: &Config, quiet: bool) -> Result<(), Failure> {
-    let filter = if quiet && config.log.filter == "info" { "warn,deadpool=error" } else { config.log.filter.as_str() };
+    let filter = if quiet && config.log.filter == "info" {
+        "warn,plumbline::platform::db::connect=error"
+    } else {
+        config.log.filter.as_str()
+    };
     let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(EnvFilter::try_new(filter)?);
     match config.log.format {
         LogFormat::Text => lines.init(),

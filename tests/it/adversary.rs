@@ -103,7 +103,7 @@ async fn one_wall_less_is_found() {
     let (schema, foreign) = (adversary.world.tenants[0].schema.clone(), adversary.world.tenants[1].sales.clone());
     for mutant in mutants(&schema, &foreign) {
         adversary.world.owner.batch_execute(&mutant.without).await.unwrap();
-        for _ in 0..40 {
+        for _ in 0..80 {
             adversary.run_at(mutant.operation, 25).await;
             if adversary.report.leaks > 0 {
                 break;

@@ -191,11 +191,14 @@ async fn it_is_for_those_who_may_read_how_the_tenant_stands() {
     }
     app.anonymous().get(&own).await.refused(401, "unauthorized");
     app.admin(&acme).get(&path("acme")).await.refused(404, "not-found");
-    let destroyed = "insert into platform.tenants (tenant_id, slug, name, status, issuer, root_organization_id)
-        values (gen_random_uuid(), 'initech', 'Initech', 'destroyed', 'https://id.example/initech', gen_random_uuid())
-        returning tenant_id::text";
-    let initech: String = app.database.connect().await.query_one(destroyed, &[]).await.unwrap().get(0);
-    app.operator().get(&path(&initech)).await.refused(404, "not-found");
+    // Of a destroyed tenant nothing is left that could be looked at.
+    let destroyed = "00000000-0000-7000-8000-00000000dead";
+    let insert = format!(
+        "insert into platform.tenants (tenant_id, slug, name, status, issuer, root_organization_id)
+         values ('{destroyed}', 'gone', 'Gone', 'destroyed', 'https://issuer.example/gone', gen_random_uuid())"
+    );
+    app.database.execute(&insert).await;
+    app.operator().get(&path(destroyed)).await.refused(404, "not-found");
     app.finish().await;
 }
 

@@ -5,10 +5,12 @@
 mod support;
 
 mod adversary;
+mod archive;
 mod authz;
 mod baseline;
 mod calls;
 mod cli;
+mod cli_archive;
 mod cli_life;
 mod crash;
 mod demo;
@@ -22,6 +24,7 @@ mod identity;
 mod isolation;
 mod isolation_report;
 mod jobs;
+mod lanes;
 mod layering;
 mod lifecycle;
 mod lists;
@@ -34,6 +37,7 @@ mod pipeline;
 mod plugins;
 mod providers;
 mod quotas;
+mod reuse;
 mod s3;
 mod scorers;
 mod speech;

@@ -2,12 +2,14 @@
 
 use tokio_postgres::error::SqlState;
 
+use super::lanes::Busy;
+
 /// An error of the database, or of the way to it.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
-    /// The pool gave no connection in time, or PostgreSQL cannot be reached.
-    #[error("no connection came free")]
-    Busy(#[from] deadpool_postgres::PoolError),
+    /// No connection came free in time, or PostgreSQL cannot be reached.
+    #[error("no connection: {0}")]
+    Busy(#[from] Busy),
     /// PostgreSQL refused a statement, or the connection broke while it ran.
     #[error("PostgreSQL refused {name}: {}", state(source))]
     Statement {
@@ -78,7 +80,7 @@ pub(super) fn passes(code: &SqlState) -> bool {
 }
 
 /// The SQLSTATE and the constraint or table; never the message or the detail, which may carry values of the row.
-fn state(error: &tokio_postgres::Error) -> String {
+pub(super) fn state(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(error) => {
             let place = error.constraint().or(error.table()).unwrap_or("");

@@ -24,6 +24,8 @@ pub enum Aim {
     Own,
     /// Those of one tenant's one organization, so that they fit together.
     Victim(Owner),
+    /// The caller's own, by the names, keys and recordings that others of the tenant have: what is unique may not tell of them.
+    Names,
     /// Anybody's, as it comes.
     Mixed,
 }
@@ -42,7 +44,8 @@ pub fn make(world: &World, operation: usize, rng: &mut StdRng) -> Attempt {
     let anybody = rng.random_range(0..world.callers.len());
     let (caller, aim) = match rng.random_range(0..10) {
         0 | 1 => (mighty(world, operation, rng), Aim::Own),
-        2..=6 => (anybody, victim(world, &world.callers[anybody], rng).map_or(Aim::Mixed, Aim::Victim)),
+        2 | 3 => (maker_of_things(world, rng), Aim::Names),
+        4..=6 => (anybody, victim(world, &world.callers[anybody], rng).map_or(Aim::Mixed, Aim::Victim)),
         _ => (anybody, Aim::Mixed),
     };
     let mut maker = Maker { world, caller: &world.callers[caller], rng, aim, slots: vec![] };
@@ -68,6 +71,15 @@ fn mighty(world: &World, operation: usize, rng: &mut StdRng) -> usize {
         Some(_) if open => caller.provider,
         Some(_) => !operator && caller.may_any(&[Permission::ManageUsers]),
         None => !open && operator && caller.may_any(&[Permission::ManageTenants]),
+    };
+    let callers: Vec<usize> = (0..world.callers.len()).filter(|n| may(&world.callers[*n])).collect();
+    callers[rng.random_range(0..callers.len())]
+}
+
+/// Somebody who may make something in some organization.
+fn maker_of_things(world: &World, rng: &mut StdRng) -> usize {
+    let may = |caller: &Caller| {
+        caller.tenant.is_some() && !caller.changes.is_empty() && caller.may_any(&[Permission::UploadCalls])
     };
     let callers: Vec<usize> = (0..world.callers.len()).filter(|n| may(&world.callers[*n])).collect();
     callers[rng.random_range(0..callers.len())]
@@ -186,6 +198,7 @@ impl Maker<'_> {
                 let (tone, nothing) = self.tone();
                 Content::Form { fields, tone, nothing }
             }
+            _ if operation.id == "restore_tenant" => Content::Archive(self.world.archive.clone()),
             _ => {
                 // The fields stand in the query, where they are optional for the other media types.
                 if !kept.iter().any(|field| field.starts_with("organization_id=")) && operation.path == "/api/calls" {
@@ -316,6 +329,12 @@ impl Maker<'_> {
         let form = own.first().or(others.first()).map_or("", |thing| thing.value.as_str()).to_owned();
         let wanted = match &self.aim {
             Aim::Own => own,
+            Aim::Names if form.parse::<Uuid>().is_ok() => own,
+            Aim::Names => {
+                let near = |owner: &Owner| owner.tenant == self.caller.tenant;
+                let theirs: Vec<_> = others.iter().copied().filter(|thing| thing.owners.iter().any(near)).collect();
+                if theirs.is_empty() { others } else { theirs }
+            }
             Aim::Victim(victim) if dice < 8 => {
                 let theirs = of_victim(victim);
                 if theirs.is_empty() { others } else { theirs }

@@ -1,0 +1,4 @@
+-- A destroyed tenant keeps its row; its archive may be restored, with the root organization that it had.
+
+alter table tenants drop constraint tenants_root_organization_id_key;
+create unique index tenants_root_organization on tenants (root_organization_id) where status <> 'destroyed';
