@@ -13,7 +13,7 @@ use plumbline::{
     },
     platform::{
         db::{NewTenant, Owner, TenantMigrations},
-        fleet::{self, FleetOptions, Summary},
+        fleet::{self, Drift, FleetOptions, StatusFilter, Summary},
     },
 };
 use serde_json::{Value, json};
@@ -45,6 +45,7 @@ async fn bench(tenants: usize) -> Outcome<()> {
     let created_there = peer.run("create").await?;
     let (ours, theirs) = (counted(&house, "t\\_%").await?, peer.counted().await?);
     println!("one tenant here: {ours}\none tenant there: {theirs}");
+    let looked_at = look(&house, tenants).await?;
     let migrated = migrate(&house).await?;
     let migrated_there = peer.run("migrate").await?;
     let noop = nothing_to_do(&house).await?;
@@ -66,6 +67,7 @@ async fn bench(tenants: usize) -> Outcome<()> {
             "create_ms_per_tenant": rounded(each(created), 2),
             "django_create_ms_per_tenant": rounded(each(created_there), 2),
             "django_migrate_ms_per_tenant": rounded(each(migrated_there), 2),
+            "status_ms_per_tenant": rounded(each(looked_at), 3),
             "tenants": tenants,
         })
     );
@@ -91,6 +93,16 @@ async fn create(house: &House, tenants: usize) -> Outcome<f64> {
     };
     try_join_all((0..WORKERS).map(worker)).await?;
     Ok(started.elapsed().as_secs_f64())
+}
+
+/// Seconds for versions, drift and errors of all of them; none has drifted.
+async fn look(house: &House, tenants: usize) -> Outcome<f64> {
+    let owner = Owner::connect(&house.owner()).await?;
+    let started = Instant::now();
+    let found = fleet::status(&owner, TenantMigrations::embedded(), StatusFilter::All, None, usize::MAX).await?;
+    let seconds = started.elapsed().as_secs_f64();
+    let whole = found.len() > tenants && found.iter().all(|tenant| tenant.drift == Drift::None);
+    if whole { Ok(seconds) } else { Err(format!("{} tenants, or one has drifted", found.len()).into()) }
 }
 
 /// A column and an index, in every tenant.

@@ -9,7 +9,6 @@
 mod support;
 
 use std::{
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -106,7 +105,7 @@ async fn bench() -> Outcome<()> {
 async fn count_round_trips(house: &House) -> Outcome<f64> {
     let directory = tempfile::tempdir()?;
     let relay = Relay::listen(directory.path(), house.postgres.socket_directory(), DELAY)?;
-    let line = Line::start(house, behind(house, directory.path())).await?;
+    let line = Line::start(house, house.behind(directory.path())).await?;
     line.run(COUNTED_CALLS).await?;
     relay.take();
     line.run(COUNTED_CALLS).await?;
@@ -117,14 +116,6 @@ async fn count_round_trips(house: &House) -> Outcome<f64> {
         DELAY.as_millis()
     );
     Ok(round_trips as f64 / COUNTED_CALLS as f64)
-}
-
-fn behind(house: &House, relay: &Path) -> Connections {
-    let login = house.login();
-    let mut config = tokio_postgres::Config::new();
-    config.host_path(relay).port(5432);
-    config.user(login.get_user().unwrap_or_default()).dbname(login.get_dbname().unwrap_or_default());
-    Connections { config, ..house.connections() }
 }
 
 /// Senders, a worker, and somebody who watches.

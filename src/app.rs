@@ -135,6 +135,7 @@ impl App {
         objects: Arc<dyn ObjectStore>,
         clock: Clock,
     ) -> Result<Self, StartError> {
+        let connections = Connections { statements: config.database.prepared_statements, ..connections };
         let db = Arc::new(Db::new(connections.open()?));
         let means = Arc::new(Means {
             db: db.clone(),

@@ -24,6 +24,10 @@ use tracing_subscriber::EnvFilter;
 
 use self::commands::{Failure, migrate, operate, tenant};
 
+/// A list of calls allocates thousands of small values, and glibc's allocator takes its time over each.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Calls become scores that anybody can re-compute.
 #[derive(Parser)]
 #[command(version)]
@@ -42,7 +46,11 @@ enum Command {
     /// Work off jobs alone.
     Work,
     /// Work off operations on whole tenants: make them, destroy them and the like (DATABASE_OWNER_URL).
-    Operate,
+    Operate {
+        /// Do what is due, and end.
+        #[arg(long)]
+        once: bool,
+    },
     /// Bring the platform and every tenant to the newest schema (DATABASE_OWNER_URL).
     Migrate(migrate::MigrateOptions),
     /// Tenants.
@@ -93,15 +101,15 @@ fn told(failure: &Failure) -> String {
 
 fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let config = load(arguments.config.as_deref())?;
-    log(&config, matches!(arguments.command, Command::Demo { .. }))?;
+    log(&config, matches!(arguments.command, Command::Demo { .. } | Command::Tenant(_)))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match arguments.command {
             Command::Serve => serve(config).await,
             Command::Work => work(config).await,
-            Command::Operate => operate::run(config, stop_on_signal()?).await,
+            Command::Operate { once } => operate::run(config, once, stop_on_signal()?).await,
             Command::Migrate(options) => migrate::run(&config, options).await,
-            Command::Tenant(command) => tenant::run(&config, command).await,
+            Command::Tenant(command) => tenant::run(&config, command, stop_on_signal()?).await,
             Command::Demo { exit, json, directory, port } => {
                 let stop = stop_on_signal()?;
                 let options = DemoOptions { directory, exit, json, port };
@@ -138,7 +146,11 @@ async fn work(config: Config) -> Result<ExitCode, Failure> {
 
 /// Log lines go to stderr; the demo shows its report and warnings alone, unless the filter was chosen.
 fn log(config: &Config, quiet: bool) -> Result<(), Failure> {
-    let filter = if quiet && config.log.filter == "info" { "warn,deadpool=error" } else { config.log.filter.as_str() };
+    let filter = if quiet && config.log.filter == "info" {
+        "warn,plumbline::platform::db::connect=error"
+    } else {
+        config.log.filter.as_str()
+    };
     let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(EnvFilter::try_new(filter)?);
     match config.log.format {
         LogFormat::Text => lines.init(),

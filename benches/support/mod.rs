@@ -2,6 +2,10 @@
 
 #![allow(dead_code, reason = "no bench uses all of it")]
 
+pub mod backend;
+pub mod cpu;
+pub mod load;
+pub mod many;
 pub mod relay;
 pub mod transactions;
 
@@ -80,6 +84,15 @@ impl House {
     /// Connections like those of `plumbline serve`.
     pub fn connections(&self) -> Connections {
         Connections::to(self.login(), 16)
+    }
+
+    /// The same by way of a relay that listens in a directory.
+    pub fn behind(&self, relay: &Path) -> Connections {
+        let login = self.login();
+        let mut config = Config::new();
+        config.host_path(relay).port(5432);
+        config.user(login.get_user().unwrap_or_default()).dbname(login.get_dbname().unwrap_or_default());
+        Connections { config, ..self.connections() }
     }
 
     /// The tenant's schema.

@@ -16,14 +16,18 @@ const CONCURRENCY: usize = 4;
 impl App {
     /// What does operations. `owner` connects as the owner of Plumbline's schemas.
     pub fn runner(&self, owner: &tokio_postgres::Config) -> Runner {
-        let tools = Tools {
+        Runner::new(self.db.clone(), self.clock.clone(), CONCURRENCY, procedures(&self.tools(owner)))
+    }
+
+    /// What procedures work with.
+    pub fn tools(&self, owner: &tokio_postgres::Config) -> Tools {
+        Tools {
             owner: owner.clone(),
             objects: self.objects.clone(),
             tenants: self.tenants.clone(),
             issuers: self.issuers.clone(),
             operator_issuer: self.config.identity.operator_issuer.clone(),
-        };
-        Runner::new(self.db.clone(), self.clock.clone(), CONCURRENCY, procedures(&tools))
+        }
     }
 
     /// Works off operations until `stop`.

@@ -1,5 +1,7 @@
 //! The program's commands, a file each: what they are told, and what they say.
 
+pub mod follow;
+pub mod life;
 pub mod migrate;
 pub mod operate;
 pub mod quotas;
@@ -12,6 +14,7 @@ use plumbline::{
     platform::{
         db::{DbError, Owner, OwnerError},
         fleet::FleetError,
+        lifecycle::LifecycleError,
         tenancy::quotas::{SetError, UnreadableQuotas, UsageError},
     },
 };
@@ -28,6 +31,10 @@ pub enum Failure {
     Owner(#[from] OwnerError),
     #[error(transparent)]
     Fleet(#[from] FleetError),
+    #[error(transparent)]
+    Life(#[from] LifecycleError),
+    #[error("{0}")]
+    Said(String),
     #[error(transparent)]
     Db(#[from] DbError),
     #[error(transparent)]

@@ -70,6 +70,9 @@ pub enum DemoError {
     /// The API answered something else than the demo expects.
     #[error("the API's answer is not as expected: {0}")]
     Unexpected(&'static str),
+    /// A tenant was not made.
+    #[error("making a tenant: {0}")]
+    Provisioning(String),
     /// The shipped content.
     #[error("the demo's content: {0}")]
     Content(#[from] serde_json::Error),

@@ -13,12 +13,13 @@ use url::Url;
 
 use super::{
     DemoError, DemoOptions, Report,
+    client::ApiClient,
     content::{self, DemoConversation},
     issuer::DevIssuer,
     postgres::{Options, PrivatePostgres},
     providers,
     report::{CallLine, IsolationLine, StageTimes},
-    setup::{Settled, settle},
+    setup::{OPERATORS, Settled, operator, settle},
 };
 use crate::{
     app::App,
@@ -51,6 +52,7 @@ pub async fn run(options: DemoOptions, mut config: Config, stop: CancellationTok
     let acceptor = listen(options.port).await?;
     config.server.bind = address(&acceptor)?;
     config.identity.trust_development_issuer = true;
+    config.identity.operator_issuer = Some(issuer.open_realm(OPERATORS)?);
     if config.objects.bucket.is_none() {
         config.objects.directory = options.directory.join("objects");
         let _ = std::fs::remove_dir_all(&config.objects.directory); // the database is new, so are its recordings
@@ -63,15 +65,17 @@ pub async fn run(options: DemoOptions, mut config: Config, stop: CancellationTok
     let report = {
         let serving = app.serve(acceptor, running.clone());
         let working = app.work(running.clone());
+        // One process does it all here; elsewhere `plumbline operate` alone has the owner's credential.
+        let operating = app.operate(&database.owner, running.clone());
         let showing = async {
-            let shown = show(&options, &app, &mut owner, &issuer, &api, providers.names.clone(), &progress).await;
+            let shown = show(&options, &app, &issuer, &api, providers.names.clone(), &progress).await;
             if shown.is_ok() && !options.exit {
                 stop.cancelled().await;
             }
             running.cancel();
             shown
         };
-        let (served, (), shown) = tokio::join!(serving, working, showing);
+        let (served, (), (), shown) = tokio::join!(serving, working, operating, showing);
         served?;
         shown?
     };
@@ -83,16 +87,16 @@ pub async fn run(options: DemoOptions, mut config: Config, stop: CancellationTok
 async fn show(
     options: &DemoOptions,
     app: &App,
-    owner: &mut Owner,
     issuer: &DevIssuer,
     api: &Url,
     providers: providers::ProviderNames,
     progress: &MultiProgress,
 ) -> Result<Report, DemoError> {
     say(progress, "making two tenants, each with its own schema");
+    let operator = operator(issuer, api)?;
     let mut tenants = vec![];
     for tenant in &content::tenants()? {
-        let settled = settle(tenant, owner, issuer, api).await?;
+        let settled = settle(tenant, &operator, issuer, api).await?;
         for organization in tenant.organizations.iter().filter(|organization| organization.scorer == "plugin") {
             settled.bind_plugin(app, &organization.slug).await?;
         }
@@ -111,7 +115,7 @@ async fn show(
     progress.clear()?;
     println!("{}", report.shown());
     if !options.exit {
-        println!("{}", invitation(api, &tenants, &report));
+        println!("{}", invitation(api, &tenants, &operator, &report));
     }
     Ok(report)
 }
@@ -245,7 +249,7 @@ fn between(analysis: &Value, from: &str, to: &str) -> Option<f64> {
 }
 
 /// What to try next.
-fn invitation(api: &Url, tenants: &[Settled], report: &Report) -> String {
+fn invitation(api: &Url, tenants: &[Settled], operator: &ApiClient, report: &Report) -> String {
     use std::fmt::Write;
 
     let api = api.as_str().trim_end_matches('/');
@@ -257,15 +261,18 @@ fn invitation(api: &Url, tenants: &[Settled], report: &Report) -> String {
     }
     let (name, token) = &tenants[0].agent;
     let _ = write!(text, "\nToken of {name}, an agent of {}, who sees own calls alone:\n{token}\n", tenants[0].name);
+    let _ = write!(text, "\nToken of an operator, who sees how tenants stand and no call:\n{}\n", operator.token());
     let worst = report.calls.iter().filter(|call| call.tenant == tenants[0].slug && call.overall_score.is_some());
     let worst = worst.min_by(|a, b| a.overall_score.partial_cmp(&b.overall_score).unwrap_or(std::cmp::Ordering::Equal));
     let id = worst.map_or("", |call| call.id.as_str());
     let _ = write!(
         text,
-        "\nTry (TOKEN=… from above):\n  \
+        "\nTry (TOKEN=… and OPERATOR=… from above):\n  \
          curl -s -H \"Authorization: Bearer $TOKEN\" '{api}/api/calls?limit=5'\n  \
          curl -s -H \"Authorization: Bearer $TOKEN\" {api}/api/calls/{id}/analysis\n  \
-         curl -s -H \"Authorization: Bearer $TOKEN\" '{api}/api/jobs?status=dead'\n\n\
+         curl -s -H \"Authorization: Bearer $TOKEN\" '{api}/api/jobs?status=dead'\n  \
+         curl -s -H \"Authorization: Bearer $OPERATOR\" {api}/api/tenants\n  \
+         curl -s -H \"Authorization: Bearer $OPERATOR\" '{api}/api/operations?kind=provision_tenant'\n\n\
          The demo goes on until Ctrl-C."
     );
     text

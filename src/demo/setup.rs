@@ -18,10 +18,7 @@ use crate::{
         access::{Grant, Permission},
         ids::{OrganizationId, TenantId},
     },
-    platform::{
-        db::{NewTenant, Owner},
-        tenancy::quotas::Quotas,
-    },
+    platform::tenancy::quotas::Quotas,
     product::evaluations::{
         binding::{self, NewBinding},
         model::FailurePolicy,
@@ -30,6 +27,9 @@ use crate::{
 
 /// The demo's tokens outlive a long look around.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(12 * 3_600);
+
+/// The realm of the people who run Plumbline.
+pub const OPERATORS: &str = "plumbline-operators";
 
 /// A tenant that is there.
 pub struct Settled {
@@ -49,23 +49,24 @@ pub struct Settled {
     root: OrganizationId,
 }
 
-/// Makes one tenant with all that belongs to it.
+/// Makes one tenant with all that belongs to it, as an operator does: asked for by API, made by its operation.
 pub async fn settle(
     tenant: &DemoTenant,
-    owner: &mut Owner,
+    operator: &ApiClient,
     issuer: &DevIssuer,
     api: &Url,
 ) -> Result<Settled, DemoError> {
-    let (id, root) = (TenantId::new(), OrganizationId::new());
-    owner
-        .create_tenant(&NewTenant {
-            tenant_id: id,
-            slug: tenant.slug.clone(),
-            name: tenant.name.clone(),
-            issuer: issuer.open_realm(&tenant.slug)?,
-            root_organization_id: root,
-        })
-        .await?;
+    let wanted = json!({
+        "slug": tenant.slug,
+        "name": tenant.name,
+        "issuer": issuer.open_realm(&tenant.slug)?,
+        "admin": { "subject": "admin", "display_name": format!("{} admin", tenant.name) },
+    });
+    let asked = operator.post("/api/tenants", &wanted).await?;
+    provisioned(operator, &text(&asked["operation"], "operation_id")?).await?;
+    let id = text(&asked["tenant"], "tenant_id")?.parse().map_err(|_| DemoError::Unexpected("tenant_id"))?;
+    let root = text(&asked["tenant"], "root_organization_id")?;
+    let root = root.parse().map_err(|_| DemoError::Unexpected("root_organization_id"))?;
     let admin = ApiClient::new(api.clone(), token(issuer, &tenant.slug, "admin", "tenant_admin", &[])?)?;
     let mut settled = Settled {
         slug: tenant.slug.clone(),
@@ -83,6 +84,23 @@ pub async fn settle(
     let first = &tenant.organizations[0];
     settled.sign_in_as_agent(issuer, first).await?;
     Ok(settled)
+}
+
+/// Somebody who runs Plumbline.
+pub fn operator(issuer: &DevIssuer, api: &Url) -> Result<ApiClient, DemoError> {
+    ApiClient::new(api.clone(), token(issuer, OPERATORS, "olga", "platform_operator", &[])?)
+}
+
+/// Waits until the operation has made the tenant.
+async fn provisioned(operator: &ApiClient, operation_id: &str) -> Result<(), DemoError> {
+    loop {
+        let operation = operator.get(&format!("/api/operations/{operation_id}")).await?;
+        match operation["status"].as_str() {
+            Some("succeeded") => return Ok(()),
+            Some("waiting" | "running") => tokio::time::sleep(Duration::from_millis(100)).await,
+            _ => return Err(DemoError::Provisioning(operation["error"]["reason"].to_string())),
+        }
+    }
 }
 
 fn token(

@@ -92,8 +92,8 @@ impl WebhooksApi {
         let suspended = match tenant.serve(newest_tenant_version()) {
             Ok(()) => false,
             Err(Unserved::Suspended) => true,
-            Err(Unserved::NotReady) => return Err(AuthError::from(Unserved::NotReady).into()),
-            Err(Unserved::Leaving) => return Err(unknown()),
+            // Before the secret is compared nobody may learn that there is such a tenant.
+            Err(Unserved::NotReady | Unserved::Leaving) => return Err(unknown()),
         };
         let grant = reporting(tenant.tenant_id, tenant.root_organization_id, organization_id.0);
         let running = calls::store::find_transcription(&self.db.alone(&grant), call_id.0).await?;

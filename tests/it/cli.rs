@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
 /// The program, about to be started.
-pub struct Program(Command);
+pub struct Program(pub Command);
 
 /// A program that has ended.
 #[derive(Debug)]
@@ -195,15 +195,20 @@ async fn from_an_empty_database_to_a_server_that_ends_gently() {
     let (home, database) = (directory(), unmigrated().await);
     refuses(Program::on(home.path(), &database), "the database is not prepared for Plumbline").await;
 
-    let issuer = "https://issuer.example/acme";
+    let realms = DevIssuer::start(0, None, Clock::system()).await.unwrap();
+    let issuer = &realms.open_realm("acme").unwrap();
     let create = async |slug: &str, issuer: &str| {
         let mut program = Program::on(home.path(), &database);
+        program.env("PLUMBLINE_IDENTITY__TRUST_DEVELOPMENT_ISSUER", "true");
         program.args(["tenant", "create", "--slug", slug, "--name", "Acme", "--issuer", issuer]);
+        if slug != "acme" {
+            program.args(["--no-wait"]); // the issuer is not asked then
+        }
         run(program, PATIENCE).await
     };
     let too_early = create("acme", issuer).await;
     assert_eq!(too_early.code, Some(2), "{too_early:?}");
-    assert!(too_early.stderr.contains("platform.tenants"), "{too_early:?}");
+    assert!(too_early.stderr.contains("the database is not prepared for Plumbline"), "{too_early:?}");
 
     for tenants in ["0 tenants", "0 tenants"] {
         let mut migrate = Program::on(home.path(), &database);
@@ -220,10 +225,10 @@ async fn from_an_empty_database_to_a_server_that_ends_gently() {
     let made = create("acme", issuer).await;
     assert_eq!(made.code, Some(0), "{made:?}");
     let id: TenantId = made.stdout.trim().parse().unwrap();
-    for (slug, issuer) in [("acme", "https://issuer.example/other"), ("other", issuer)] {
+    for (slug, issuer, taken) in [("acme", "https://issuer.example/other", "slug"), ("other", issuer, "issuer")] {
         let refused = create(slug, issuer).await;
         assert_eq!(refused.code, Some(2), "{refused:?}");
-        assert!(refused.stderr.contains("a tenant with this slug or issuer exists"), "{refused:?}");
+        assert!(refused.stderr.contains(&format!("another tenant has the {taken}")), "{refused:?}");
     }
     let active = format!("select count(*) from platform.tenants where status = 'active' and tenant_id = '{id}'");
     assert_eq!(database.count(&active).await, 1);
@@ -314,6 +319,7 @@ async fn a_log_line_names_the_tenant_once_the_caller_is_proved() {
     let issuer = DevIssuer::start(0, None, Clock::system()).await.unwrap();
     let name = issuer.open_realm("acme").unwrap();
     let mut create = Program::on(home.path(), &database);
+    create.env("PLUMBLINE_IDENTITY__TRUST_DEVELOPMENT_ISSUER", "true");
     create.args(["tenant", "create", "--slug", "acme", "--name", "Acme", "--issuer", &name]);
     let tenant = run(create, PATIENCE).await.stdout.trim().to_owned();
     let request = TokenRequest {
@@ -342,11 +348,12 @@ async fn the_fleet_is_migrated_and_shown() {
     let (home, database) = (directory(), unmigrated().await);
     let program = async |line: &str| {
         let mut command = Program::on(home.path(), &database);
-        command.0.args(line.split(' '));
+        command.env("PLUMBLINE_IDENTITY__TRUST_DEVELOPMENT_ISSUER", "true").0.args(line.split(' '));
         run(command, PATIENCE).await
     };
     let json = |ended: &Ended| -> Value { serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}")) };
 
+    let realms = DevIssuer::start(0, None, Clock::system()).await.unwrap();
     let early = program("tenant status").await;
     assert!(early.code == Some(2) && early.stderr.contains("not prepared for Plumbline"), "{early:?}");
     let dry = program("migrate --dry-run").await;
@@ -355,7 +362,7 @@ async fn the_fleet_is_migrated_and_shown() {
     let migrated = json(&program("migrate --json").await);
     assert_eq!((migrated["migrated"].as_u64(), migrated["failed"].as_u64()), (Some(0), Some(0)));
     for slug in ["acme", "globex"] {
-        let issuer = format!("https://issuer.example/{slug}");
+        let issuer = realms.open_realm(slug).unwrap();
         let made = program(&format!("tenant create --slug {slug} --name {slug} --issuer {issuer}")).await;
         assert_eq!(made.code, Some(0), "{made:?}");
     }

@@ -527,6 +527,31 @@ async fn bad_tokens_all_look_the_same() {
     assert_eq!(twice.status().as_u16(), 401);
 }
 
+/// Signatures are checked once; all else of a token is asked for every request.
+#[tokio::test]
+async fn an_accepted_token_ends_with_its_expiry_and_speaks_for_its_own_tenant_alone() {
+    let app = support::TestApp::start().await;
+    let (acme, other) = (app.tenant("acme").await, app.tenant("other").await);
+    let short = TokenRequest { lifetime: Duration::from_secs(60), ..request("eve", "evaluator", &["sales"]) };
+    let client = |realm: &str| {
+        let token = app.issuer.token(realm, &short).expect("a token");
+        support::Client::new(app.base.clone(), Some(token))
+    };
+    let (eve, namesake) = (client("acme"), client("other"));
+    let path = |tenant: &support::TestTenant| format!("/api/organizations/{}", tenant.sales);
+    for _ in 0..2 {
+        eve.get(&path(&acme)).await.expect(200);
+        eve.get(&path(&other)).await.expect(404);
+        namesake.get(&path(&other)).await.expect(200);
+        namesake.get(&path(&acme)).await.expect(404);
+    }
+    app.clock.advance(chrono::TimeDelta::seconds(75));
+    eve.get(&path(&acme)).await.refused(401, "unauthorized");
+    let fresh = client("acme");
+    fresh.get(&path(&acme)).await.expect(200);
+    eve.get(&path(&acme)).await.refused(401, "unauthorized");
+}
+
 #[tokio::test]
 async fn unknown_key_ids_cost_the_issuer_nothing_and_encryption_keys_prove_nothing() {
     let forge = Forge::start().await;

@@ -222,9 +222,6 @@ fn rooms_keep_to_their_doors() {
             refuse("stores see no provider");
         }
         if !file.path.starts_with("platform/db/") {
-            if text.contains("deadpool_postgres") {
-                refuse("the pool stays behind the door");
-            }
             if text.contains("tokio_postgres::Client") && !file.path.starts_with("demo/") {
                 refuse("connections stay behind the door");
             }

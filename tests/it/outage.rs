@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::support::{Database, TestApp, TestTenant, wav};
 
 /// Ends the connections to the database, and lets nobody in or everybody.
-async fn let_in(database: &Database, allowed: bool) {
+pub async fn let_in(database: &Database, allowed: bool) {
     let name = database.owner.get_dbname().unwrap().to_owned();
     let mut elsewhere = database.clone();
     elsewhere.owner.dbname("postgres");

@@ -120,6 +120,39 @@ async fn a_report_of_the_provider_pulls_the_call_forward_and_a_forged_one_does_n
 }
 
 #[tokio::test]
+async fn a_report_for_a_suspended_tenant_is_refused_and_nothing_is_lost() {
+    let app = hearing(|config| {
+        config.speech.poll_seconds = 3_600.0;
+        config.server.public_url = Some(format!("http://{}", config.server.bind).parse().unwrap());
+    })
+    .await;
+    let tenant = app.ready_tenant("acme").await;
+    let admin = app.admin(&tenant);
+    let id = upload(&admin, &tenant, stereo_wav(1)).await;
+    app.drain().await; // it is at the provider now
+    let path = format!("/api/tenants/{}", tenant.id);
+    app.operator().post(&format!("{path}/suspend"), &json!({"reason": "unpaid"})).await.expect(200);
+    let secret = format!("select webhook_secret from {}.transcriptions", tenant.schema);
+    let secret: String = app.database.connect().await.query_one(&secret, &[]).await.unwrap().get(0);
+    let report =
+        format!("/api/webhooks/transcriptions?tenant_id={}&organization_id={}&call_id={id}", tenant.id, tenant.sales);
+    let reported = async |secret: &str| {
+        let request = app.anonymous().request(reqwest::Method::POST, &report).header("x-plumbline-webhook", secret);
+        crate::support::Answer::to(request).await
+    };
+    reported("forged").await.refused(404, "not-found");
+    reported(&secret).await.refused(403, "tenant-suspended");
+    app.advance(4_000);
+    app.drain().await;
+    app.operator().post(&format!("{path}/resume"), &json!({})).await.expect(200);
+    assert_eq!(app.call(&admin, &id).await["status"], "received");
+    let call = worked_off(&app, &admin, &id, 1).await; // its time has come: it asks by itself
+    assert_eq!(call["overall_score"], json!(87.5), "{call}");
+    assert_eq!(app.stand_ins.requests().transcripts_created, 1, "paid once");
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn a_recording_that_cannot_be_heard_says_so_and_a_retry_asks_anew() {
     let app = hearing(|_| ()).await;
     let tenant = app.ready_tenant("acme").await;

@@ -126,6 +126,7 @@ fn ranges(config: &Config) -> Result<(), ConfigError> {
     const TIB: u64 = 1 << 40;
     let numbers = [
         ("database.lanes", config.database.lanes as u64, 1, 10_000),
+        ("database.prepared_statements", config.database.prepared_statements.get() as u64, 1, 100_000),
         ("upload.max_bytes", config.upload.max_bytes, 1, TIB),
         ("upload.max_json_bytes", config.upload.max_json_bytes, 1_024, 1 << 30),
         ("upload.idle_seconds", config.upload.idle_seconds, 1, DAY_S),
@@ -213,6 +214,8 @@ mod tests {
             ("PLUMBLINE_WORKER__LEASE_SECONDS", "18446744073709551615"),
             ("PLUMBLINE_WORKER__CONCURRENCY", "0"),
             ("PLUMBLINE_DATABASE__LANES", "0"),
+            ("PLUMBLINE_DATABASE__PREPARED_STATEMENTS", "0"),
+            ("PLUMBLINE_DATABASE__PREPARED_STATEMENTS", "100001"),
             ("PLUMBLINE_SPEECH__POLL_SECONDS", "-1"),
             ("PLUMBLINE_SPEECH__POLL_SECONDS", "nan"),
         ] {

@@ -2,7 +2,7 @@
 
 mod load;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf};
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -54,6 +54,8 @@ pub struct DatabaseConfig {
     pub owner_url: Option<SecretString>,
     /// Connections of this process.
     pub lanes: usize,
+    /// Statements that each of them keeps prepared.
+    pub prepared_statements: NonZeroUsize,
 }
 
 /// Where recordings and plugins are stored.

@@ -1,13 +1,18 @@
-//! How connections are made: TLS, and the pools behind the lanes.
+//! How connections are made: TLS, and what the lanes are made of.
 
-use std::{str::FromStr, time::Duration};
+use std::{num::NonZeroUsize, str::FromStr, sync::Arc, time::Duration};
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use rustls_platform_verifier::ConfigVerifierExt;
 use tokio_postgres::{Client, Config, config::SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{Lanes, OwnerError};
+use super::{
+    Lanes, OwnerError,
+    connection::{Connection, Types},
+};
+
+/// The usual bound of prepared statements: 20 to 50 MiB of a backend's memory (docs/BENCHMARKS.md).
+const STATEMENTS: NonZeroUsize = NonZeroUsize::new(512).expect("it is not zero");
 
 /// Where the application's connections go, and how many there are.
 #[derive(Clone, Debug)]
@@ -18,8 +23,14 @@ pub struct Connections {
     pub lanes: usize,
     /// How many lanes a tenant calls its own.
     pub spread: usize,
+    /// How long a tenant waits for one of its own before it takes any.
+    pub patience: Duration,
     /// How long a checkout may wait.
     pub wait: Duration,
+    /// How many statements a connection keeps prepared.
+    pub statements: NonZeroUsize,
+    /// When a connection prepares a statement: 1 at first sight, 2 when it comes again.
+    pub sights: u32,
 }
 
 impl Connections {
@@ -33,7 +44,15 @@ impl Connections {
 
     /// With the usual spread and wait.
     pub fn to(config: Config, lanes: usize) -> Self {
-        Self { config, lanes, spread: 4, wait: Duration::from_secs(5) }
+        Self {
+            config,
+            lanes,
+            spread: 4,
+            patience: Duration::from_millis(5),
+            wait: Duration::from_secs(5),
+            statements: STATEMENTS,
+            sights: 2,
+        }
     }
 
     /// The lanes. Connections are opened when they are first needed.
@@ -43,29 +62,36 @@ impl Connections {
     pub fn open(&self) -> Result<Lanes, OwnerError> {
         let mut config = self.config.clone();
         config.application_name("plumbline");
-        let tls = tls()?;
-        let pools = (0..self.lanes.max(1))
-            .map(|_| {
-                let manager = Manager::from_config(
-                    config.clone(),
-                    tls.clone(),
-                    ManagerConfig { recycling_method: RecyclingMethod::Fast },
-                );
-                Pool::builder(manager)
-                    .max_size(1)
-                    .runtime(Runtime::Tokio1)
-                    .create_timeout(Some(self.wait))
-                    .build()
-                    .expect("a runtime is given, the only thing a pool asks for")
-            })
-            .collect();
-        Ok(Lanes::new(pools, self.spread, self.wait))
+        let connector =
+            Connector { config, tls: tls()?, types: Arc::default(), statements: self.statements, sights: self.sights };
+        Ok(Lanes::new(connector, self.lanes.max(1), self.spread, self.patience, self.wait))
+    }
+}
+
+/// Makes the connections of the lanes.
+pub(super) struct Connector {
+    config: Config,
+    tls: MakeRustlsConnect,
+    types: Arc<Types>,
+    statements: NonZeroUsize,
+    sights: u32,
+}
+
+impl Connector {
+    pub(super) async fn connect(&self) -> Result<Connection, tokio_postgres::Error> {
+        let (client, connection) = self.config.connect(self.tls.clone()).await?;
+        let task = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::warn!(error = %error, "a connection to PostgreSQL broke");
+            }
+        });
+        Ok(Connection::new(client, task.abort_handle(), self.types.clone(), self.statements, self.sights))
     }
 }
 
 /// rustls with the machine's own certificates. Whether TLS is used is the connection string's `sslmode`.
 pub(super) fn tls() -> Result<MakeRustlsConnect, OwnerError> {
-    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let _ = rustls::crypto::CryptoProvider::install_default((*provider).clone()); // the first one stays
     let config = rustls::ClientConfig::with_platform_verifier().map_err(OwnerError::Tls)?;
     Ok(MakeRustlsConnect::new(config))

@@ -2,12 +2,14 @@
 
 use tokio_postgres::error::SqlState;
 
+use super::lanes::Busy;
+
 /// An error of the database, or of the way to it.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
-    /// The pool gave no connection in time, or PostgreSQL cannot be reached.
-    #[error("no connection came free")]
-    Busy(#[from] deadpool_postgres::PoolError),
+    /// No connection came free in time, or PostgreSQL cannot be reached.
+    #[error("no connection: {0}")]
+    Busy(#[from] Busy),
     /// PostgreSQL refused a statement, or the connection broke while it ran.
     #[error("PostgreSQL refused {name}: {}", state(source))]
     Statement {

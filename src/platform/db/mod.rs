@@ -4,6 +4,7 @@
 //! awaited together (`tokio::join!`) travel together. Functions of a store take `&impl InTenant` and do not care which.
 
 mod connect;
+mod connection;
 mod error;
 mod lanes;
 mod migrate;
@@ -11,6 +12,7 @@ mod owner;
 mod query;
 mod teardown;
 mod transaction;
+mod turns;
 mod wave;
 
 use std::{pin::pin, time::Instant};
@@ -21,7 +23,7 @@ use self::transaction::{Context, Held};
 pub use self::{
     connect::{Connections, check_least_privilege},
     error::DbError,
-    lanes::Lanes,
+    lanes::{Busy, Lanes},
     migrate::{Applied, Baseline, MigrationSetError, Step, TenantMigrations, newest_tenant_version},
     owner::{NewTenant, Owner, OwnerError},
     query::{Query, schema_name},
@@ -75,7 +77,7 @@ impl Db {
     {
         let context = Context::of(grant);
         let started = Instant::now();
-        let held = Held::new(self.lanes.checkout(grant.tenant()).await.map_err(DbError::from)?);
+        let held = Held::new(self.lanes.tenant(grant.tenant()).await.map_err(DbError::from)?);
         let mut begun = pin!(maybe_done(held.batch(context.begin())));
         let _ = poll!(begun.as_mut()); // on its way, not awaited: the first statement queues up behind it
         let outcome = work(&TenantTx::new(&held, &context, grant)).await;
@@ -122,7 +124,7 @@ impl Db {
         F: AsyncFnOnce(&PlatformTx<'_>) -> Result<T, E>,
     {
         let started = Instant::now();
-        let held = Held::new(self.lanes.checkout(name).await.map_err(DbError::from)?);
+        let held = Held::new(self.lanes.platform(name).await.map_err(DbError::from)?);
         let mut begun = pin!(maybe_done(held.batch(context.begin())));
         let _ = poll!(begun.as_mut());
         let outcome = work(&PlatformTx::new(&held, &context)).await;

@@ -1,9 +1,11 @@
 //! SQL files, and the schema that they are rendered for.
 
+use std::hash::{Hash, Hasher};
+
 use crate::foundation::ids::TenantId;
 
 /// One file of `sql/queries`. Tables of the tenant are written `tenant.calls`, those of the platform `platform.jobs`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Query {
     /// The file's name below `sql/queries`, without `.sql`.
     pub name: &'static str,
@@ -44,6 +46,13 @@ impl Query {
         }
         out.push_str(rest);
         out
+    }
+}
+
+impl Hash for Query {
+    /// The name alone: it is short, and hardly ever the same for two texts.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
     }
 }
 

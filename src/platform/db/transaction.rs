@@ -1,24 +1,23 @@
 //! Transactions: what runs a query file in one tenant's schema, under one scope role.
 
 use std::{
-    hash::Hash,
     pin::{Pin, pin},
     sync::atomic::{AtomicBool, Ordering},
     task::Poll,
     time::Instant,
 };
 
-use deadpool_postgres::Object;
 use futures_util::{
     future::{MaybeDone, maybe_done},
     poll,
 };
 use tokio::sync::Mutex;
-use tokio_postgres::{Row, Statement, types::ToSql};
+use tokio_postgres::{Row, types::ToSql};
 
 use super::{
+    connection::{Answer, Key},
     error::DbError,
-    lanes::Lanes,
+    lanes::{Busy, Lane, Lanes},
     query::{Query, schema_name},
 };
 use crate::foundation::{
@@ -91,7 +90,7 @@ pub trait InTenant: Statements {
 
 /// Where and as whom statements run. Made once per transaction.
 pub(super) struct Context {
-    schema: String,
+    tenant: Option<TenantId>,
     role: &'static str,
     begin: String,
 }
@@ -110,7 +109,7 @@ impl Context {
         if let Some(agent) = grant.agent() {
             let _ = write!(begin, "; set local app.agent = '{agent}'");
         }
-        Self { schema: schema_name(grant.tenant()), role, begin }
+        Self { tenant: Some(grant.tenant()), role, begin }
     }
 
     pub(super) fn platform() -> Self {
@@ -125,38 +124,42 @@ impl Context {
     /// The members' role in a tenant's schema, and nothing that row security could read.
     pub(super) fn bare(tenant: TenantId) -> Self {
         let role = Scope::Member.role();
-        Self { schema: schema_name(tenant), role, begin: format!("begin; set local role {role}") }
+        Self { tenant: Some(tenant), role, begin: format!("begin; set local role {role}") }
     }
 
     fn outside(role: &'static str) -> Self {
-        Self { schema: "tenant_is_not_here".to_owned(), role, begin: format!("begin; set local role {role}") }
+        Self { tenant: None, role, begin: format!("begin; set local role {role}") }
     }
 
     pub(super) fn begin(&self) -> &str {
         &self.begin
+    }
+
+    fn key(&self, query: Query) -> Key {
+        Key { query, tenant: self.tenant, role: self.role }
+    }
+
+    fn render(&self, query: Query) -> String {
+        query.render(&self.tenant.map_or_else(|| "tenant_is_not_here".to_owned(), schema_name), self.role)
     }
 }
 
 /// A connection with a transaction on it. Dropped before the end (an error, a cancelled request), it closes the connection:
 /// PostgreSQL rolls back, and nobody inherits a half-open transaction.
 pub(super) struct Held {
-    client: Option<Object>,
+    lane: Lane,
     ended: AtomicBool,
-    /// Statements that are awaited together keep the order in which they were written, even when one of them is not prepared yet.
+    /// Statements that are awaited together keep the order in which they were written, even when one of them has to be prepared first.
     turn: Mutex<()>,
 }
 
 impl Held {
-    pub(super) fn new(client: Object) -> Self {
-        Self { client: Some(client), ended: AtomicBool::new(false), turn: Mutex::new(()) }
-    }
-
-    fn client(&self) -> &Object {
-        self.client.as_ref().expect("the connection is there until the drop")
+    pub(super) fn new(lane: Lane) -> Self {
+        Self { lane, ended: AtomicBool::new(false), turn: Mutex::new(()) }
     }
 
     pub(super) async fn batch(&self, text: &str) -> Result<(), tokio_postgres::Error> {
-        self.client().batch_execute(text).await
+        self.lane.connection().batch(text).await
     }
 
     /// Commits or rolls back; when that worked, the connection may be used again.
@@ -173,57 +176,49 @@ impl Held {
         Ok(())
     }
 
-    async fn prepare(&self, context: &Context, query: Query) -> Result<Statement, tokio_postgres::Error> {
-        self.client().prepare_cached(&query.render(&context.schema, context.role)).await
+    async fn run(&self, context: &Context, query: Query, params: Params<'_>) -> Result<Answer, DbError> {
+        self.statement(context, query, params).await.map_err(|source| DbError::Statement { name: query.name, source })
     }
 
-    async fn all(
+    async fn statement(
         &self,
         context: &Context,
         query: Query,
         params: Params<'_>,
-    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+    ) -> Result<Answer, tokio_postgres::Error> {
+        let (connection, key) = (self.lane.connection(), context.key(query));
         let turn = self.turn.lock().await;
-        let statement = self.prepare(context, query).await?;
-        let mut rows = pin!(self.client().query(&statement, params));
-        let sent = poll!(rows.as_mut());
+        let way = connection.way(key, params.len(), || context.render(query)).await?;
+        let mut answer = pin!(connection.send(key, &way, params));
+        let sent = poll!(answer.as_mut());
         drop(turn);
-        if let Poll::Ready(rows) = sent { rows } else { rows.await }
+        if let Poll::Ready(answer) = sent { answer } else { answer.await }
     }
 
-    async fn execute(&self, context: &Context, query: Query, params: Params<'_>) -> Result<u64, tokio_postgres::Error> {
-        let turn = self.turn.lock().await;
-        let statement = self.prepare(context, query).await?;
-        let mut changed = pin!(self.client().execute(&statement, params));
-        let sent = poll!(changed.as_mut());
-        drop(turn);
-        if let Poll::Ready(changed) = sent { changed } else { changed.await }
-    }
-
-    /// Begins, runs one prepared statement and commits, all sent before the first answer is awaited.
-    async fn whole<T>(
+    /// Begins, runs one statement and commits, all sent before the first answer is awaited.
+    async fn whole(
         &self,
         context: &Context,
         query: Query,
-        run: impl AsyncFnOnce(Statement) -> Result<T, tokio_postgres::Error>,
-    ) -> Result<T, tokio_postgres::Error> {
+        params: Params<'_>,
+    ) -> Result<Answer, tokio_postgres::Error> {
+        let (connection, key) = (self.lane.connection(), context.key(query));
         let mut begun = pin!(maybe_done(self.batch(&context.begin)));
         let _ = poll!(begun.as_mut()); // on its way, not awaited: what follows queues up behind it
-        let statement = self.prepare(context, query).await?; // no network when this connection knows it
-        let ((), outcome, committed) = tokio::join!(begun.as_mut(), run(statement), self.batch("commit"));
+        let way = connection.way(key, params.len(), || context.render(query)).await?; // no network when its types are known
+        let ((), answer, committed) =
+            tokio::join!(biased; begun.as_mut(), connection.send(key, &way, params), self.batch("commit"));
         begun.take_output().unwrap_or(Ok(()))?;
         committed?;
         self.ended.store(true, Ordering::Relaxed);
-        outcome
+        answer
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if let Some(client) = self.client.take()
-            && !self.ended.load(Ordering::Relaxed)
-        {
-            drop(Object::take(client)); // out of the pool, and closed
+        if !self.ended.load(Ordering::Relaxed) {
+            self.lane.close();
         }
     }
 }
@@ -243,15 +238,11 @@ impl<'a> TenantTx<'a> {
 
 impl Statements for TenantTx<'_> {
     async fn all(&self, query: Query, params: Params<'_>) -> Result<Vec<Row>, DbError> {
-        self.held
-            .all(self.context, query, params)
-            .await
-            .map_err(|source| DbError::Statement { name: query.name, source })
+        Ok(self.held.run(self.context, query, params).await?.rows)
     }
 
     async fn execute(&self, query: Query, params: Params<'_>) -> Result<u64, DbError> {
-        let done = self.held.execute(self.context, query, params).await;
-        done.map_err(|source| DbError::Statement { name: query.name, source })
+        Ok(self.held.run(self.context, query, params).await?.changed)
     }
 }
 
@@ -275,15 +266,11 @@ impl<'a> PlatformTx<'a> {
 
 impl Statements for PlatformTx<'_> {
     async fn all(&self, query: Query, params: Params<'_>) -> Result<Vec<Row>, DbError> {
-        self.held
-            .all(self.context, query, params)
-            .await
-            .map_err(|source| DbError::Statement { name: query.name, source })
+        Ok(self.held.run(self.context, query, params).await?.rows)
     }
 
     async fn execute(&self, query: Query, params: Params<'_>) -> Result<u64, DbError> {
-        let done = self.held.execute(self.context, query, params).await;
-        done.map_err(|source| DbError::Statement { name: query.name, source })
+        Ok(self.held.run(self.context, query, params).await?.changed)
     }
 }
 
@@ -299,21 +286,20 @@ impl<'a> Alone<'a> {
     }
 }
 
+impl Alone<'_> {
+    async fn run(&self, query: Query, params: Params<'_>) -> Result<Answer, DbError> {
+        let lane = self.lanes.tenant(self.grant.tenant());
+        alone(lane, &Context::of(self.grant), query, params).await
+    }
+}
+
 impl Statements for Alone<'_> {
     async fn all(&self, query: Query, params: Params<'_>) -> Result<Vec<Row>, DbError> {
-        let context = Context::of(self.grant);
-        alone(self.lanes, self.grant.tenant(), &context, query, async |client, statement| {
-            client.query(&statement, params).await
-        })
-        .await
+        Ok(self.run(query, params).await?.rows)
     }
 
     async fn execute(&self, query: Query, params: Params<'_>) -> Result<u64, DbError> {
-        let context = Context::of(self.grant);
-        alone(self.lanes, self.grant.tenant(), &context, query, async |client, statement| {
-            client.execute(&statement, params).await
-        })
-        .await
+        Ok(self.run(query, params).await?.changed)
     }
 }
 
@@ -337,33 +323,23 @@ impl<'a> PlatformAlone<'a> {
 
 impl Statements for PlatformAlone<'_> {
     async fn all(&self, query: Query, params: Params<'_>) -> Result<Vec<Row>, DbError> {
-        alone(self.lanes, query.name, &self.context, query, async |client, statement| {
-            client.query(&statement, params).await
-        })
-        .await
+        Ok(alone(self.lanes.platform(query.name), &self.context, query, params).await?.rows)
     }
 
     async fn execute(&self, query: Query, params: Params<'_>) -> Result<u64, DbError> {
-        alone(self.lanes, query.name, &self.context, query, async |client, statement| {
-            client.execute(&statement, params).await
-        })
-        .await
+        Ok(alone(self.lanes.platform(query.name), &self.context, query, params).await?.changed)
     }
 }
 
-async fn alone<T>(
-    lanes: &Lanes,
-    owner: impl Hash,
+async fn alone(
+    lane: impl Future<Output = Result<Lane, Busy>>,
     context: &Context,
     query: Query,
-    run: impl AsyncFnOnce(&Object, Statement) -> Result<T, tokio_postgres::Error>,
-) -> Result<T, DbError> {
+    params: Params<'_>,
+) -> Result<Answer, DbError> {
     let started = Instant::now();
-    let held = Held::new(lanes.checkout(owner).await?);
-    let outcome = held
-        .whole(context, query, async |statement| run(held.client(), statement).await)
-        .await
-        .map_err(|source| DbError::Statement { name: query.name, source });
+    let held = Held::new(lane.await?);
+    let answer = held.whole(context, query, params).await;
     super::observe(query.name, started);
-    outcome
+    answer.map_err(|source| DbError::Statement { name: query.name, source })
 }

@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::future::join_all;
 use serde_json::json;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_postgres::Config;
 
 use super::{
@@ -186,7 +186,7 @@ impl Run<'_> {
     /// Commits have not waited for the disk: waits for all of them, and asks again who is behind. A server that crashed meanwhile has
     /// forgotten its last few, version and schema alike; they are migrated once more.
     async fn confirm(&self) {
-        for _ in 0..self.options.attempts.max(1) {
+        for tries in 0..self.options.attempts.max(1) {
             if self.state().summary.migrated == 0 {
                 return;
             }
@@ -199,7 +199,7 @@ impl Run<'_> {
                 Ok(behind) => behind,
                 Err(error) => {
                     tracing::debug!(%error, "the run cannot be confirmed yet");
-                    tokio::time::sleep(PAUSE).await;
+                    sleep(pause(tries)).await;
                     continue;
                 }
             };
@@ -385,8 +385,7 @@ impl Run<'_> {
             return true;
         }
         (self.seen)(Seen::Again(&task.slug, &error.to_string()));
-        let pause = PAUSE.saturating_mul(1 << task.tries.min(10)).min(LONGEST_PAUSE);
-        task.not_before = Instant::now() + pause.mul_f64(rand::random_range(0.75..1.25));
+        task.not_before = Instant::now() + pause(task.tries);
         self.state().waiting.push_back(task);
         false
     }
@@ -416,6 +415,11 @@ impl Run<'_> {
         state.summary.failed += 1;
         state.summary.failures.push(failure);
     }
+}
+
+/// Twice as long each time, and never quite the same, so that workers do not meet again.
+fn pause(tries: u32) -> Duration {
+    PAUSE.saturating_mul(1 << tries.min(10)).min(LONGEST_PAUSE).mul_f64(rand::random_range(0.75..1.25))
 }
 
 enum Taken {

@@ -19,6 +19,7 @@ pub mod problem;
 pub mod range;
 pub mod refuse;
 pub mod request_id;
+pub mod serialized;
 pub mod stream;
 pub mod upload;
 
@@ -31,6 +32,7 @@ pub use self::{
     problem::{FieldProblem, Kind, Problem, Refusal},
     range::{FileAnswer, Slice, sized},
     request_id::record_tenant,
+    serialized::Serialized,
     stream::{Measure, Measured, UploadError},
     upload::{SentFile, Upload},
 };

@@ -155,7 +155,7 @@ fn digest_of(operation: &str, filters: &impl Serialize) -> Result<String, serde_
 }
 
 /// One page of a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Page<T> {
     /// The page's items, newest first.
     pub items: Vec<T>,

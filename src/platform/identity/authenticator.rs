@@ -6,7 +6,8 @@ use super::{
     claims::Claims,
     keys::{IssuerKeys, KeysError},
     members::{MemberStatus, Members},
-    token::{Refused, TokenRules, Unverified},
+    token::{Refused, Stated, TokenRules, is_bounded},
+    verified::{Verified, VerifiedTokens},
 };
 use crate::{
     foundation::{
@@ -56,6 +57,7 @@ pub struct Authenticator {
     tenants: Arc<Tenants>,
     members: Arc<Members>,
     keys: IssuerKeys,
+    verified: VerifiedTokens,
     rules: TokenRules,
     operator_issuer: Option<String>,
     clock: Clock,
@@ -70,7 +72,7 @@ impl Authenticator {
         rules: TokenRules,
         clock: Clock,
     ) -> Self {
-        Self { tenants, members, keys, rules, operator_issuer: None, clock }
+        Self { tenants, members, keys, verified: VerifiedTokens::new(), rules, operator_issuer: None, clock }
     }
 
     /// Also knows operators: by the tokens of this issuer, compared byte for byte. It is no tenant's, whatever the tenants' table says.
@@ -96,33 +98,53 @@ impl Authenticator {
     /// # Errors
     /// [`AuthError`].
     pub async fn principal(&self, token: &str) -> Result<Principal, AuthError> {
-        let unverified = Unverified::read(token).map_err(refused)?;
-        if self.operator_issuer.as_ref().is_some_and(|issuer| *issuer == unverified.issuer) {
-            return self.operator(&unverified).await.map(Principal::Operator);
+        let shown = self.shown(token).await?;
+        if self.operator_issuer.as_ref().is_some_and(|issuer| *issuer == shown.stated.issuer) {
+            return self.operator(shown).await.map(Principal::Operator);
         }
-        let Some(tenant) = self.tenants.by_issuer(&unverified.issuer).await? else {
+        let Some(tenant) = self.tenants.by_issuer(&shown.stated.issuer).await? else {
             tracing::debug!("token refused: its issuer is no tenant's");
             return Err(AuthError::Refused);
         };
-        let claims = self.verified(&unverified).await?;
-        self.caller(&tenant, claims).await.map(Principal::Caller)
+        let verified = self.verify(shown).await?;
+        self.caller(&tenant, &verified.claims).await.map(Principal::Caller)
     }
 
-    async fn verified(&self, unverified: &Unverified<'_>) -> Result<Claims, AuthError> {
-        let key = self.keys.find(&unverified.issuer, &unverified.kid, unverified.algorithm).await.map_err(unproved)?;
-        unverified.verify(&key, &self.rules, self.clock.now()).map_err(refused)
+    /// What the token states, read now or known from before.
+    async fn shown<'a>(&self, token: &'a str) -> Result<Shown<'a>, AuthError> {
+        is_bounded(token).map_err(refused)?;
+        let digest = VerifiedTokens::digest(token);
+        let known = self.verified.find(&digest).await;
+        let stated = match &known {
+            Some(known) => known.stated.clone(),
+            None => Arc::new(Stated::read(token).map_err(refused)?),
+        };
+        Ok(Shown { token, digest, stated, known })
     }
 
-    async fn operator(&self, unverified: &Unverified<'_>) -> Result<Operator, AuthError> {
-        let claims = self.verified(unverified).await?;
-        if !claims.is_operator() {
+    /// A signature is checked once. That the issuer still publishes the key, and what time it is, is asked every time.
+    async fn verify(&self, shown: Shown<'_>) -> Result<Arc<Verified>, AuthError> {
+        let Shown { token, digest, stated, known } = shown;
+        let key = self.keys.find(&stated.issuer, &stated.kid, stated.algorithm).await.map_err(unproved)?;
+        let now = self.clock.now();
+        if let Some(known) = known.filter(|known| known.is_by(&key)) {
+            known.check_times(&self.rules, now).map_err(refused)?;
+            return Ok(known);
+        }
+        let claims = stated.verify(token, &key.key, &self.rules, now).map_err(refused)?;
+        Ok(self.verified.keep(digest, token.len(), stated, claims, key).await)
+    }
+
+    async fn operator(&self, shown: Shown<'_>) -> Result<Operator, AuthError> {
+        let verified = self.verify(shown).await?;
+        if !verified.claims.is_operator() {
             return Err(AuthError::NotAnOperator);
         }
         #[allow(clippy::disallowed_methods, reason = "the credential was checked just above")]
-        Ok(Operator::proved(&claims.sub))
+        Ok(Operator::proved(&verified.claims.sub))
     }
 
-    async fn caller(&self, tenant: &Tenant, claims: Claims) -> Result<Caller, AuthError> {
+    async fn caller(&self, tenant: &Tenant, claims: &Claims) -> Result<Caller, AuthError> {
         // From here on the tenant's issuer vouches for the holder, who may learn how the tenant stands.
         tenant.serve(newest_tenant_version())?;
         let directory = self.tenants.directory(tenant).await?;
@@ -142,7 +164,7 @@ impl Authenticator {
         let caller = Caller::proved(Identity {
             tenant: tenant.tenant_id,
             root: tenant.root_organization_id,
-            subject: claims.sub,
+            subject: claims.sub.clone(),
             user: member.map(|member| member.user_id),
             agent,
             roles,
@@ -151,6 +173,14 @@ impl Authenticator {
         });
         Ok(caller)
     }
+}
+
+/// A token that somebody showed, and what is known of it.
+struct Shown<'a> {
+    token: &'a str,
+    digest: [u8; 32],
+    stated: Arc<Stated>,
+    known: Option<Arc<Verified>>,
 }
 
 fn refused(reason: Refused) -> AuthError {

@@ -1,6 +1,6 @@
 //! What an issuer publishes about itself: its discovery document, and the keys that it signs with.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use jsonwebtoken::{
@@ -28,7 +28,7 @@ pub(super) struct SigningKey {
 
 /// What an issuer publishes.
 pub(super) struct Published {
-    pub(super) keys: Vec<SigningKey>,
+    pub(super) keys: Vec<Arc<SigningKey>>,
     /// Whether it says of itself that it is a development issuer, whose tokens prove nothing.
     pub(super) development: bool,
 }
@@ -85,7 +85,7 @@ impl Discovery {
             return Err(DiscoveryError::OtherIssuer);
         }
         let set: KeySet = self.get(&document.jwks_uri, near).await?;
-        let keys = set.keys.into_iter().take(MOST_KEYS).filter_map(signing_key).collect();
+        let keys = set.keys.into_iter().take(MOST_KEYS).filter_map(signing_key).map(Arc::new).collect();
         Ok(Published { keys, development: document.plumbline_development })
     }
 

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::Algorithm;
 use moka::future::Cache;
 use tokio::{
     sync::{Mutex, OwnedMutexGuard},
@@ -74,7 +74,12 @@ impl IssuerKeys {
     ///
     /// # Errors
     /// [`KeysError`].
-    pub async fn find(&self, issuer: &str, kid: &str, algorithm: Algorithm) -> Result<DecodingKey, KeysError> {
+    pub(super) async fn find(
+        &self,
+        issuer: &str,
+        kid: &str,
+        algorithm: Algorithm,
+    ) -> Result<Arc<SigningKey>, KeysError> {
         let state = self.issuers.get_with_by_ref(issuer, async { Arc::default() }).await;
         let mut known = state.known();
         if !known.as_ref().is_some_and(|known| known.is_fresh() && known.has(kid)) {
@@ -85,7 +90,7 @@ impl IssuerKeys {
             return Err(KeysError::Development);
         }
         let key = known.key(kid).filter(|key| key.algorithms.contains(&algorithm)).ok_or(KeysError::UnknownKey)?;
-        Ok(key.key.clone())
+        Ok(key.clone())
     }
 
     /// Reads the issuer if it is time, and returns what is known then. With a usable `old` nobody waits behind another's read.
@@ -147,7 +152,7 @@ impl Known {
         self.read_at.elapsed() < FRESH_FOR
     }
 
-    fn key(&self, kid: &str) -> Option<&SigningKey> {
+    fn key(&self, kid: &str) -> Option<&Arc<SigningKey>> {
         self.published.keys.iter().find(|key| key.kid == kid)
     }
 

@@ -11,6 +11,7 @@ mod keys;
 mod members;
 mod probe;
 mod token;
+mod verified;
 
 pub use self::{
     authenticator::{AuthError, Authenticator},

@@ -28,6 +28,21 @@ impl TokenRules {
     pub fn new(audience: impl Into<String>, leeway_s: u8) -> Self {
         Self { audience: audience.into(), leeway_s: leeway_s.min(MOST_LEEWAY_S) }
     }
+
+    /// Whether the claims hold at this time.
+    pub(super) fn check_times(&self, claims: &Claims, now: DateTime<Utc>) -> Result<(), Refused> {
+        let leeway_s = f64::from(self.leeway_s);
+        #[allow(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit 53 bits")]
+        let now = now.timestamp_millis() as f64 / 1_000.0;
+        if now >= claims.exp + leeway_s {
+            return Err(Refused::Expired);
+        }
+        let not_before = [claims.nbf, claims.iat].into_iter().flatten();
+        if not_before.into_iter().any(|from| now + leeway_s < from) {
+            return Err(Refused::NotYetValid);
+        }
+        Ok(())
+    }
 }
 
 impl Default for TokenRules {
@@ -76,22 +91,18 @@ pub(super) enum Refused {
 
 /// What a token says of itself before its signature is checked: enough to find the key, and nothing to be believed.
 #[derive(Debug)]
-pub(super) struct Unverified<'a> {
-    token: &'a str,
+pub(super) struct Stated {
     pub(super) issuer: String,
     pub(super) kid: String,
     pub(super) algorithm: Algorithm,
 }
 
-impl<'a> Unverified<'a> {
-    /// Of a bounded, well-formed token with an allowed algorithm and type.
-    pub(super) fn read(token: &'a str) -> Result<Self, Refused> {
+impl Stated {
+    /// By a bounded, well-formed token with an allowed algorithm and type.
+    pub(super) fn read(token: &str) -> Result<Self, Refused> {
         #[derive(Deserialize)]
         struct Issuer {
             iss: String,
-        }
-        if token.len() > MOST_BYTES {
-            return Err(Refused::TooLong);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| Refused::Malformed)?;
         if !is_allowed(header.alg) {
@@ -109,11 +120,17 @@ impl<'a> Unverified<'a> {
         if iss.chars().count() > MOST_ISSUER_CHARS || iss.chars().any(char::is_control) {
             return Err(Refused::Malformed);
         }
-        Ok(Self { token, issuer: iss, kid, algorithm: header.alg })
+        Ok(Self { issuer: iss, kid, algorithm: header.alg })
     }
 
-    /// Checks signature, issuer, audience, times and kind. `key` must be one that may verify the token's algorithm.
-    pub(super) fn verify(&self, key: &DecodingKey, rules: &TokenRules, now: DateTime<Utc>) -> Result<Claims, Refused> {
+    /// Checks signature, issuer, audience, times and kind of the token that stated this. `key` must be one that may verify its algorithm.
+    pub(super) fn verify(
+        &self,
+        token: &str,
+        key: &DecodingKey,
+        rules: &TokenRules,
+        now: DateTime<Utc>,
+    ) -> Result<Claims, Refused> {
         let mut validation = Validation::new(self.algorithm);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.set_issuer(&[&self.issuer]);
@@ -122,12 +139,11 @@ impl<'a> Unverified<'a> {
         // Times are compared below, with the time that was passed in.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        let claims =
-            jsonwebtoken::decode::<Claims>(self.token, key, &validation).map_err(|_| Refused::Unproved)?.claims;
+        let claims = jsonwebtoken::decode::<Claims>(token, key, &validation).map_err(|_| Refused::Unproved)?.claims;
         if claims.iss != self.issuer {
             return Err(Refused::Unproved);
         }
-        check_times(&claims, f64::from(rules.leeway_s), now)?;
+        rules.check_times(&claims, now)?;
         if !claims.is_access_token() {
             return Err(Refused::NotAnAccessToken);
         }
@@ -139,23 +155,15 @@ impl<'a> Unverified<'a> {
     }
 }
 
+/// Whether the token is short enough to be looked at.
+pub(super) fn is_bounded(token: &str) -> Result<(), Refused> {
+    if token.len() > MOST_BYTES { Err(Refused::TooLong) } else { Ok(()) }
+}
+
 /// Public-key signatures alone: with a shared secret, whoever can check a token can make one.
 fn is_allowed(algorithm: Algorithm) -> bool {
     use Algorithm::*;
     matches!(algorithm, RS256 | RS384 | RS512 | PS256 | PS384 | PS512 | ES256 | ES384 | EdDSA)
-}
-
-fn check_times(claims: &Claims, leeway_s: f64, now: DateTime<Utc>) -> Result<(), Refused> {
-    #[allow(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit 53 bits")]
-    let now = now.timestamp_millis() as f64 / 1_000.0;
-    if now >= claims.exp + leeway_s {
-        return Err(Refused::Expired);
-    }
-    let not_before = [claims.nbf, claims.iat].into_iter().flatten();
-    if not_before.into_iter().any(|from| now + leeway_s < from) {
-        return Err(Refused::NotYetValid);
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -171,7 +179,7 @@ mod tests {
     }
 
     fn refused(header: Value) -> Option<Refused> {
-        Unverified::read(&unsigned(&header, &json!({"iss": "i"}))).err()
+        Stated::read(&unsigned(&header, &json!({"iss": "i"}))).err()
     }
 
     #[test]
@@ -193,17 +201,17 @@ mod tests {
     #[test]
     fn garbage_is_refused() {
         for garbage in ["", ".", "..", "a.b.c", "ey.ey.ey", "\u{0}", "eyJhbGciOiJSUzI1NiJ9"] {
-            assert!(Unverified::read(garbage).is_err(), "{garbage:?}");
+            assert!(Stated::read(garbage).is_err(), "{garbage:?}");
         }
         let long = unsigned(&json!({"alg": "RS256", "typ": "JWT", "kid": "k"}), &json!({"iss": "i".repeat(9_000)}));
-        assert_eq!(Unverified::read(&long).unwrap_err(), Refused::TooLong);
+        assert_eq!(is_bounded(&long), Err(Refused::TooLong));
     }
 
     #[test]
     fn an_issuer_that_can_be_no_tenants_is_not_looked_up() {
         let read = |iss: &str| {
             let token = unsigned(&json!({"alg": "RS256", "typ": "JWT", "kid": "k"}), &json!({ "iss": iss }));
-            Unverified::read(&token).err()
+            Stated::read(&token).err()
         };
         assert_eq!(read(&"i".repeat(500)), None);
         for bad in ["a\u{0}b", "a\nb", "\u{7f}", &"i".repeat(501)] {
@@ -219,13 +227,14 @@ mod tests {
             all.as_object_mut().expect("an object").extend(more.as_object().cloned().expect("an object"));
             serde_json::from_value::<Claims>(all).expect("claims")
         };
+        let rules = TokenRules::default();
         let issued_later = claims(json!({"iat": 700}));
         let claims = claims(json!({"nbf": 500, "iat": 500.0}));
-        assert_eq!(check_times(&claims, 10.0, at(1_009)), Ok(()));
-        assert_eq!(check_times(&claims, 10.0, at(1_010)), Err(Refused::Expired));
-        assert_eq!(check_times(&claims, 10.0, at(490)), Ok(()));
-        assert_eq!(check_times(&claims, 10.0, at(489)), Err(Refused::NotYetValid));
-        assert_eq!(check_times(&issued_later, 10.0, at(600)), Err(Refused::NotYetValid));
+        assert_eq!(rules.check_times(&claims, at(1_009)), Ok(()));
+        assert_eq!(rules.check_times(&claims, at(1_010)), Err(Refused::Expired));
+        assert_eq!(rules.check_times(&claims, at(490)), Ok(()));
+        assert_eq!(rules.check_times(&claims, at(489)), Err(Refused::NotYetValid));
+        assert_eq!(rules.check_times(&issued_later, at(600)), Err(Refused::NotYetValid));
         assert_eq!(TokenRules::new("a", 200), TokenRules::new("a", 30));
     }
 

@@ -23,7 +23,10 @@ use crate::{
             Problem, Refusal, Tagged, etag::stale,
         },
         operations::api::OperationView,
-        tenancy::TenantStatus,
+        tenancy::{
+            TenantStatus,
+            quotas::{Quotas, api::QuotasView},
+        },
     },
 };
 
@@ -72,7 +75,7 @@ impl TenantsApi {
         limit: Query<Limit>,
         cursor: Query<Cursor>,
     ) -> Result<Json<Page<TenantView>>, Refusal> {
-        let grant = principal.operator(Permission::ReadTenant)?;
+        let grant = principal.operator(Permission::ManageTenants)?;
         let listing = Listing::new("list_tenants", &(status.0, &slug_prefix.0), limit.0, &cursor.0)?;
         let found = self.lifecycle.list(&grant, status.0, slug_prefix.0.as_deref(), &listing).await?;
         let position = |one: &TenantRecord| Position::new(one.created_at, one.tenant_id.0);
@@ -198,8 +201,10 @@ impl TenantsApi {
         principal: Principal,
         tenant_id: Path<TenantId>,
     ) -> Result<Json<CertificateView>, Refusal> {
-        let grant = principal.operator(Permission::ReadTenant)?;
-        Ok(Json(self.lifecycle.certificate(&grant, tenant_id.0).await?.into()))
+        match principal.about(tenant_id.0, Permission::ReadTenant)? {
+            TenantGrant::Operator(grant) => Ok(Json(self.lifecycle.certificate(&grant, tenant_id.0).await?.into())),
+            TenantGrant::Member(_) => Err(LifecycleError::NotFound.into()), // who can still ask has none
+        }
     }
 }
 
@@ -252,6 +257,8 @@ struct NewTenantBody {
     issuer: String,
     /// Who administers it: a user is made at once. The role `tenant_admin` itself comes with the issuer's tokens.
     admin: Option<FirstAdminBody>,
+    /// What it may use; no limits when absent.
+    quotas: Option<QuotasView>,
 }
 
 /// Who administers a new tenant.
@@ -271,13 +278,13 @@ struct FirstAdminBody {
 
 impl From<NewTenantBody> for TenantWanted {
     fn from(body: NewTenantBody) -> Self {
-        let NewTenantBody { slug, name, issuer, admin } = body;
+        let NewTenantBody { slug, name, issuer, admin, quotas } = body;
         let admin = admin.map(|admin| FirstAdmin {
             subject: admin.subject,
             display_name: admin.display_name,
             email: admin.email,
         });
-        Self { slug, name, issuer, admin }
+        Self { slug, name, issuer, admin, quotas: quotas.map(Quotas::from) }
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod api;
 pub mod model;
 
+mod asking;
 mod certificate;
 mod objects;
 mod off_board;
@@ -30,7 +31,7 @@ use crate::{
         http::KeyError,
         identity::IssuerProbe,
         operations::{Run, StepError},
-        tenancy::{InvalidField, Tenants},
+        tenancy::{InvalidField, Tenants, quotas::SetError},
     },
 };
 
@@ -38,6 +39,9 @@ use crate::{
 pub const PROVISION: &str = "provision_tenant";
 /// The kind of operation that destroys one.
 pub const OFF_BOARD: &str = "off_board_tenant";
+
+/// Why a step fails whose tenant is gone.
+const NOT_FOUND: &str = "not-found";
 
 /// Why a request about a tenant's life was refused.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +80,17 @@ pub enum LifecycleError {
     Db(#[from] DbError),
 }
 
+impl From<SetError> for LifecycleError {
+    fn from(error: SetError) -> Self {
+        match error {
+            SetError::NotFound => Self::NotFound,
+            SetError::Destroyed => Self::IllegalState("the tenant is destroyed"),
+            SetError::Stale => Self::Stale,
+            SetError::Db(error) => Self::Db(error),
+        }
+    }
+}
+
 /// What procedures on whole tenants work with, beside what every [`Run`] gives them. Cheap to clone.
 #[derive(Clone)]
 pub struct Tools {
@@ -103,7 +118,7 @@ impl Tools {
 
 /// The tenant that an operation is about.
 async fn tenant_of(run: &Run) -> Result<model::TenantRecord, StepError> {
-    let gone = || StepError::permanent("not-found", "there is no such tenant any more");
+    let gone = || StepError::permanent(NOT_FOUND, "there is no such tenant any more");
     let id = run.operation().await.tenant_id.ok_or_else(gone)?;
     store::find(&run.db().operator_alone(run.grant()), id).await?.ok_or_else(gone)
 }

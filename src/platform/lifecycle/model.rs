@@ -9,7 +9,7 @@ use crate::{
     platform::{
         http::ETag,
         identity::users::model::Profile,
-        tenancy::{InvalidField, TenantStatus, check_text},
+        tenancy::{InvalidField, TenantStatus, check_text, quotas::Quotas},
     },
 };
 
@@ -97,6 +97,8 @@ pub struct TenantWanted {
     pub issuer: String,
     /// Whose user is made at once.
     pub admin: Option<FirstAdmin>,
+    /// What it may use; no limits when absent.
+    pub quotas: Option<Quotas>,
 }
 
 /// Whoever administers a new tenant. The role itself comes from the issuer's tokens.

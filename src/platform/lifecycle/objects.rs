@@ -119,26 +119,31 @@ fn failed(error: object_store::Error) -> StepError {
 
 #[cfg(test)]
 mod tests {
-    use object_store::memory::InMemory;
+    use object_store::{local::LocalFileSystem, memory::InMemory};
 
     use super::*;
 
     #[tokio::test]
     async fn only_the_tenants_own_objects_go() {
-        let objects = InMemory::new();
-        let (own, other) = (TenantId::new(), TenantId::new());
-        for n in 0..2_500 {
-            objects.put(&Path::from(format!("{own}/2026/{n}")), "abc".into()).await.expect("put");
+        let directory = tempfile::tempdir().expect("a directory");
+        let local = LocalFileSystem::new_with_prefix(directory.path()).expect("a store").with_automatic_cleanup(true);
+        let stores: [&dyn ObjectStore; 2] = [&InMemory::new(), &local];
+        for objects in stores {
+            let (own, other) = (TenantId::new(), TenantId::new());
+            for n in 0..2_500 {
+                let key = Path::from(format!("{own}/2026/{}/{n}", n % 7));
+                objects.put(&key, "abc".into()).await.expect("put");
+            }
+            let neighbours = [format!("{other}/2026/1"), format!("{own}0/2026/1")];
+            for neighbour in &neighbours {
+                objects.put(&Path::from(neighbour.as_str()), "abc".into()).await.expect("put");
+            }
+            let counted = count(objects, own, Heard::ByNobody).await.expect("counted");
+            assert_eq!(counted, Inventory { count: 2_500, bytes: 7_500 });
+            assert_eq!(delete(objects, own, Heard::ByNobody).await.expect("deleted"), 2_500);
+            assert_eq!(count(objects, own, Heard::ByNobody).await.expect("counted"), Inventory::default());
+            let left: Vec<_> = objects.list(None).try_collect().await.expect("listed");
+            assert_eq!(left.len(), neighbours.len());
         }
-        let neighbours = [format!("{other}/2026/1"), format!("{own}0/2026/1"), own.to_string()];
-        for neighbour in &neighbours {
-            objects.put(&Path::from(neighbour.as_str()), "abc".into()).await.expect("put");
-        }
-        let counted = count(&objects, own, Heard::ByNobody).await.expect("counted");
-        assert_eq!(counted, Inventory { count: 2_500, bytes: 7_500 });
-        assert_eq!(delete(&objects, own, Heard::ByNobody).await.expect("deleted"), 2_500);
-        assert_eq!(count(&objects, own, Heard::ByNobody).await.expect("counted"), Inventory::default());
-        let left: Vec<_> = objects.list(None).try_collect().await.expect("listed");
-        assert_eq!(left.len(), neighbours.len());
     }
 }

@@ -129,32 +129,36 @@ async fn hold(run: &Run, tenant: &TenantRecord) -> Result<String, StepError> {
 /// written any more.
 async fn jobs(run: &Run, id: TenantId) -> Result<String, StepError> {
     let operation = run.operation_id().await;
-    let (jobs, uploads, operations) = run
-        .db()
+    let queued = match run.kept::<Queued>("queued").await? {
+        Some(counted) => counted,
+        None => {
+            // Counted once, before anything goes: a step that is repeated would count what is left.
+            let (jobs, uploads, operations) =
+                store::left_behind(&run.db().operator_alone(run.grant()), id, operation).await?;
+            let counted = Queued { jobs, uploads, operations };
+            run.keep("queued", counted).await?;
+            counted
+        }
+    };
+    run.db()
         .operator(run.grant(), "lifecycle.delete_jobs", async |tx| {
-            let jobs = store::delete_jobs(tx, id).await?;
-            let uploads = store::delete_uploads(tx, id).await?;
+            store::delete_jobs(tx, id).await?;
+            store::delete_uploads(tx, id).await?;
             store::close_operations(tx, id, operation, run.now()).await?;
-            let operations = store::scrub_operations(tx, id, operation).await?;
-            Ok::<_, StepError>((jobs, uploads, operations))
+            store::scrub_operations(tx, id, operation).await?;
+            Ok::<_, StepError>(())
         })
         .await?;
-    let before: Queued = run.kept("queued").await?.unwrap_or_default();
-    let queued = Queued {
-        jobs: before.jobs + jobs,
-        uploads: before.uploads + uploads,
-        operations: before.operations + operations,
-    };
-    run.keep("queued", queued).await?;
+    let Queued { jobs, uploads, operations } = queued;
     Ok(format!("{jobs} jobs, {uploads} uploads, what was asked for in {operations} operations"))
 }
 
 /// What was queued about a tenant.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Queued {
-    pub(super) jobs: u64,
-    pub(super) uploads: u64,
-    pub(super) operations: u64,
+    pub(super) jobs: i64,
+    pub(super) uploads: i64,
+    pub(super) operations: i64,
 }
 
 impl OffBoard {
@@ -177,7 +181,7 @@ impl OffBoard {
         })
     }
 
-    /// Counted once, before anything goes: a step that is repeated would count what is left.
+    /// Before anything goes.
     async fn inventory(&self, run: &Run, id: TenantId) -> Result<String, StepError> {
         let objects = objects::count(self.0.objects.as_ref(), id, Heard::By(run, None)).await?;
         let tables = self.0.owner().await?.count_tables(id).await?;

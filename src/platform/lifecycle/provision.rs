@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    PROVISION, Tools,
+    NOT_FOUND, PROVISION, Tools,
     model::{FirstAdmin, TenantRecord},
-    objects, store, tenant_of,
+    objects,
+    store::{self, Move},
+    tenant_of,
 };
 use crate::{
     foundation::{
@@ -73,7 +75,10 @@ impl Procedure for Provision {
 
     /// Schema, objects and row, in this order: whoever finds the row knows that the rest may be there.
     async fn call_off(&self, run: &Run) -> Result<(), StepError> {
-        let Ok(tenant) = tenant_of(run).await else { return Ok(()) };
+        let tenant = match tenant_of(run).await {
+            Err(StepError::Permanent { kind: NOT_FOUND, .. }) => return Ok(()), // taken back already
+            found => found?,
+        };
         if tenant.status != TenantStatus::Provisioning {
             return Err(StepError::permanent("illegal-state", "the tenant is made; off-board it"));
         }
@@ -142,22 +147,29 @@ impl Provision {
     }
 
     async fn activate(&self, run: &Run, tenant: &TenantRecord) -> Result<String, StepError> {
-        let activated = self.0.owner().await?.activate(tenant.tenant_id).await?;
-        if activated {
-            let event = PlatformEvent {
-                actor: run.grant().actor(),
-                action: "tenant.provisioned",
-                subject_kind: "tenant",
-                subject_id: Some(tenant.tenant_id.0),
-                tenant_id: Some(tenant.tenant_id),
-                request_id: None,
-                details: json!({ "slug": tenant.slug }),
-                now: run.now(),
-            };
-            audit_platform(&run.db().operator_alone(run.grant()), &event).await?;
-        } else if tenant.status != TenantStatus::Active {
-            return Err(StepError::permanent("illegal-state", format!("the tenant is {}", tenant.status)));
-        }
+        let id = tenant.tenant_id;
+        let to = Move { from: TenantStatus::Provisioning, to: TenantStatus::Active, reason: None, leaves_at: None };
+        let event = PlatformEvent {
+            actor: run.grant().actor(),
+            action: "tenant.provisioned",
+            subject_kind: "tenant",
+            subject_id: Some(id.0),
+            tenant_id: Some(id),
+            request_id: None,
+            details: json!({ "slug": tenant.slug }),
+            now: run.now(),
+        };
+        run.db()
+            .operator(run.grant(), "lifecycle.activate", async |tx| {
+                if store::move_status(tx, id, &to).await? {
+                    return Ok(audit_platform(tx, &event).await?);
+                }
+                match tenant.status {
+                    TenantStatus::Active => Ok(()), // done before, and not recorded
+                    other => Err(StepError::permanent("illegal-state", format!("the tenant is {other}"))),
+                }
+            })
+            .await?;
         self.0.tenants.forget_all(&[tenant.tenant_id].into()).await;
         Ok("served".to_owned())
     }

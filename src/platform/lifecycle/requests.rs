@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     LifecycleError, OFF_BOARD, PROVISION,
+    asking::{input, replayed, requested, taken},
     model::{MOST_GRACE_DAYS, TenantRecord, TenantWanted, check_issuer, check_name, check_reason},
     off_board::{self, OffBoarding},
     provision::{self, Provisioning},
@@ -17,14 +18,17 @@ use crate::{
     foundation::{
         access::{Grant, OperatorGrant, Permission},
         clock::Clock,
-        ids::{OperationId, OrganizationId, TenantId},
+        ids::{OrganizationId, TenantId},
     },
     platform::{
         audit::{PlatformEvent, audit, audit_platform},
-        db::{Db, DbError, PlatformTx, Statements},
-        http::{IfMatch, KeyError, Keyed, Listing, Once, request_id},
+        db::{Db, DbError, PlatformTx},
+        http::{IfMatch, Keyed, Listing, Once, request_id},
         operations::{self, NewOperation, Operation},
-        tenancy::{InvalidField, TenantStatus, Tenants},
+        tenancy::{
+            InvalidField, TenantStatus, Tenants,
+            quotas::{By, set},
+        },
     },
 };
 
@@ -79,7 +83,7 @@ impl Lifecycle {
                 if let Some(before) = replayed(tx, grant, PROVISION, keyed, now).await? {
                     return Ok(before);
                 }
-                let TenantWanted { slug, name, issuer, admin } = &wanted;
+                let TenantWanted { slug, name, issuer, admin, quotas } = &wanted;
                 let (tenant_id, root) = (TenantId::new(), OrganizationId::new());
                 if !store::insert(tx, &NewRow { tenant_id, root, slug, name, issuer, now }).await? {
                     // Perhaps by the very same request, a moment ago.
@@ -100,6 +104,10 @@ impl Lifecycle {
                 let operation = operations::start(tx, &new, now).await?;
                 let details = json!({ "slug": slug, "issuer": issuer, "operation_id": operation });
                 self.record(tx, grant, "tenant.requested", tenant_id, details).await?;
+                if let Some(quotas) = quotas {
+                    let by = By { actor: grant.actor(), request_id: request_id::current() };
+                    set(tx, by, tenant_id, quotas, None, now).await?;
+                }
                 Ok(Once { value: requested(tx, tenant_id, operation).await?, replayed: false })
             })
             .await
@@ -415,56 +423,5 @@ async fn may_leave(tx: &PlatformTx<'_>, tenant: &TenantRecord) -> Result<(), Lif
             None => Err(LifecycleError::IllegalState("the tenant is leaving: retry its operation, or call it off")),
         },
         TenantStatus::Destroyed => Err(LifecycleError::IllegalState("the tenant is destroyed")),
-    }
-}
-
-/// What the same request of the same operator gave before.
-async fn replayed(
-    tx: &PlatformTx<'_>,
-    grant: &OperatorGrant,
-    kind: &str,
-    keyed: &Keyed,
-    now: DateTime<Utc>,
-) -> Result<Option<Once<Requested>>, LifecycleError> {
-    let Some((key, digest)) = keyed.named() else { return Ok(None) };
-    let since = now - crate::platform::http::idempotency::REMEMBERED;
-    let Some(before) = store::find_keyed(tx, kind, grant.actor(), key, since).await? else { return Ok(None) };
-    if before.digest != digest {
-        return Err(KeyError::Reused.into());
-    }
-    match requested(tx, before.tenant_id, before.operation_id).await {
-        Ok(value) => Ok(Some(Once { value, replayed: true })),
-        Err(LifecycleError::NotFound) => Ok(None), // what it began was called off, and everything taken back
-        Err(error) => Err(error),
-    }
-}
-
-async fn requested(
-    on: &impl Statements,
-    tenant: TenantId,
-    operation: OperationId,
-) -> Result<Requested, LifecycleError> {
-    Ok(Requested {
-        tenant: store::find(on, tenant).await?.ok_or(LifecycleError::NotFound)?,
-        operation: operations::find(on, operation).await?.ok_or(LifecycleError::NotFound)?,
-    })
-}
-
-/// What is asked for, with the idempotency key under which it is.
-fn input(asked: &impl serde::Serialize, keyed: &Keyed) -> Result<Value, DbError> {
-    let mut input = serde_json::to_value(asked).map_err(|source| DbError::Stored { what: "input", source })?;
-    if let (Some((key, digest)), Some(fields)) = (keyed.named(), input.as_object_mut()) {
-        fields.insert("idempotency_key".to_owned(), key.into());
-        fields.insert("request_digest".to_owned(), digest.into());
-    }
-    Ok(input)
-}
-
-fn taken(by: Option<(TenantId, bool)>) -> LifecycleError {
-    match by {
-        Some((tenant, has_slug)) => {
-            LifecycleError::Taken { field: if has_slug { "slug" } else { "issuer" }, by: Some(tenant) }
-        }
-        None => LifecycleError::Stale, // whoever had it let go of it just now
     }
 }

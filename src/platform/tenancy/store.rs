@@ -14,8 +14,8 @@ use crate::{
 };
 
 /// The tenant whose tokens the issuer signs.
-pub(super) async fn find_by_issuer(tx: &PlatformTx<'_>, issuer: &str) -> Result<Option<Tenant>, DbError> {
-    tx.opt(sql!("tenancy/find_by_issuer"), &[&issuer]).await?.as_ref().map(tenant).transpose()
+pub(super) async fn find_by_issuer(on: &impl Statements, issuer: &str) -> Result<Option<Tenant>, DbError> {
+    on.opt(sql!("tenancy/find_by_issuer"), &[&issuer]).await?.as_ref().map(tenant).transpose()
 }
 
 /// One tenant.

@@ -10,6 +10,10 @@ use std::{
 };
 
 use moka::future::Cache;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
 
 use super::{
     model::{Directory, Tenant},
@@ -17,7 +21,7 @@ use super::{
 };
 use crate::{
     foundation::{access::Grant, ids::TenantId},
-    platform::db::{Db, DbError},
+    platform::db::{Busy, Db, DbError},
 };
 
 /// How long a new organization may go unnoticed by another server; changes of tenants are noticed within seconds ([`Tenants::watch`]).
@@ -27,12 +31,19 @@ const UNKNOWN_FOR: Duration = Duration::from_secs(10);
 const MOST_TENANTS: u64 = 10_000;
 /// Apart from the known ones, so that a flood of invented ones pushes no tenant out.
 const MOST_UNKNOWN: u64 = 4_096;
+/// Look-ups of issuers that were nobody's so far, at once: anybody can invent them, so they may not take the connections of tenants.
+const STRANGERS: usize = 2;
+/// How long such a look-up waits for its turn.
+const STRANGERS_WAIT: Duration = Duration::from_secs(1);
 
 /// Tenants by issuer and by id, and the organizations of each.
 pub struct Tenants {
     db: Arc<Db>,
     by_issuer: Cache<String, Arc<Tenant>>,
     unknown_issuers: Cache<String, ()>,
+    /// Issuers that have been a tenant's: however many strangers stand in line, these do not.
+    acquainted: Cache<String, ()>,
+    strangers: Semaphore,
     by_id: Cache<TenantId, Arc<Tenant>>,
     unknown_ids: Cache<TenantId, ()>,
     directories: Cache<TenantId, Arc<Directory>>,
@@ -48,6 +59,8 @@ impl Tenants {
             db,
             by_issuer: known().build(),
             unknown_issuers: Cache::builder().max_capacity(MOST_UNKNOWN).time_to_live(UNKNOWN_FOR).build(),
+            acquainted: Cache::new(MOST_TENANTS),
+            strangers: Semaphore::new(STRANGERS),
             by_id: Cache::builder().max_capacity(MOST_TENANTS).time_to_live(KNOWN_FOR).build(),
             unknown_ids: Cache::builder().max_capacity(MOST_UNKNOWN).time_to_live(UNKNOWN_FOR).build(),
             directories: Cache::builder().max_capacity(MOST_TENANTS).time_to_live(KNOWN_FOR).build(),
@@ -67,21 +80,34 @@ impl Tenants {
         if self.unknown_issuers.contains_key(issuer) {
             return Ok(None);
         }
+        let stranger = !self.acquainted.contains_key(issuer);
+        let turn = if stranger { Some(self.stranger().await?) } else { None };
+        if stranger && self.unknown_issuers.contains_key(issuer) {
+            return Ok(None); // somebody before us in the line has asked
+        }
         let changes = self.changes.load(Ordering::Acquire);
-        let found =
-            self.db.platform("tenancy.find_by_issuer", async |tx| store::find_by_issuer(tx, issuer).await).await?;
+        let found = store::find_by_issuer(&self.db.platform_alone(), issuer).await?;
         let unchanged = self.changes.load(Ordering::Acquire) == changes;
+        drop(turn);
         let Some(tenant) = found.map(Arc::new) else {
             if unchanged {
                 self.unknown_issuers.insert(issuer.to_owned(), ()).await;
             }
             return Ok(None);
         };
+        self.acquainted.insert(issuer.to_owned(), ()).await;
         if unchanged {
             self.by_issuer.insert(issuer.to_owned(), tenant.clone()).await;
             self.by_id.insert(tenant.tenant_id, tenant.clone()).await; // what a request asks next
         }
         Ok(Some(tenant))
+    }
+
+    async fn stranger(&self) -> Result<SemaphorePermit<'_>, DbError> {
+        match timeout(STRANGERS_WAIT, self.strangers.acquire()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(DbError::Busy(Busy::Taken)),
+        }
     }
 
     /// One tenant.

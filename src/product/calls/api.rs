@@ -32,7 +32,7 @@ use crate::{
         db::Db,
         http::{
             Accepted, Cursor, ETag, FileAnswer, IdempotencyKey, Keyed, Limit, Listing, Once, Page, Position, Refusal,
-            SentFile, Upload, is_sane, once, range,
+            SentFile, Serialized, Upload, is_sane, once, range,
         },
         jobs::Wake,
         tenancy::{Tenants, quotas::room_for_a_job},
@@ -108,7 +108,7 @@ impl CallsApi {
         received_before: Query<Option<chrono::DateTime<chrono::Utc>>>,
         limit: Query<Limit>,
         cursor: Query<Cursor>,
-    ) -> Result<Json<Page<CallView>>, Refusal> {
+    ) -> Result<Serialized<Page<CallView>>, Refusal> {
         let grant = caller.may(Permission::ReadCalls)?;
         for (name, time) in [("received_from", received_from.0), ("received_before", received_before.0)] {
             if time.is_some_and(|time| !is_sane(&time)) {
@@ -126,7 +126,7 @@ impl CallsApi {
         let listing = Listing::new("list_calls", &filter, limit.0, &cursor.0)?;
         let after = listing.after().map(|after| (after.at, CallId(after.id)));
         let calls = store::list(&self.db.alone(&grant), &filter, after, listing.fetch()).await?;
-        Ok(Json(listing.page(calls, |call| Position::new(call.received_at, call.call_id.0), CallView::from)))
+        Ok(Serialized(listing.page(calls, |call| Position::new(call.received_at, call.call_id.0), CallView::from)))
     }
 
     /// Get a call

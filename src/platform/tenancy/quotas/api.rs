@@ -180,7 +180,7 @@ impl From<SetError> for Refusal {
 /// What a tenant may use; what is absent has no limit.
 #[derive(Debug, Object)]
 #[oai(rename = "Quotas", deny_unknown_fields, skip_serializing_if_is_none)]
-struct QuotasView {
+pub struct QuotasView {
     /// Calls received on one day (UTC).
     #[oai(validator(maximum(value = "9007199254740991")))]
     calls_per_day: Option<u64>,

@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn what_nobody_knows_and_what_is_no_number_is_unreadable() {
-        let read = |text: &str| serde_json::from_str::<Quotas>(text).ok();
+        let read = |text: &str| super::super::read(&serde_json::from_str(text).expect("JSON")).ok();
         assert_eq!(read("{}"), Some(Quotas::default()));
         assert_eq!(read(r#"{"plugins": 0}"#), Some(Quotas { plugins: Some(0), ..Quotas::default() }));
         for bad in

@@ -196,6 +196,10 @@ pub(super) async fn update(
 
 /// Stored limits as they are meant.
 pub fn read(stored: &Value) -> Result<Quotas, UnreadableQuotas> {
+    // An array would be read as well, field by field.
+    if !stored.is_object() {
+        return Err(UnreadableQuotas);
+    }
     Quotas::deserialize(stored).map_err(|_| UnreadableQuotas)
 }
 

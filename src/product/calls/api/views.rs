@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     foundation::ids::{AgentId, CallId, OrganizationId, ScorecardId},
-    platform::http::{Kind, Problem, Refusal},
+    platform::http::{Kind, Problem, Refusal, serialized},
     product::calls::{
         CallError,
         audio::AudioFault,
@@ -152,12 +152,16 @@ pub struct CallView {
     /// Its length, when known.
     pub duration_ms: Option<i64>,
     /// When the conversation began, when known.
+    #[serde(serialize_with = "serialized::optional_time")]
     pub started_at: Option<DateTime<Utc>>,
     /// When Plumbline received it.
+    #[serde(serialize_with = "serialized::time")]
     pub received_at: DateTime<Utc>,
     /// When the transcript was there.
+    #[serde(serialize_with = "serialized::optional_time")]
     pub transcribed_at: Option<DateTime<Utc>>,
     /// When it was scored last.
+    #[serde(serialize_with = "serialized::optional_time")]
     pub evaluated_at: Option<DateTime<Utc>>,
     /// 0 to 100 with two decimals, of the newest evaluation; absent while there is none and when no criterion applied.
     pub overall_score: Option<f64>,
