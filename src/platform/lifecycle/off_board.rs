@@ -57,8 +57,8 @@ impl Procedure for OffBoard {
 
     async fn step(&self, name: &str, run: &Run) -> Result<StepEnd, StepError> {
         let tenant = tenant_of(run).await?;
-        let leaving = tenant.status == TenantStatus::Leaving;
-        if !leaving && !(name == "certificate" && tenant.status == TenantStatus::Destroyed) {
+        let certified = name == "certificate" && tenant.status == TenantStatus::Destroyed;
+        if tenant.status != TenantStatus::Leaving && !certified {
             return Err(StepError::permanent("illegal-state", format!("the tenant is {}", tenant.status)));
         }
         let note = match name {

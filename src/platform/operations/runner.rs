@@ -153,17 +153,16 @@ impl Runner {
             operation: Mutex::new(operation),
             recorded: Mutex::new(Instant::now()),
         };
-        async {
+        let work = async {
             let outcome = tokio::select! {
-                outcome = self.steps(procedure.as_ref(), &run) => outcome,
+                outcome = Box::pin(self.steps(procedure.as_ref(), &run)) => outcome,
                 () = self.keep_alive(&run) => Err(StepError::Left),
             };
-            if let Err(error) = self.end(procedure.as_ref(), &run, outcome).await {
+            if let Err(error) = Box::pin(self.end(procedure.as_ref(), &run, outcome)).await {
                 tracing::warn!(%error, "an operation's end could not be recorded; its lease will run out");
             }
-        }
-        .instrument(span)
-        .await;
+        };
+        Box::pin(work.instrument(span)).await;
         grant
     }
 
