@@ -95,7 +95,7 @@ pub fn seed() -> u64 {
 impl Adversary {
     /// In a newly furnished world.
     pub async fn new(seed: u64) -> Self {
-        let world = World::new().await;
+        let world = Box::pin(World::new()).await;
         let furnished = journal::digests(&world.owner).await;
         let objects = world.app.objects().await;
         let rng = StdRng::seed_from_u64(seed);
