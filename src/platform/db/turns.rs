@@ -1,6 +1,7 @@
 //! Who gets the next connection. Pure: lanes are numbers here, and nothing waits.
 //!
-//! - A tenant gets one of its own few lanes, where its statements are prepared. Whoever has waited long enough takes any.
+//! - A tenant gets one of its own few lanes, where its statements are prepared. When others are on these, it waits a moment and then takes
+//!   any; when it is there itself, it takes any at once.
 //! - Who holds more waits for who holds less, so that a tenant with a thousand requests delays another by one transaction and no more.
 //! - Nobody takes the last lanes while holding others: what one owner may hold is bound to what is left (three times as many), so one alone
 //!   gets about two thirds of the lanes, and a second one finds some. The very last one is for the platform's own work.
@@ -58,9 +59,10 @@ impl Turns {
         hasher.finish() as usize % self.idle.len()
     }
 
-    /// An own lane, if one is idle and the owner may have it.
+    /// An idle lane that the owner may have without waiting.
     pub(super) fn take(&mut self, owner: Owner, home: usize) -> Option<usize> {
-        let lane = self.near(home).filter(|_| !self.queues.contains_key(&owner) && self.may_take(owner))?;
+        let lane =
+            self.lane(owner, home, false).filter(|_| !self.queues.contains_key(&owner) && self.may_take(owner))?;
         self.hold(owner, lane);
         Some(lane)
     }
@@ -108,7 +110,7 @@ impl Turns {
         }
         let candidates = self.queues.iter().filter(|(owner, _)| self.may_take(**owner)).filter_map(|(owner, queue)| {
             let first = queue.front()?;
-            let lane = self.near(first.home).or_else(|| first.takes_any.then(|| self.any(first.home)).flatten())?;
+            let lane = self.lane(*owner, first.home, first.takes_any)?;
             Some((self.held(*owner), first.ticket, *owner, lane))
         });
         let (_, ticket, owner, lane) = candidates.min_by_key(|(held, ticket, ..)| (*held, *ticket))?;
@@ -134,6 +136,13 @@ impl Turns {
             (0, _) => true,
             (held, left) => held <= SHARE * (left - 1),
         }
+    }
+
+    /// An own lane; or any, for who has lost patience and for who holds as many as its own already: it is in its own way, and so busy that
+    /// other lanes soon know its statements.
+    fn lane(&self, owner: Owner, home: usize, takes_any: bool) -> Option<usize> {
+        let spills = takes_any || self.held(owner) >= self.spread;
+        self.near(home).or_else(|| if spills { self.any(home) } else { None })
     }
 
     fn near(&self, home: usize) -> Option<usize> {
@@ -188,13 +197,20 @@ mod tests {
     #[test]
     fn an_own_lane_comes_first_and_any_other_after_patience() {
         let mut turns = Turns::new(8, 2);
-        let owner = tenant();
-        let own = [turns.take(owner, 6).unwrap(), turns.take(owner, 6).unwrap()];
-        assert_eq!((own, turns.take(owner, 6)), ([6, 7], None));
+        let (owner, other) = (tenant(), tenant());
+        assert_eq!([turns.take(other, 6), turns.take(other, 6)], [Some(6), Some(7)]);
+        assert_eq!(turns.take(owner, 6), None);
         let ticket = turns.queue(owner, 6);
         assert_eq!(turns.next(), None, "other lanes are idle, but it has patience");
         turns.lose_patience(owner, ticket);
         assert_eq!(turns.next(), Some((owner, ticket, 0)));
+    }
+
+    #[test]
+    fn who_is_on_its_own_lanes_itself_takes_any() {
+        let mut turns = Turns::new(8, 2);
+        let owner = tenant();
+        assert_eq!([0; 3].map(|_| turns.take(owner, 6)), [Some(6), Some(7), Some(0)]);
     }
 
     #[test]
