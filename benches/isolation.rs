@@ -57,7 +57,7 @@ fn main() {
 }
 
 async fn world(seed: u64, mine: u64, all: u64, done: &AtomicU64) -> Outcome {
-    let mut adversary = Adversary::new(seed).await;
+    let mut adversary = Box::pin(Adversary::new(seed)).await;
     let started = Instant::now();
     let (mut left, mut shown) = (mine, 0);
     while left > 0 {

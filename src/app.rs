@@ -20,6 +20,7 @@ use crate::{
     foundation::{clock::Clock, config::Config},
     pipeline::{self, Means, Order, WebhooksApi},
     platform::{
+        archive::{self, api::ArchivesApi},
         db::{Connections, Db, OwnerError, check_least_privilege},
         fleet::api::FleetApi,
         http::BodyLimit,
@@ -204,6 +205,14 @@ impl App {
                 wake: self.wake.clone(),
             },
             OperationsApi { db: db.clone(), clock: clock.clone() },
+            ArchivesApi {
+                db: db.clone(),
+                clock: clock.clone(),
+                objects: self.objects.clone(),
+                max_bytes: self.config.archives.max_bytes,
+                idle: Duration::from_secs(self.config.upload.idle_seconds),
+                operator_issuer: self.config.identity.operator_issuer.clone(),
+            },
             QuotasApi { db: db.clone(), tenants: self.tenants.clone(), clock: clock.clone() },
             FleetApi { db: db.clone() },
             IsolationApi {
@@ -231,8 +240,11 @@ impl App {
             let db = db.clone();
             async move { db.check().await.map_err(|error| error.to_string()) }
         });
-        let limit =
-            BodyLimit { document_bytes: self.config.upload.max_json_bytes, upload_bytes: self.config.upload.max_bytes };
+        let limit = BodyLimit {
+            document_bytes: self.config.upload.max_json_bytes,
+            upload_bytes: self.config.upload.max_bytes,
+            archive_bytes: self.config.archives.max_bytes,
+        };
         let service = server::service(self.apis(), limit, ready);
         match &self.authenticator {
             Some(authenticator) => service.data(authenticator.clone()).boxed(),
@@ -279,14 +291,19 @@ impl App {
         tokio::join!(self.worker().run(stop.clone()), self.sweep_until(stop));
     }
 
-    /// Removes what uploads that nobody finished have left behind; returns how many objects.
+    /// Removes what uploads that nobody finished have left behind, and archives whose time is over; returns how many objects.
     ///
     /// # Errors
     /// When PostgreSQL fails.
     pub async fn sweep(&self) -> Result<usize, crate::platform::db::DbError> {
         let age = i64::try_from(self.config.worker.abandoned_upload_seconds).unwrap_or(i64::MAX / 1_000);
         let before = self.clock.now() - TimeDelta::seconds(age);
-        sweep::sweep(&self.db, self.objects.as_ref(), before).await
+        let keep = TimeDelta::days(self.config.archives.keep_days.into());
+        let expired = archive::sweep(self.objects.as_ref(), self.clock.now() - keep).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "expired archives could not be swept");
+            0
+        });
+        Ok(expired + sweep::sweep(&self.db, self.objects.as_ref(), before).await?)
     }
 
     async fn sweep_until(&self, stop: CancellationToken) {

@@ -122,13 +122,13 @@
     constraint tenants_migration_error_check CHECK ((length(migration_error) <= 2000))
     constraint tenants_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200)))
     constraint tenants_pkey PRIMARY KEY (tenant_id)
-    constraint tenants_root_organization_id_key UNIQUE (root_organization_id)
     constraint tenants_slug_check CHECK ((slug ~ '^[a-z][a-z0-9-]{0,38}[a-z0-9]$'::text))
     constraint tenants_status_check CHECK ((status = ANY (ARRAY['provisioning'::text, 'active'::text, 'suspended'::text, 'leaving'::text, 'destroyed'::text])))
     constraint tenants_status_reason_check CHECK ((length(status_reason) <= 2000))
     CREATE INDEX tenants_changed ON tenants USING btree (changed_at)
     CREATE INDEX tenants_newest ON tenants USING btree (created_at DESC, tenant_id DESC)
     CREATE UNIQUE INDEX tenants_issuer ON tenants USING btree (issuer) WHERE (status <> 'destroyed'::text)
+    CREATE UNIQUE INDEX tenants_root_organization ON tenants USING btree (root_organization_id) WHERE (status <> 'destroyed'::text)
     CREATE UNIQUE INDEX tenants_slug ON tenants USING btree (slug) WHERE (status <> 'destroyed'::text)
     policy operator for all to plumbline_operator using true
     policy platform for all to plumbline_platform using true

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::App;
 use crate::platform::{
+    archive::{Archives, CloneTenant, ExportTenant, RestoreTenant},
     lifecycle::{OffBoard, Provision, Tools},
     operations::{Procedure, Runner},
 };
@@ -16,7 +17,13 @@ const CONCURRENCY: usize = 4;
 impl App {
     /// What does operations. `owner` connects as the owner of Plumbline's schemas.
     pub fn runner(&self, owner: &tokio_postgres::Config) -> Runner {
-        Runner::new(self.db.clone(), self.clock.clone(), CONCURRENCY, procedures(&self.tools(owner)))
+        let procedures = procedures(&self.tools(owner), &self.archives(owner));
+        Runner::new(self.db.clone(), self.clock.clone(), CONCURRENCY, procedures)
+    }
+
+    /// What archives are made with.
+    pub fn archives(&self, owner: &tokio_postgres::Config) -> Archives {
+        Archives { owner: owner.clone(), objects: self.objects.clone(), keep_days: self.config.archives.keep_days }
     }
 
     /// What procedures work with.
@@ -37,6 +44,12 @@ impl App {
 }
 
 /// All that is done to whole tenants.
-fn procedures(tools: &Tools) -> Vec<Arc<dyn Procedure>> {
-    vec![Arc::new(Provision(tools.clone())), Arc::new(OffBoard(tools.clone()))]
+fn procedures(tools: &Tools, archives: &Archives) -> Vec<Arc<dyn Procedure>> {
+    vec![
+        Arc::new(Provision(tools.clone())),
+        Arc::new(OffBoard(tools.clone())),
+        Arc::new(ExportTenant(archives.clone())),
+        Arc::new(RestoreTenant(archives.clone())),
+        Arc::new(CloneTenant(archives.clone())),
+    ]
 }

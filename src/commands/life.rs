@@ -307,7 +307,7 @@ fn confirmed(tenant: &TenantRecord, grace_days: u16) -> Result<bool, Failure> {
 
 /// The one who has the database's credential is an operator; audit events name the login.
 #[allow(clippy::disallowed_methods, reason = "the command line has the database's credential already")]
-fn whoever_types() -> OperatorGrant {
+pub(super) fn whoever_types() -> OperatorGrant {
     let login = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
     let login: String = login.unwrap_or_default().chars().filter(|c| !c.is_control()).take(100).collect();
     let login = if login.is_empty() { "unknown" } else { &login };

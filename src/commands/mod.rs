@@ -1,5 +1,6 @@
 //! The program's commands, a file each: what they are told, and what they say.
 
+pub mod archive;
 pub mod follow;
 pub mod life;
 pub mod migrate;
@@ -12,6 +13,7 @@ use plumbline::{
     demo::DemoError,
     foundation::config::{Config, ConfigError},
     platform::{
+        archive::ArchiveError,
         db::{DbError, Owner, OwnerError},
         fleet::FleetError,
         lifecycle::LifecycleError,
@@ -33,6 +35,8 @@ pub enum Failure {
     Fleet(#[from] FleetError),
     #[error(transparent)]
     Life(#[from] LifecycleError),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     #[error("{0}")]
     Said(String),
     #[error(transparent)]

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Failure,
+    archive::{self, ArchiveCommand},
     life::{self, LifeCommand},
     owner, quotas,
 };
@@ -25,6 +26,8 @@ use super::{
 pub enum TenantCommand {
     #[command(flatten)]
     Life(LifeCommand),
+    #[command(flatten)]
+    Archive(ArchiveCommand),
     /// What a tenant may use (DATABASE_URL); limits that are named are set first, the others stay.
     Quotas {
         /// Its slug or id.
@@ -71,6 +74,7 @@ pub enum TenantCommand {
 pub async fn run(config: &Config, command: TenantCommand, stop: CancellationToken) -> Result<ExitCode, Failure> {
     match command {
         TenantCommand::Life(command) => life::run(config, command, stop).await,
+        TenantCommand::Archive(command) => archive::run(config, command, stop).await,
         TenantCommand::Quotas { tenant, set, json } => quotas::quotas(config, &tenant, &set, json).await,
         TenantCommand::Usage { tenant, from, to, json } => quotas::show_usage(config, &tenant, from, to, json).await,
         TenantCommand::Status { drifted, behind, failed, json } => {

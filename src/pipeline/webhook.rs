@@ -88,13 +88,13 @@ impl WebhooksApi {
     ) -> Result<Noted, Refusal> {
         let unknown = || Refusal::not_found("transcription");
         let tenant = self.tenants.by_id(tenant_id.0).await?.ok_or_else(unknown)?;
-        // Nothing is lost by a refusal: the job that waits asks the provider itself, as soon as the tenant is served again.
-        let suspended = match tenant.serve(newest_tenant_version()) {
-            Ok(()) => false,
-            Err(Unserved::Suspended) => true,
-            // Before the secret is compared nobody may learn that there is such a tenant.
-            Err(Unserved::NotReady | Unserved::Leaving) => return Err(unknown()),
-        };
+        // Nothing is lost by a refusal: the job that waits asks the provider itself, as soon as the tenant is served again. Whose schema this
+        // server does not know is not looked at, and answered as if there were none.
+        let newest = newest_tenant_version();
+        let suspended = tenant.serve(newest) == Err(Unserved::Suspended) && tenant.schema_version >= newest;
+        if tenant.serve(newest).is_err() && !suspended {
+            return Err(unknown());
+        }
         let grant = reporting(tenant.tenant_id, tenant.root_organization_id, organization_id.0);
         let running = calls::store::find_transcription(&self.db.alone(&grant), call_id.0).await?;
         let expected = running.and_then(|running| running.webhook_secret).ok_or_else(unknown)?;

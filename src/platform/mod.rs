@@ -1,5 +1,6 @@
 //! What every feature stands on.
 
+pub mod archive;
 pub mod audit;
 pub mod db;
 pub mod fleet;

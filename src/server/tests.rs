@@ -57,7 +57,7 @@ struct Fields {
     channel: Option<i32>,
 }
 
-const LIMIT: BodyLimit = BodyLimit { document_bytes: 1000, upload_bytes: 100_000 };
+const LIMIT: BodyLimit = BodyLimit { document_bytes: 1000, upload_bytes: 100_000, archive_bytes: 100_000 };
 
 #[OpenApi(prefix_path = "/api/things")]
 impl Things {

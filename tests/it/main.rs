@@ -5,10 +5,12 @@
 mod support;
 
 mod adversary;
+mod archive;
 mod authz;
 mod baseline;
 mod calls;
 mod cli;
+mod cli_archive;
 mod cli_life;
 mod crash;
 mod demo;

@@ -123,6 +123,20 @@ pub fn all(ids: &Ids) -> Vec<Operation> {
         post("cancel_operation", at("operations", operation, "/cancel"), no(), ExportTenant),
         get("list_fleet", "/api/fleet".to_owned(), ManageTenants),
         post("retry_operation", at("operations", operation, "/retry"), no(), ManageTenants),
+        post("export_tenant", format!("/api/tenants/{tenant}/exports"), no(), ExportTenant),
+        get("download_archive", format!("/api/tenants/{tenant}/exports/{operation}/archive"), DownloadArchives),
+        post(
+            "restore_tenant",
+            "/api/tenants/restores?slug=restored&issuer=https://issuer.example/restored".to_owned(),
+            json!("these bytes are no archive"),
+            ManageTenants,
+        ),
+        post(
+            "clone_tenant",
+            format!("/api/tenants/{tenant}/clone"),
+            json!({"slug": "sandbox", "name": "Sandbox", "issuer": "https://issuer.example/sandbox"}),
+            ManageTenants,
+        ),
         get("list_tenants", "/api/tenants".to_owned(), ManageTenants),
         post(
             "create_tenant",
@@ -167,6 +181,9 @@ impl Operation {
     pub async fn by(&self, client: &Client) -> Answer {
         let request = client.request(self.method.clone(), &self.path).header("if-match", "*");
         Answer::to(match &self.body {
+            Some(Value::String(bytes)) => {
+                request.header("content-type", "application/octet-stream").body(bytes.clone())
+            }
             Some(body) => request.json(body),
             None => request,
         })

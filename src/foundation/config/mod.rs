@@ -22,6 +22,8 @@ pub struct Config {
     pub objects: ObjectsConfig,
     /// What limits uploads.
     pub upload: UploadConfig,
+    /// How archives of tenants are kept.
+    pub archives: ArchivesConfig,
     /// Whose tokens are trusted.
     pub identity: IdentityConfig,
     /// Who turns speech into text.
@@ -86,6 +88,16 @@ pub struct UploadConfig {
     pub max_json_bytes: u64,
     /// How long a client may be silent.
     pub idle_seconds: u64,
+}
+
+/// How archives of tenants are kept.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArchivesConfig {
+    /// How many days an archive stays in the object store.
+    pub keep_days: u32,
+    /// The largest archive that is taken in to be restored.
+    pub max_bytes: u64,
 }
 
 /// Whose tokens are trusted.

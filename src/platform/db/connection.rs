@@ -110,7 +110,7 @@ impl Connection {
         if let Some(types) = self.types.of(key.query).filter(|types| types.len() == params) {
             return Ok(Way::Typed { text, types, keep: self.is_worth_keeping(key) });
         }
-        let statement = self.client.prepare(&text).await?;
+        let statement = Box::pin(self.client.prepare(&text)).await?;
         self.types.learn(key.query, statement.params());
         self.keep(key, statement.clone());
         Ok(Way::Prepared(statement))
@@ -120,21 +120,32 @@ impl Connection {
     pub(super) async fn send(&self, key: Key, way: &Way, params: Params<'_>) -> Result<Answer, Error> {
         let outcome = match way {
             Way::Prepared(statement) => self.prepared(statement, params).await,
-            Way::Typed { text, types, keep: false } => self.typed(text, types, params).await,
-            Way::Typed { text, types, keep: true } => {
-                let (answer, statement) =
-                    tokio::join!(biased; self.typed(text, types, params), self.client.prepare_typed(text, types));
-                // A failure of either ends the transaction, so neither may go unnoticed; the first is the one that tells why.
-                answer.and_then(|answer| {
-                    self.keep(key, statement?);
-                    Ok(answer)
-                })
-            }
+            // Rare and large: boxed, so that the futures of all transactions stay small.
+            Way::Typed { text, types, keep } => Box::pin(self.cold(key, text, types, *keep, params)).await,
         };
         if let Err(error) = &outcome {
             self.doubt(key, error);
         }
         outcome
+    }
+
+    async fn cold(
+        &self,
+        key: Key,
+        text: &str,
+        types: &[Type],
+        keep: bool,
+        params: Params<'_>,
+    ) -> Result<Answer, Error> {
+        if !keep {
+            return self.typed(text, types, params).await;
+        }
+        let (answer, statement) =
+            tokio::join!(biased; self.typed(text, types, params), self.client.prepare_typed(text, types));
+        // A failure of either ends the transaction, so neither may go unnoticed; the first is the one that tells why.
+        let answer = answer?;
+        self.keep(key, statement?);
+        Ok(answer)
     }
 
     async fn prepared(&self, statement: &Statement, params: Params<'_>) -> Result<Answer, Error> {

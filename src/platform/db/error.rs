@@ -52,6 +52,11 @@ impl DbError {
         }
     }
 
+    /// Whether PostgreSQL itself refused a statement before the transaction's end: nothing of the transaction is there then.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, DbError::Statement { name, source } if *name != "commit" && source.as_db_error().is_some())
+    }
+
     /// Whether trying again later may help: nothing is wrong with the statement itself.
     pub fn is_temporary(&self) -> bool {
         match self {
@@ -75,7 +80,7 @@ pub(super) fn passes(code: &SqlState) -> bool {
 }
 
 /// The SQLSTATE and the constraint or table; never the message or the detail, which may carry values of the row.
-fn state(error: &tokio_postgres::Error) -> String {
+pub(super) fn state(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(error) => {
             let place = error.constraint().or(error.table()).unwrap_or("");

@@ -3,6 +3,7 @@
 //! A statement alone takes one network round trip ([`Db::alone`]); several share a transaction ([`Db::tenant`]), and those that are
 //! awaited together (`tokio::join!`) travel together. Functions of a store take `&impl InTenant` and do not care which.
 
+mod bulk;
 mod connect;
 mod connection;
 mod error;
@@ -21,6 +22,7 @@ use futures_util::{future::maybe_done, poll};
 
 use self::transaction::{Context, Held};
 pub use self::{
+    bulk::{Bulk, BulkError, Column, Table, quoted},
     connect::{Connections, check_least_privilege},
     error::DbError,
     lanes::{Busy, Lanes},

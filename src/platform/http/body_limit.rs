@@ -19,7 +19,12 @@ pub struct BodyLimit {
     pub document_bytes: u64,
     /// Bytes of a recording that is streamed (`multipart/form-data`, `application/octet-stream`); its extractor counts the recording itself.
     pub upload_bytes: u64,
+    /// Bytes of an archive that is streamed to be restored.
+    pub archive_bytes: u64,
 }
+
+/// Where archives are sent.
+const ARCHIVES: &str = "/api/tenants/restores";
 
 /// What a multipart body may add to the recording in it.
 const FRAME_BYTES: u64 = 1024 * 1024;
@@ -84,8 +89,11 @@ impl<E: Endpoint> Endpoint for Limiting<E> {
 
     async fn call(&self, mut request: Request) -> Result<Self::Output> {
         let upload = is_upload(&request);
-        let limit_bytes =
-            if upload { self.limit.upload_bytes.saturating_add(FRAME_BYTES) } else { self.limit.document_bytes };
+        let limit_bytes = match upload {
+            true if request.uri().path() == ARCHIVES => self.limit.archive_bytes,
+            true => self.limit.upload_bytes.saturating_add(FRAME_BYTES),
+            false => self.limit.document_bytes,
+        };
         let announced = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
         if announced.is_some_and(|length| length > limit_bytes) {
             return Err(Refusal::from(TooLong { limit_bytes }).into());

@@ -47,15 +47,16 @@ pub const CACHES: &[CacheKey] = &[
     },
     CacheKey { kept_in: "platform/identity/keys.rs", what: "issuers' public keys", key: "the issuer" },
     CacheKey {
+        kept_in: "platform/identity/verified.rs",
+        what: "tokens whose signature was checked",
+        key: "the SHA-256 of the whole token, its signature included, and the issuer's key that proved it",
+    },
+    CacheKey {
         kept_in: "platform/plugins/host.rs",
         what: "compiled plugins, without settings or data",
         key: "the SHA-256 of the component: equal bytes are one program",
     },
-    CacheKey {
-        kept_in: "platform/db",
-        what: "prepared statements",
-        key: "the text, which names the tenant's schema, and the scope role",
-    },
+    CacheKey { kept_in: "platform/db", what: "prepared statements", key: "the query, the tenant and the scope role" },
 ];
 
 pub(super) async fn checks(on: &Isolation, tenant: &Tenant) -> Result<Vec<Check>, DbError> {

@@ -1,7 +1,10 @@
-//! All objects of a tenant: those below `<tenant_id>/`. A page at a time, so that a hundred thousand take no more memory than a thousand.
+//! All objects of a tenant: those below `<tenant_id>/`, and the archives of it below `exports/<tenant_id>/`. A page at a time, so that a hundred thousand take no more memory than a thousand.
 
-use futures_util::{StreamExt, TryStreamExt, stream};
-use object_store::{ObjectStore, ObjectStoreExt, path::Path};
+use futures_util::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, path::Path};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -49,6 +52,12 @@ fn prefix(tenant: TenantId) -> Path {
     Path::from(tenant.to_string())
 }
 
+/// Everything that is the tenant's.
+fn all(objects: &dyn ObjectStore, tenant: TenantId) -> BoxStream<'_, object_store::Result<ObjectMeta>> {
+    let archives = Path::from(format!("exports/{tenant}"));
+    objects.list(Some(&prefix(tenant))).chain(objects.list(Some(&archives))).boxed()
+}
+
 /// Puts the tenant's mark below its prefix, where nothing else is yet, and reads it back.
 pub(super) async fn mark(objects: &dyn ObjectStore, tenant: &TenantRecord) -> Result<(), StepError> {
     let marker = prefix(tenant.tenant_id).join(MARKER);
@@ -77,7 +86,7 @@ pub(super) async fn count(
     heard: Heard<'_>,
 ) -> Result<Inventory, StepError> {
     let mut found = Inventory::default();
-    let mut listed = objects.list(Some(&prefix(tenant)));
+    let mut listed = all(objects, tenant);
     while let Some(object) = listed.try_next().await.map_err(failed)? {
         found.count += 1;
         found.bytes += object.size;
@@ -93,7 +102,7 @@ pub(super) async fn delete(objects: &dyn ObjectStore, tenant: TenantId, heard: H
     let mut deleted = 0;
     for _ in 0..MOST_PASSES {
         let before = deleted;
-        let mut batches = objects.list(Some(&prefix(tenant))).try_chunks(BATCH);
+        let mut batches = all(objects, tenant).try_chunks(BATCH);
         while let Some(batch) = batches.next().await {
             let locations: Vec<_> =
                 batch.map_err(|error| failed(error.1))?.into_iter().map(|object| Ok(object.location)).collect();
@@ -134,13 +143,15 @@ mod tests {
                 let key = Path::from(format!("{own}/2026/{}/{n}", n % 7));
                 objects.put(&key, "abc".into()).await.expect("put");
             }
-            let neighbours = [format!("{other}/2026/1"), format!("{own}0/2026/1")];
+            objects.put(&Path::from(format!("exports/{own}/1.plumbline")), "abc".into()).await.expect("put");
+            let neighbours =
+                [format!("{other}/2026/1"), format!("{own}0/2026/1"), format!("exports/{other}/1.plumbline")];
             for neighbour in &neighbours {
                 objects.put(&Path::from(neighbour.as_str()), "abc".into()).await.expect("put");
             }
             let counted = count(objects, own, Heard::ByNobody).await.expect("counted");
-            assert_eq!(counted, Inventory { count: 2_500, bytes: 7_500 });
-            assert_eq!(delete(objects, own, Heard::ByNobody).await.expect("deleted"), 2_500);
+            assert_eq!(counted, Inventory { count: 2_501, bytes: 7_503 });
+            assert_eq!(delete(objects, own, Heard::ByNobody).await.expect("deleted"), 2_501);
             assert_eq!(count(objects, own, Heard::ByNobody).await.expect("counted"), Inventory::default());
             let left: Vec<_> = objects.list(None).try_collect().await.expect("listed");
             assert_eq!(left.len(), neighbours.len());

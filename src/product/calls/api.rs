@@ -265,12 +265,12 @@ impl CallsApi {
     }
 }
 
-/// Whether the recording became no call's for certain. A transaction that failed at its end may have been committed; the sweep knows that, for the
-/// note of the upload went with it.
+/// Whether the recording became no call's for certain: PostgreSQL refused a statement, as it does when the tenant is just destroyed. A transaction
+/// that failed at its end may have been committed; the sweep knows that, for the note of the upload went with it.
 fn certainly_no_call<T>(received: &Result<Once<T>, CallError>) -> bool {
     match received {
         Ok(once) => once.replayed,
-        Err(CallError::Db(error)) => error.unique_violation().is_some(),
+        Err(CallError::Db(error)) => error.is_refusal(),
         Err(_) => true,
     }
 }

@@ -52,6 +52,9 @@ pub struct Receipt {
     pub answers: String,
     /// The scoring, once it is done.
     pub scoring: Option<Scoring>,
+    /// Whether this is the receipt of a masked copy: the digests of what was masked are zeros, and nothing can be computed again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub masked: bool,
 }
 
 /// What went into the scores, and what came out.
@@ -114,6 +117,7 @@ impl Receipt {
             raw_answer: digest::of_bytes(assessment.raw_answer.as_bytes()),
             answers: digest::of_json(&assessment.answers),
             scoring: None,
+            masked: false,
         }
     }
 

@@ -1,5 +1,7 @@
 //! One request that names things of others, and its twin, which names nothing in their places.
 
+use std::sync::Arc;
+
 use reqwest::Method;
 use serde_json::Value;
 use url::form_urlencoded::byte_serialize;
@@ -19,6 +21,8 @@ pub struct Slot {
 pub enum Content {
     Nothing,
     Json(Value),
+    /// Bytes that are an archive of a tenant that lives nowhere.
+    Archive(Arc<[u8]>),
     /// Bytes that are a recording, by its tone and the twin's.
     Recording {
         tone: u16,
@@ -65,7 +69,7 @@ impl Attempt {
     pub fn is_foreign(&self) -> bool {
         let sound = match &self.content {
             Content::Recording { tone, nothing } | Content::Form { tone, nothing, .. } => tone != nothing,
-            Content::Nothing | Content::Json(_) => false,
+            Content::Nothing | Content::Json(_) | Content::Archive(_) => false,
         };
         sound || self.slots.iter().any(|slot| slot.real != slot.nothing)
     }
@@ -95,6 +99,10 @@ impl Attempt {
                 // The marks are written as escapes in JSON.
                 let text = body.to_string().replace("\\u0001", "\u{1}").replace("\\u0002", "\u{2}");
                 self.filled(&text, twin, escaped).into_bytes()
+            }
+            Content::Archive(bytes) => {
+                media("application/octet-stream");
+                bytes.to_vec()
             }
             Content::Recording { tone, nothing } => {
                 media("application/octet-stream");
@@ -131,9 +139,9 @@ impl Attempt {
         text
     }
 
-    /// Whether it carries a recording, for which the object store is looked at.
+    /// Whether it carries a recording or an archive, for which the object store is looked at.
     pub fn stores(&self) -> bool {
-        matches!(self.content, Content::Recording { .. } | Content::Form { .. })
+        matches!(self.content, Content::Recording { .. } | Content::Form { .. } | Content::Archive(_))
     }
 }
 

@@ -215,6 +215,7 @@ impl Maker<'_> {
                 let (tone, nothing) = self.tone();
                 Content::Form { fields, tone, nothing }
             }
+            _ if operation.id == "restore_tenant" => Content::Archive(self.world.archive.clone()),
             _ => {
                 // The fields stand in the query, where they are optional for the other media types.
                 if !kept.iter().any(|field| field.starts_with("organization_id=")) && operation.path == "/api/calls" {

@@ -1,7 +1,8 @@
 //! A world with something of everything in it, made by the API itself: tenants, their organizations, and callers of all roles.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
+use object_store::ObjectStoreExt;
 use poem::{Endpoint, Response, endpoint::BoxEndpoint};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -47,6 +48,8 @@ pub struct World {
     pub sent: Vec<Sent>,
     /// Recordings that organizations have: the tone, and whose it is.
     pub tones: Vec<(u16, Owner)>,
+    /// The archive of a tenant that lives nowhere.
+    pub archive: Arc<[u8]>,
     service: BoxEndpoint<'static, Response>,
     canaries: u64,
     admins: HashMap<Uuid, Client>,
@@ -69,6 +72,7 @@ impl World {
             cursors: vec![],
             sent: vec![],
             tones: vec![],
+            archive: an_archive().await,
             canaries: 0,
             admins: HashMap::new(),
         };
@@ -80,7 +84,8 @@ impl World {
                 world.furnish(&tenant, &tenant.support).await;
                 world.close_an_organization(&tenant).await;
             }
-            world.long_requests(&tenant).await;
+            world.long_requests(&tenant, n < 2).await;
+            world.a_finished_export(&tenant).await;
             world.tenants.push(tenant);
         }
         world.tenants_that_are_not_served().await;
@@ -209,9 +214,28 @@ impl World {
         self.post(tenant, &format!("/api/organizations/{closed}/deactivate"), json!({})).await;
     }
 
-    /// An export that waits, and one that failed: nobody works them off here.
-    async fn long_requests(&mut self, tenant: &TestTenant) {
-        for (kind, failed) in [("export_tenant", false), ("clone_tenant", true)] {
+    /// An export whose archive is there to be fetched.
+    async fn a_finished_export(&mut self, tenant: &TestTenant) {
+        let (by, content) = (format!("user:{}", self.word()), self.text("the archive of a tenant"));
+        let now = self.app.now();
+        let summary = json!({"archive": {
+            "sha256": plumbline::foundation::digest::of_bytes(content.as_bytes()), "size_bytes": content.len(),
+            "manifest_digest": "ab", "exported_at": now, "expires_at": now + chrono::TimeDelta::days(30),
+            "rows": {}, "jobs": 0, "objects": 0, "object_bytes": 0, "missing_objects": 0
+        }});
+        let text = "insert into platform.operations (operation_id, kind, tenant_id, root_organization_id, status, input, steps, result,
+                run_at, requested_by, created_at, ended_at)
+            values (gen_random_uuid(), 'export_tenant', $1, $2, 'succeeded', '{}', '[]', $3, now(), $4, now(), now())
+            returning operation_id";
+        let row = self.owner.query_one(text, &[&tenant.id, &tenant.root, &summary, &by]).await.unwrap();
+        let key = plumbline::platform::archive::export_key(tenant.id, row.get(0));
+        self.app.app.objects().put(&key.as_str().into(), content.into_bytes().into()).await.unwrap();
+    }
+
+    /// An export that waits, or something else where one can still be asked for, and one that failed: nobody works them off here.
+    async fn long_requests(&mut self, tenant: &TestTenant, exports: bool) {
+        let waiting = if exports { "export_tenant" } else { "provision_tenant" };
+        for (kind, failed) in [(waiting, false), ("clone_tenant", true)] {
             let reason = failed.then(|| self.text("The disk is full"));
             let text = "insert into platform.operations (operation_id, kind, tenant_id, root_organization_id, status, input, steps, result,
                     error_kind, error_reason, run_at, requested_by, created_at, ended_at)
@@ -263,4 +287,24 @@ impl World {
         let body = response.into_body().into_bytes().await.unwrap_or_default().to_vec();
         Got { status, headers, body }
     }
+}
+
+/// Whole, and of a tenant without tables.
+async fn an_archive() -> Arc<[u8]> {
+    use plumbline::{
+        foundation::ids::{OrganizationId, TenantId},
+        platform::{
+            archive::file::{ArchivedTenant, Header, Writer},
+            db::newest_tenant_version,
+        },
+    };
+    let tenant = ArchivedTenant {
+        tenant_id: TenantId::new(),
+        slug: "elsewhere".to_owned(),
+        name: "Elsewhere".to_owned(),
+        root_organization_id: OrganizationId::new(),
+    };
+    let header = Header::new(newest_tenant_version(), vec![], tenant, "2026-11-23T09:00:00Z".parse().unwrap());
+    let writer = Writer::begin(Vec::new(), &header).await.unwrap();
+    writer.finish(vec![]).await.unwrap().0.into()
 }
