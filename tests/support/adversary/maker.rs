@@ -37,6 +37,7 @@ pub struct Maker<'a> {
     rng: &'a mut StdRng,
     aim: Aim,
     slots: Vec<Slot>,
+    operation: &'a str,
 }
 
 /// One attempt at one operation, by anybody; what is the caller's own is asked by those who may.
@@ -48,8 +49,8 @@ pub fn make(world: &World, operation: usize, rng: &mut StdRng) -> Attempt {
         4..=6 => (anybody, victim(world, &world.callers[anybody], rng).map_or(Aim::Mixed, Aim::Victim)),
         _ => (anybody, Aim::Mixed),
     };
-    let mut maker = Maker { world, caller: &world.callers[caller], rng, aim, slots: vec![] };
     let wanted = &world.document.operations[operation];
+    let mut maker = Maker { world, caller: &world.callers[caller], rng, aim, slots: vec![], operation: &wanted.id };
     let again = matches!(maker.aim, Aim::Mixed) && maker.rng.random_bool(0.3);
     // Under one's own key one is told again what one made, also when it is out of reach by now.
     let others = |sent: &&Sent| sent.key.as_ref().is_none_or(|key| !maker.sees(key));
@@ -187,10 +188,11 @@ impl Maker<'_> {
         self.slot(value.clone(), value)
     }
 
+    /// Of another list: one of this list belongs to its filters.
     fn any_cursor(&mut self) -> String {
-        let cursors = &self.world.cursors;
-        let chosen = cursors[self.rng.random_range(0..cursors.len())].clone();
-        self.slot(chosen.cursor.clone(), chosen.cursor)
+        let cursors: Vec<_> = self.world.cursors.iter().filter(|cursor| cursor.operation != self.operation).collect();
+        let chosen = &cursors[self.rng.random_range(0..cursors.len())].cursor;
+        self.slot(chosen.clone(), chosen.clone())
     }
 
     fn content(&mut self, operation: &Operation, query: &mut Vec<String>) -> Content {

@@ -163,7 +163,14 @@ impl Adversary {
     async fn compare(&mut self, attempt: &Attempt, rendered: &Rendered, got: &Got) {
         let twin = attempt.rendered(true);
         let (request, answer) = (
-            hashed(&(attempt.caller, attempt.operation, &twin.path, &twin.headers, &twin.body)),
+            hashed(&(
+                attempt.caller,
+                attempt.operation,
+                &twin.path,
+                &twin.headers,
+                &twin.body,
+                attempt.foreign_slots(),
+            )),
             normal(&self.world.things, attempt, false, got),
         );
         let known = match self.twins.get(&request) {
