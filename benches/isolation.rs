@@ -31,7 +31,6 @@ const TIMED: usize = 2_000;
 /// What one world came to.
 struct Outcome {
     leaks: u64,
-    told: Vec<String>,
     operations: BTreeMap<String, Fared>,
     documented: Vec<String>,
     uncovered: Vec<String>,
@@ -58,14 +57,18 @@ fn main() {
 }
 
 async fn world(seed: u64, mine: u64, all: u64, done: &AtomicU64) -> Outcome {
-    let mut adversary = Adversary::new(seed).await;
+    let mut adversary = Box::pin(Adversary::new(seed)).await;
     let started = Instant::now();
-    let mut left = mine;
+    let (mut left, mut shown) = (mine, 0);
     while left > 0 {
         let turn = left.min(TURN);
         adversary.run_and_cover(usize::try_from(turn).unwrap()).await;
         adversary.compare_everything().await;
         left -= turn;
+        for told in adversary.report.told.iter().skip(shown) {
+            println!("{told}\n"); // at once, so that nobody waits for the end
+        }
+        shown = adversary.report.told.len();
         let so_far = done.fetch_add(turn, Ordering::Relaxed) + turn;
         let rate = (mine - left) as f64 / started.elapsed().as_secs_f64();
         println!("{so_far:>9} of {all}, {rate:.0} a second in this world, {} leaks", adversary.report.leaks);
@@ -75,7 +78,6 @@ async fn world(seed: u64, mine: u64, all: u64, done: &AtomicU64) -> Outcome {
     let uncovered = adversary.report.uncovered(&adversary.world);
     Outcome {
         leaks: adversary.report.leaks,
-        told: adversary.report.told.clone(),
         operations: adversary.report.operations.clone(),
         documented: adversary.world.operations(),
         uncovered,
@@ -90,9 +92,6 @@ fn report(outcomes: &[Outcome], attempts: u64, seconds: f64) {
         let sum = |of: fn(&Fared) -> u64| all.clone().map(of).sum::<u64>();
         let (tried, foreign, done) = (sum(|f| f.attempts), sum(|f| f.foreign), sum(|f| f.done));
         println!("{operation:<40} {tried:>9} {foreign:>9} {done:>9}");
-    }
-    for told in outcomes.iter().flat_map(|outcome| &outcome.told) {
-        println!("{told}\n");
     }
     let everywhere = |operation: &&String| outcomes.iter().all(|outcome| outcome.uncovered.contains(operation));
     let uncovered: Vec<&String> = outcomes[0].uncovered.iter().filter(everywhere).collect();

@@ -42,6 +42,7 @@
     last_error text
     created_at timestamp with time zone not null
     constraint jobs_attempts_check CHECK ((attempts >= 0))
+    constraint jobs_attempts_most CHECK ((attempts <= 10000))
     constraint jobs_check CHECK (((status = 'leased'::text) = ((lease_token IS NOT NULL) AND (leased_until IS NOT NULL))))
     constraint jobs_dedup_key_check CHECK (((length(dedup_key) >= 1) AND (length(dedup_key) <= 200)))
     constraint jobs_kind_check CHECK (((length(kind) >= 1) AND (length(kind) <= 80)))

@@ -66,7 +66,7 @@ impl Handler for Assess {
             max_output_tokens: built.prompt.max_output_tokens,
         };
         let answered = means.language_model.complete(&question).await?;
-        self.record(&grant, lease, call_id, evaluation_id, &material, scorecard, &built, &answered).await
+        Box::pin(self.record(&grant, lease, call_id, evaluation_id, &material, scorecard, &built, &answered)).await
     }
 
     async fn gave_up(&self, lease: &Lease, error: &JobError) -> Result<(), DbError> {

@@ -221,7 +221,7 @@ impl Transcribe {
     }
 }
 
-/// Counts the audio of a recording whose header did not tell its length; last, because the tenant's other uploads wait for its lock.
+/// Counts what was heard beyond what the recording's header told when it came (nothing, or less than it is); last, because the tenant's other uploads wait for its lock.
 async fn count_audio(
     tx: &TenantTx<'_>,
     call: &Call,
@@ -230,10 +230,8 @@ async fn count_audio(
     now: DateTime<Utc>,
 ) -> Result<(), DbError> {
     let spoken_ms = || utterances.iter().filter_map(|utterance| utterance.end_ms).max();
-    match (call.duration_ms, heard_ms.or_else(spoken_ms)) {
-        (None, Some(duration_ms)) => quotas::count_audio(tx, duration_ms, now).await,
-        _ => Ok(()),
-    }
+    let beyond_ms = heard_ms.or_else(spoken_ms).unwrap_or(0) - call.duration_ms.unwrap_or(0);
+    if beyond_ms > 0 { quotas::count_audio(tx, beyond_ms, now).await } else { Ok(()) }
 }
 
 fn options(work: &Work, webhook: Option<Webhook>) -> SpeechOptions {

@@ -99,6 +99,19 @@ async fn one_failure_leaves_the_others_done_and_a_second_run_finishes() {
 }
 
 #[tokio::test]
+async fn one_damaged_history_does_not_fail_those_that_are_read_with_it() {
+    let database = fresh().await;
+    let made = tenants(&database, 12).await;
+    let bad = schema_name(made[3]);
+    database.execute(&format!("alter table {bad}.refinery_schema_history drop column checksum")).await;
+    let summary = migrate(&database, &column(), &FleetOptions { workers: 1, ..options() }).await;
+    assert_eq!((summary.migrated, summary.failed), (11, 1), "{summary:?}");
+    assert_eq!(summary.failures[0].tenant_id, made[3]);
+    let stored = "select count(*) from platform.tenants where migration_error is not null and slug = 't3'";
+    assert_eq!(database.count(stored).await, 1);
+}
+
+#[tokio::test]
 async fn the_run_stops_after_some_failures_and_goes_on_later() {
     let database = fresh().await;
     tenants(&database, 12).await;

@@ -74,7 +74,7 @@ pub async fn killed<P: Procedure + 'static>(app: &TestApp, inner: P, at: &'stati
     while tokio::time::timeout(std::time::Duration::from_millis(200), reached.notified()).await.is_err() {
         waited += 1;
         if waited % 5 == 0 {
-            app.advance(6); // a step may wait for its time
+            app.advance(45); // a step may wait for its time
         }
         assert!(waited < 600, "the step {at} is never reached");
     }

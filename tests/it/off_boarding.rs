@@ -26,7 +26,7 @@ async fn worked_off(app: &TestApp, asked: &Value) -> Value {
         if seen["status"] != "waiting" {
             return seen;
         }
-        app.advance(10);
+        app.advance(45);
     }
     panic!("it waits for ever: {}", operation(app, asked).await);
 }
@@ -209,7 +209,7 @@ async fn postgresql_goes_away_in_the_middle_and_the_destruction_goes_on() {
         let asked = leave(&app, &id, 0).await;
         if step != "hold" {
             app.operate().await; // up to where it waits for the servers
-            app.advance(6);
+            app.advance(45);
         }
         outage(&app, OffBoard(app.app.tools(&app.database.owner)), step).await;
         assert_ne!(operation(&app, &asked).await["status"], "failed");
@@ -227,7 +227,7 @@ async fn whoever_still_reads_a_table_delays_the_destruction_and_does_not_end_it(
     let reader = app.database.connect().await;
     reader.batch_execute(&format!("begin; lock table {}.calls in access share mode", schema(&id))).await.unwrap();
     app.operate().await;
-    app.advance(6);
+    app.advance(45);
     app.operate().await;
     let waits = operation(&app, &asked).await;
     assert_eq!((&waits["status"], &waits["steps"][6]["status"]), (&json!("waiting"), &json!("waiting")), "{waits}");

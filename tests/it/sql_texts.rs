@@ -144,7 +144,7 @@ fn a_forgotten_predicate_is_found() {
 }
 
 /// Where a setting may outlive a transaction: on the owner's own connections, which no request ever gets.
-const OWNERS: &[&str] = &["platform/db/migrate", "platform/db/wave.rs", "platform/db/owner.rs"];
+const OWNERS: &[&str] = &["platform/db/migrate", "platform/db/wave.rs", "platform/db/owner.rs", "platform/db/bulk.rs"];
 
 /// `set …` without `local` in the text of a statement.
 fn lasting_settings(code: &str) -> Vec<String> {

@@ -29,6 +29,8 @@ const WELL_KNOWN: &[(&str, &str)] = &[
 const NOT_SETTINGS: &[&str] = &[
     "PLUMBLINE_CONFIG",
     "PLUMBLINE_PG_BIN",
+    "PLUMBLINE_SEED",
+    "PLUMBLINE_ATTEMPTS",
     "PLUMBLINE_CACHE",
     "PLUMBLINE_DATA",
     "PLUMBLINE_PLUGINS_DIR",

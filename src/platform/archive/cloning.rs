@@ -14,7 +14,7 @@ use serde_json::json;
 use super::{
     ArchiveError, Archives, about,
     masking::{self, Class},
-    restore::remove_unborn,
+    restore::{must_be_active, must_not_be_active, remove_unborn},
     store,
 };
 use crate::{
@@ -305,6 +305,8 @@ impl<'a> Work<'a> {
                 now: run.now(),
             };
             audit_platform(&run.db().operator_alone(run.grant()), &event).await?;
+        } else {
+            must_be_active(&self.bulk().await?, self.tenant).await?;
         }
         Ok(None)
     }
@@ -314,6 +316,8 @@ impl<'a> Work<'a> {
         let ours = "select count(*) from platform.tenants where tenant_id = $1 and status = 'provisioning'";
         if bulk.count(ours, &[&self.tenant]).await? == 1 {
             remove_unborn(&bulk, self.archives.objects.as_ref(), self.tenant).await?;
+        } else {
+            must_not_be_active(&bulk, self.tenant).await?;
         }
         Ok(())
     }

@@ -303,6 +303,16 @@ impl<'a> Work<'a> {
         }
         bulk.batch("commit").await?;
         Owner::connect(&self.archives.owner).await?.create_schema(self.tenant).await?;
+        // What the archive says that it uses is not asked: it is counted.
+        bulk.batch(&format!(
+            "insert into {schema}.usage_totals (organization_id, stored_bytes, plugins)
+             select '{root}', (select coalesce(sum(size_bytes), 0) from {schema}.audio_files) + coalesce(sum(size_bytes), 0), count(*)
+             from {schema}.plugin_versions
+             on conflict (organization_id) do update set stored_bytes = excluded.stored_bytes, plugins = excluded.plugins",
+            schema = self.schema,
+            root = self.root
+        ))
+        .await?;
         Ok(Some(format!("version {}", newest_tenant_version())))
     }
 
@@ -320,6 +330,8 @@ impl<'a> Work<'a> {
                 now: run.now(),
             };
             audit_platform(&run.db().operator_alone(run.grant()), &event).await?;
+        } else {
+            must_be_active(&self.bulk().await?, self.tenant).await?;
         }
         delete(self.store(), self.key.as_ref()).await?;
         Ok(None)
@@ -331,8 +343,28 @@ impl<'a> Work<'a> {
         let ours = "select count(*) from platform.tenants where tenant_id = $1 and status = 'provisioning'";
         if bulk.count(ours, &[&self.tenant]).await? == 1 {
             remove_unborn(&bulk, self.store(), self.tenant).await?;
+        } else {
+            must_not_be_active(&bulk, self.tenant).await?;
         }
         Ok(delete(self.store(), self.key.as_ref()).await?)
+    }
+}
+
+const ACTIVE: &str = "select count(*) from platform.tenants where tenant_id = $1 and status = 'active'";
+
+/// A tenant that cannot be activated, and was not before, has lost what its steps made.
+pub(super) async fn must_be_active(bulk: &Bulk, tenant: TenantId) -> Result<(), ArchiveError> {
+    match bulk.count(ACTIVE, &[&tenant]).await? {
+        1 => Ok(()),
+        _ => Err(ArchiveError::refused("illegal-state", "the tenant is not there any more, or has no schema")),
+    }
+}
+
+/// What is alive is not called off.
+pub(super) async fn must_not_be_active(bulk: &Bulk, tenant: TenantId) -> Result<(), ArchiveError> {
+    match bulk.count(ACTIVE, &[&tenant]).await? {
+        0 => Ok(()),
+        _ => Err(ArchiveError::refused("illegal-state", "the tenant is active; off-board it")),
     }
 }
 

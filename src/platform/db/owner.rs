@@ -192,13 +192,14 @@ impl Owner {
         Ok(())
     }
 
-    /// Ends the provisioning: the tenant is served from now on. Returns whether it was being provisioned.
+    /// Ends the provisioning: the tenant is served from now on. Returns whether it was being provisioned, and has a schema.
     ///
     /// # Errors
     /// What PostgreSQL refused.
     pub async fn activate(&self, tenant: TenantId) -> Result<bool, OwnerError> {
         let statement = "update platform.tenants set status = 'active', revision = revision + 1, changed_at = now()
-             where tenant_id = $1 and status = 'provisioning'";
+             where tenant_id = $1 and status = 'provisioning'
+               and to_regnamespace('t_' || replace(tenant_id::text, '-', '')) is not null";
         Ok(self.client.execute(statement, &[&tenant]).await? == 1)
     }
 

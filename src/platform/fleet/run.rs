@@ -137,6 +137,8 @@ struct Task {
     tries: u32,
     /// Since when somebody else works on it.
     busy_since: Option<Instant>,
+    /// Its history could not be read together with others': it is looked at by itself.
+    alone: bool,
     not_before: Instant,
 }
 
@@ -231,7 +233,14 @@ impl Run<'_> {
         let workers = self.options.workers.clamp(1, tenants.len().max(1));
         self.state().waiting = tenants
             .into_iter()
-            .map(|(tenant_id, slug)| Task { tenant_id, slug, tries: 0, busy_since: None, not_before: now })
+            .map(|(tenant_id, slug)| Task {
+                tenant_id,
+                slug,
+                tries: 0,
+                busy_since: None,
+                alone: false,
+                not_before: now,
+            })
             .collect();
         join_all((0..workers).map(|_| self.worker(phase, workers))).await;
         let mut state = self.state();
@@ -301,12 +310,13 @@ impl Run<'_> {
         let mut tasks = Vec::new();
         for _ in 0..state.waiting.len() {
             let Some(task) = state.waiting.pop_front() else { break };
-            if task.not_before <= now && tasks.len() < most {
+            let fits = tasks.is_empty() || !task.alone;
+            if task.not_before <= now && tasks.len() < most && fits {
                 tasks.push(task);
             } else {
                 state.waiting.push_back(task);
             }
-            if tasks.len() == most {
+            if tasks.len() == most || tasks.first().is_some_and(|task| task.alone) {
                 break;
             }
         }
@@ -327,7 +337,7 @@ impl Run<'_> {
         let Locked { members, busy } = match owner.lock_tenants(&ids).await {
             Ok(locked) => locked,
             Err(error) => {
-                self.all_again(tasks, &error);
+                self.not_read(owner, tasks, &error).await;
                 return false;
             }
         };
@@ -388,6 +398,22 @@ impl Run<'_> {
         task.not_before = Instant::now() + pause(task.tries);
         self.state().waiting.push_back(task);
         false
+    }
+
+    /// One damaged history must not fail those that were read with it.
+    async fn not_read(&self, owner: &Owner, tasks: Vec<Task>, error: &OwnerError) {
+        if tasks.len() > 1 && !error.is_temporary() {
+            self.state().waiting.extend(tasks.into_iter().map(|task| Task { alone: true, ..task }));
+            return;
+        }
+        for task in tasks {
+            let tenant = task.tenant_id;
+            if self.again(task, error)
+                && let Err(error) = store::note_failure(owner, tenant, &error.to_string()).await
+            {
+                tracing::warn!(tenant_id = %tenant, %error, "the failure could not be noted");
+            }
+        }
     }
 
     fn all_again(&self, tasks: Vec<Task>, error: &OwnerError) {

@@ -47,6 +47,11 @@ pub const CACHES: &[CacheKey] = &[
     },
     CacheKey { kept_in: "platform/identity/keys.rs", what: "issuers' public keys", key: "the issuer" },
     CacheKey {
+        kept_in: "platform/identity/verified.rs",
+        what: "tokens whose signature was checked",
+        key: "the SHA-256 of the whole token, its signature included, and the issuer's key that proved it",
+    },
+    CacheKey {
         kept_in: "platform/plugins/host.rs",
         what: "compiled plugins, without settings or data",
         key: "the SHA-256 of the component: equal bytes are one program",

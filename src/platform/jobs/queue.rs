@@ -184,21 +184,31 @@ pub(super) async fn lease(
     let token = LeaseToken::new();
     let rows =
         on.all(sql!("jobs/lease"), &[&at_most, &now, &token, &(now + for_how_long), &newest_tenant_version()]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Lease {
-                job_id: row.try_get("job_id")?,
-                token,
-                tenant: row.try_get("tenant_id")?,
-                root: row.try_get("root_organization_id")?,
-                organization: row.try_get("organization_id")?,
-                kind: row.try_get("kind")?,
-                payload: row.try_get("payload")?,
-                attempt: row.try_get("attempts")?,
-                max_attempts: row.try_get("max_attempts")?,
-            })
-        })
+    Ok(readable(rows.iter().map(|row| {
+        let lease = claimed(row, token)?;
+        Ok(Lease { attempt: row.try_get("attempts")?, max_attempts: row.try_get("max_attempts")?, ..lease })
+    })))
+}
+
+/// One row that cannot be read must not cost the others of its batch, which may be other tenants'; its lease runs out until it is dead.
+fn readable(leases: impl Iterator<Item = Result<Lease, DbError>>) -> Vec<Lease> {
+    leases
+        .filter_map(|lease| lease.inspect_err(|error| tracing::error!(%error, "a job's row cannot be read")).ok())
         .collect()
+}
+
+fn claimed(row: &Row, token: LeaseToken) -> Result<Lease, DbError> {
+    Ok(Lease {
+        job_id: row.try_get("job_id")?,
+        token,
+        tenant: row.try_get("tenant_id")?,
+        root: row.try_get("root_organization_id")?,
+        organization: row.try_get("organization_id")?,
+        kind: row.try_get("kind")?,
+        payload: row.try_get("payload")?,
+        attempt: 0,
+        max_attempts: 0,
+    })
 }
 
 /// What becomes of a job whose attempt did not finish it.
@@ -226,22 +236,8 @@ pub(super) async fn extend(on: &impl Statements, token: LeaseToken, until: DateT
 /// Jobs whose holder fell silent; those that had no attempt left are dead and come back as leases without a claim.
 pub(super) async fn reclaim(on: &impl Statements, now: DateTime<Utc>) -> Result<Vec<Lease>, DbError> {
     let rows = on.all(sql!("jobs/reclaim"), &[&now]).await?;
-    rows.iter()
-        .filter(|row| row.get::<_, &str>("status") == "dead")
-        .map(|row| {
-            Ok(Lease {
-                job_id: row.try_get("job_id")?,
-                token: LeaseToken::new(),
-                tenant: row.try_get("tenant_id")?,
-                root: row.try_get("root_organization_id")?,
-                organization: row.try_get("organization_id")?,
-                kind: row.try_get("kind")?,
-                payload: row.try_get("payload")?,
-                attempt: 0,
-                max_attempts: 0,
-            })
-        })
-        .collect()
+    let dead = rows.iter().filter(|row| row.get::<_, &str>("status") == "dead");
+    Ok(readable(dead.map(|row| claimed(row, LeaseToken::new()))))
 }
 
 pub(super) async fn waiting(on: &impl Statements) -> Result<i64, DbError> {

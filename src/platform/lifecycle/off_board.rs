@@ -31,8 +31,8 @@ pub(super) const STEPS: &[&str] =
 /// shared by everybody.
 pub(super) const TABLES_AT_ONCE: u16 = 4;
 
-/// Every server has looked at least twice by then, and has forgotten the tenant.
-const FORGOTTEN_AFTER: TimeDelta = TimeDelta::seconds(5);
+/// Servers look every other second; one whose looks fail forgets the tenant by age, after half a minute (`tenancy/tenants.rs`).
+const FORGOTTEN_AFTER: TimeDelta = TimeDelta::seconds(40);
 
 /// What is asked for.
 #[derive(Serialize, Deserialize)]
@@ -57,8 +57,8 @@ impl Procedure for OffBoard {
 
     async fn step(&self, name: &str, run: &Run) -> Result<StepEnd, StepError> {
         let tenant = tenant_of(run).await?;
-        let leaving = tenant.status == TenantStatus::Leaving;
-        if !leaving && !(name == "certificate" && tenant.status == TenantStatus::Destroyed) {
+        let certified = name == "certificate" && tenant.status == TenantStatus::Destroyed;
+        if tenant.status != TenantStatus::Leaving && !certified {
             return Err(StepError::permanent("illegal-state", format!("the tenant is {}", tenant.status)));
         }
         let note = match name {

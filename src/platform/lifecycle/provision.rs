@@ -148,6 +148,9 @@ impl Provision {
 
     async fn activate(&self, run: &Run, tenant: &TenantRecord) -> Result<String, StepError> {
         let id = tenant.tenant_id;
+        if !self.0.owner().await?.has_schema_of(id).await? {
+            return Err(StepError::permanent("illegal-state", "the schema is gone: call the operation off"));
+        }
         let to = Move { from: TenantStatus::Provisioning, to: TenantStatus::Active, reason: None, leaves_at: None };
         let event = PlatformEvent {
             actor: run.grant().actor(),

@@ -170,7 +170,7 @@ impl Lifecycle {
             .filter(|f| f.1)
             .map(|f| f.0)
             .collect();
-        let details = json!({ "fields": fields });
+        let mut details = json!({ "fields": fields });
         let changed = self
             .db
             .operator(grant, "lifecycle.update", async |tx| {
@@ -178,6 +178,10 @@ impl Lifecycle {
                 expected.allows(&tenant.etag()).map_err(|_| LifecycleError::Stale)?;
                 if matches!(tenant.status, TenantStatus::Leaving | TenantStatus::Destroyed) {
                     return Err(LifecycleError::IllegalState("a tenant that leaves is not changed"));
+                }
+                if let Some(issuer) = &change.issuer {
+                    // Whoever signs the tenant's tokens reads its calls: a change of that is told in full, and to the tenant.
+                    details["issuer"] = json!({ "from": tenant.issuer, "to": issuer });
                 }
                 tenant.name = change.name.unwrap_or(tenant.name);
                 tenant.issuer = change.issuer.unwrap_or(tenant.issuer);
@@ -191,11 +195,12 @@ impl Lifecycle {
                         }
                     }
                 }
-                self.record(tx, grant, "tenant.updated", id, details).await?;
+                self.record(tx, grant, "tenant.updated", id, details.clone()).await?;
                 store::find(tx, id).await?.ok_or(LifecycleError::NotFound)
             })
             .await?;
         self.tenants.forget_all(&[id].into()).await;
+        self.tell(&changed, "tenant.updated", details).await;
         Ok(changed)
     }
 
@@ -290,7 +295,9 @@ impl Lifecycle {
                     return Ok((tenant, false));
                 }
                 if !store::set_hold(tx, id, reason).await? {
-                    return Err(LifecycleError::IllegalState("the tenant's destruction has begun"));
+                    return Err(LifecycleError::IllegalState(
+                        "the tenant is not made yet, or its destruction has begun",
+                    ));
                 }
                 self.record(tx, grant, action, id, json!({ "reason": reason })).await?;
                 Ok((store::find(tx, id).await?.ok_or(LifecycleError::NotFound)?, true))

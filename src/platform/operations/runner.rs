@@ -35,6 +35,8 @@ use crate::{
 
 /// How often a step is tried before its operation fails.
 const MOST_ATTEMPTS: i16 = 6;
+/// Beyond that, attempts that left no word: a step that kills its process must not take the others' operations with it for ever.
+const MOST_CRASHES: i16 = 2;
 /// How long a process may be silent before another takes over.
 const LEASE: Duration = Duration::from_secs(30);
 /// How often an idle process looks.
@@ -153,17 +155,20 @@ impl Runner {
             operation: Mutex::new(operation),
             recorded: Mutex::new(Instant::now()),
         };
-        async {
+        let work = async {
             let outcome = tokio::select! {
-                outcome = self.steps(procedure.as_ref(), &run) => outcome,
+                outcome = Box::pin(self.steps(procedure.as_ref(), &run)) => outcome,
                 () = self.keep_alive(&run) => Err(StepError::Left),
             };
-            if let Err(error) = self.end(procedure.as_ref(), &run, outcome).await {
+            let ended = tokio::select! {
+                ended = Box::pin(self.end(procedure.as_ref(), &run, outcome)) => ended,
+                () = self.keep_alive(&run) => Err(StepError::Left),
+            };
+            if let Err(error) = ended {
                 tracing::warn!(%error, "an operation's end could not be recorded; its lease will run out");
             }
-        }
-        .instrument(span)
-        .await;
+        };
+        Box::pin(work.instrument(span)).await;
         grant
     }
 
@@ -175,8 +180,15 @@ impl Runner {
                 return Ok(None);
             };
             let name = operation.steps[at].name.clone();
-            run.stoppable.store(procedure.can_be_called_off(&name), Ordering::Relaxed);
+            let stoppable = procedure.can_be_called_off(&name);
+            run.stoppable.store(stoppable, Ordering::Relaxed);
             run.check()?;
+            if stoppable && operation.attempts > MOST_ATTEMPTS + MOST_CRASHES {
+                return Err(StepError::permanent(
+                    "crashed",
+                    format!("the step {name} ended its process again and again"),
+                ));
+            }
             run.begin(at).await?;
             // A panic is a bug in one step, and must not cost the process.
             let end = AssertUnwindSafe(procedure.step(&name, run)).catch_unwind().await.unwrap_or_else(|_| {
@@ -217,15 +229,21 @@ impl Runner {
         outcome: Result<Option<StepEnd>, StepError>,
     ) -> Result<(), StepError> {
         let outcome = match outcome {
-            Err(StepError::Cancelled) => match procedure.call_off(run).await {
-                Ok(()) => Err(StepError::Cancelled),
-                Err(error) => Err(error),
-            },
+            Err(StepError::Cancelled) => {
+                let taken_back = AssertUnwindSafe(procedure.call_off(run)).catch_unwind().await;
+                match taken_back
+                    .unwrap_or_else(|_| Err(StepError::permanent("panic", "calling off panicked; see the log")))
+                {
+                    Ok(()) => Err(StepError::Cancelled),
+                    Err(error) => Err(error),
+                }
+            }
             other => other,
         };
         let action = {
             let mut operation = run.operation.lock().await;
-            ended(&mut operation, outcome, self.clock.now())
+            let only_forwards = !run.stoppable.load(Ordering::Relaxed);
+            ended(&mut operation, outcome, only_forwards, self.clock.now())
         };
         let operation = run.operation().await;
         let grant = &run.grant;
@@ -243,10 +261,12 @@ impl Runner {
     }
 }
 
-/// Moves the operation to where the outcome leads; the audit event, if it has come to an end.
+/// Moves the operation to where the outcome leads; the audit event, if it has come to an end. What cannot be called off any more is tried until
+/// it is done.
 fn ended(
     operation: &mut Operation,
     outcome: Result<Option<StepEnd>, StepError>,
+    only_forwards: bool,
     now: chrono::DateTime<chrono::Utc>,
 ) -> Option<&'static str> {
     let at = operation.next_step();
@@ -272,7 +292,7 @@ fn ended(
             step_is(StepStatus::Waiting, None);
             (OperationStatus::Cancelled, Some("operation.cancelled"))
         }
-        Err(StepError::Temporary(reason)) if operation.attempts < MOST_ATTEMPTS => {
+        Err(StepError::Temporary(reason)) if only_forwards || operation.attempts < MOST_ATTEMPTS => {
             tracing::warn!(%reason, "a step waits and is tried again");
             step_is(StepStatus::Waiting, Some(shortened(reason)));
             let wait = delay(operation.attempts, rand::random(), None);

@@ -121,8 +121,14 @@ impl Tenants {
         if self.unknown_ids.contains_key(&tenant_id) {
             return Ok(None);
         }
+        // Ids that nobody knows yet come from strangers too: a provider's report names one before anything is proved.
+        let turn = self.stranger().await?;
+        if self.unknown_ids.contains_key(&tenant_id) {
+            return Ok(None);
+        }
         let changes = self.changes.load(Ordering::Acquire);
         let found = self.db.platform("tenancy.find_by_id", async |tx| store::find_by_id(tx, tenant_id).await).await?;
+        drop(turn);
         let unchanged = self.changes.load(Ordering::Acquire) == changes;
         let Some(tenant) = found.map(Arc::new) else {
             if unchanged {

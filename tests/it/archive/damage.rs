@@ -294,6 +294,13 @@ async fn an_archive_that_is_whole_and_lies_is_found_out() {
         let text = String::from_utf8(c.jobs.clone()).unwrap();
         c.jobs = text.replace(&lived.tenant.sales, &victim.tenant.sales).into_bytes();
     });
+    // Jobs of all tenants are leased together.
+    case("a job that nobody can read", "invalid-archive", &|c| {
+        let text = String::from_utf8(c.jobs.clone()).unwrap();
+        assert!(text.contains("{\"call_id\": "), "{text}");
+        c.jobs = text.replace("{\"call_id\": ", "{\"n\": 1e400, \"call_id\": ").into_bytes();
+    });
+    case("an empty object", "invalid-archive", &|c| c.objects[0].1.clear());
     case("another root", "invalid-archive", &|c| c.header.tenant.root_organization_id = OrganizationId::new());
     case("another tenant", "invalid-archive", &|c| c.header.tenant.tenant_id = TenantId::new());
     case("a broken reference", "invalid-archive", &|c| c.table("calls").clear());

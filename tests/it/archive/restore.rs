@@ -111,6 +111,8 @@ async fn what_lives_here_is_not_restored_beside_itself() {
     succeeded(&done(&app, ask_restore(&app, "acme", archive).await).await);
     let restored = made(&app, "acme").await;
     assert_eq!((restored.root, restored.sales), (tenant.root, tenant.sales));
+    let report = app.operator().get(&format!("/api/tenants/{}/isolation-report", restored.id)).await.expect(200);
+    assert_eq!(report["verdict"], "pass", "its tombstone has the same root organization: {report}");
 }
 
 #[tokio::test]

@@ -74,6 +74,12 @@ impl Attempt {
         sound || self.slots.iter().any(|slot| slot.real != slot.nothing)
     }
 
+    /// Which slots hold what is another's: of those the answer's words do not count.
+    pub fn foreign_slots(&self) -> Vec<(usize, &str)> {
+        let foreign = self.slots.iter().enumerate().filter(|(_, slot)| slot.real != slot.nothing);
+        foreign.map(|(n, slot)| (n, slot.nothing.as_str())).collect()
+    }
+
     /// The request, or its twin.
     pub fn rendered(&self, twin: bool) -> Rendered {
         let plain = |text: &str| self.filled(text, twin, str::to_owned);

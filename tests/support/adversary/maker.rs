@@ -37,6 +37,7 @@ pub struct Maker<'a> {
     rng: &'a mut StdRng,
     aim: Aim,
     slots: Vec<Slot>,
+    operation: &'a str,
 }
 
 /// One attempt at one operation, by anybody; what is the caller's own is asked by those who may.
@@ -48,10 +49,13 @@ pub fn make(world: &World, operation: usize, rng: &mut StdRng) -> Attempt {
         4..=6 => (anybody, victim(world, &world.callers[anybody], rng).map_or(Aim::Mixed, Aim::Victim)),
         _ => (anybody, Aim::Mixed),
     };
-    let mut maker = Maker { world, caller: &world.callers[caller], rng, aim, slots: vec![] };
     let wanted = &world.document.operations[operation];
+    let mut maker = Maker { world, caller: &world.callers[caller], rng, aim, slots: vec![], operation: &wanted.id };
     let again = matches!(maker.aim, Aim::Mixed) && maker.rng.random_bool(0.3);
-    let sent: Vec<&Sent> = world.sent.iter().filter(|sent| wanted.is_at(&sent.method, &sent.path)).collect();
+    // Under one's own key one is told again what one made, also when it is out of reach by now.
+    let others = |sent: &&Sent| sent.key.as_ref().is_none_or(|key| !maker.sees(key));
+    let sent = world.sent.iter().filter(|sent| wanted.is_at(&sent.method, &sent.path));
+    let sent: Vec<&Sent> = sent.filter(others).collect();
     let (path, headers, content) = match (again, sent.is_empty()) {
         (true, false) => {
             let n = maker.rng.random_range(0..sent.len());
@@ -148,6 +152,7 @@ impl Maker<'_> {
         match name {
             "limit" => return self.rng.random_range(1..6).to_string(),
             "cursor" => return self.any_cursor(),
+            "X-Plumbline-Webhook" => return self.secret(name),
             "Range" => return ["bytes=0-9", "bytes=-5", "bytes=99999999-"][self.rng.random_range(0..3)].to_owned(),
             "If-Match" | "If-None-Match" => {
                 return if self.rng.random_bool(0.4) { "*".to_owned() } else { self.value("etag") };
@@ -162,8 +167,9 @@ impl Maker<'_> {
             (Some("boolean"), _) => self.rng.random_bool(0.5).to_string(),
             (_, Some("date-time")) => "2026-11-23T08:00:00Z".to_owned(),
             (_, Some("date" | "naive-date")) => "2026-11-23".to_owned(),
-            _ if self.world.things.pools.contains_key(name) => self.value_or_new(name),
+            _ if unique(name) => self.value_or_new(name),
             (_, Some("uuid")) => self.value(name),
+            _ if self.world.things.pools.contains_key(name) => self.value_or_new(name),
             _ if parameter.place == Place::Path => {
                 panic!("what are values of the path parameter {name}? things.rs must know")
             }
@@ -172,10 +178,21 @@ impl Maker<'_> {
         }
     }
 
+    /// A credential: whoever has another's whole one is that other, so it is one's own or forged.
+    fn secret(&mut self, pool: &str) -> String {
+        let own = self.world.things.parted(pool, self.caller).map_or(vec![], |(own, _)| own);
+        if !self.caller.provider || own.is_empty() || self.rng.random_bool(0.2) {
+            return "forged".to_owned();
+        }
+        let value = own[self.rng.random_range(0..own.len())].value.clone();
+        self.slot(value.clone(), value)
+    }
+
+    /// Of another list: one of this list belongs to its filters.
     fn any_cursor(&mut self) -> String {
-        let cursors = &self.world.cursors;
-        let chosen = cursors[self.rng.random_range(0..cursors.len())].clone();
-        self.slot(chosen.cursor.clone(), chosen.cursor)
+        let cursors: Vec<_> = self.world.cursors.iter().filter(|cursor| cursor.operation != self.operation).collect();
+        let chosen = &cursors[self.rng.random_range(0..cursors.len())].cursor;
+        self.slot(chosen.clone(), chosen.clone())
     }
 
     fn content(&mut self, operation: &Operation, query: &mut Vec<String>) -> Content {

@@ -95,7 +95,7 @@ pub fn seed() -> u64 {
 impl Adversary {
     /// In a newly furnished world.
     pub async fn new(seed: u64) -> Self {
-        let world = World::new().await;
+        let world = Box::pin(World::new()).await;
         let furnished = journal::digests(&world.owner).await;
         let objects = world.app.objects().await;
         let rng = StdRng::seed_from_u64(seed);
@@ -163,7 +163,14 @@ impl Adversary {
     async fn compare(&mut self, attempt: &Attempt, rendered: &Rendered, got: &Got) {
         let twin = attempt.rendered(true);
         let (request, answer) = (
-            hashed(&(attempt.caller, attempt.operation, &twin.path, &twin.headers, &twin.body)),
+            hashed(&(
+                attempt.caller,
+                attempt.operation,
+                &twin.path,
+                &twin.headers,
+                &twin.body,
+                attempt.foreign_slots(),
+            )),
             normal(&self.world.things, attempt, false, got),
         );
         let known = match self.twins.get(&request) {

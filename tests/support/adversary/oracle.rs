@@ -132,7 +132,6 @@ fn wrong(caller: &Caller, got: &Got, change: &Change) -> Option<&'static str> {
     if let Some(organization) = change.id("organization_id")
         && !caller.changes.contains(&organization)
         && caller.root != Some(organization)
-        && !operator
         && !made(change)
     {
         return Some("another organization's row changed");

@@ -246,16 +246,18 @@ impl World {
         }
     }
 
-    /// One that is suspended, and one of which a name and a certificate are left.
+    /// One that is suspended, one that is being made, and one of which a name and a certificate are left.
     async fn tenants_that_are_not_served(&mut self) {
         let suspended = self.app.tenant("hooli-telephones").await;
         let text = "update platform.tenants set status = 'suspended', status_reason = $2 where tenant_id = $1";
         let reason = self.text("unpaid");
         self.owner.execute(text, &[&suspended.id, &reason]).await.unwrap();
-        let word = self.word();
-        let text = "insert into platform.tenants (tenant_id, slug, name, status, issuer, root_organization_id)
-            values (gen_random_uuid(), 'gone-' || $1, $1, 'destroyed', 'https://issuer.example/' || $1, gen_random_uuid())";
-        self.owner.execute(text, &[&word]).await.unwrap();
+        for status in ["destroyed", "provisioning"] {
+            let word = self.word();
+            let text = "insert into platform.tenants (tenant_id, slug, name, status, issuer, root_organization_id)
+                values (gen_random_uuid(), $2 || '-' || $1, $1, $2, 'https://issuer.example/' || $1, gen_random_uuid())";
+            self.owner.execute(text, &[&word, &status]).await.unwrap();
+        }
         let text = "insert into platform.certificates (tenant_id, slug, document, digest, issued_at)
             select tenant_id, slug, jsonb_build_object('slug', slug), repeat('ab', 32), now()
             from platform.tenants where status = 'destroyed'";

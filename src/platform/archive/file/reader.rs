@@ -20,6 +20,8 @@ use crate::foundation::digest::hexadecimal;
 
 /// Bytes that are read at once.
 const CHUNK_BYTES: usize = 64 * 1024;
+/// Entries that are remembered until the manifest has told them: some 300 bytes of memory each.
+const MOST_ENTRIES: usize = 5_000_000;
 /// The longest header.
 const LONGEST_HEADER: u64 = 1024 * 1024;
 /// Memory that decompressing may take, as a power of two: writers at the usual level need 2 MiB.
@@ -163,7 +165,14 @@ impl Reader {
             self.end(size).await?;
             return Ok(None);
         };
-        self.unpacked_bytes = self.unpacked_bytes.saturating_add(size);
+        // Heads count too, and each entry is remembered until the end.
+        self.unpacked_bytes = self.unpacked_bytes.saturating_add(size).saturating_add(2 * BLOCK as u64);
+        if self.entries.len() >= MOST_ENTRIES {
+            return Err(FileError::invalid("the archive has more entries than this version takes"));
+        }
+        if size == 0 && matches!(part, Part::Object(_)) {
+            return Err(FileError::invalid(format!("{path} is empty")));
+        }
         if self.unpacked_bytes > self.limits.unpacked_bytes {
             return Err(FileError::invalid("the archive unpacks to far more than an archive of its size does"));
         }

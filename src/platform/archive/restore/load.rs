@@ -37,6 +37,7 @@ impl Work<'_> {
         bulk.batch("create temp table restored_jobs (like platform.jobs) on commit drop").await?;
         bulk.batch("alter table restored_jobs alter column tenant_id drop not null").await?;
         let rows = self.copy(&mut reader, &bulk).await?;
+        jobs_are_such_as_are_made_here(&bulk).await?;
         let jobs =
             format!("insert into platform.jobs (tenant_id, {JOB_COLUMNS}) select $1, {JOB_COLUMNS} from restored_jobs");
         let jobs = bulk.execute(&jobs, &[&self.tenant]).await.map_err(|error| match error.unique_violation() {
@@ -95,6 +96,19 @@ impl Work<'_> {
             self.run.progress(count, None).await.map_err(ArchiveError::Stopped)?;
         }
         Ok(Some(format!("{count} objects")))
+    }
+}
+
+/// Jobs of all tenants are leased together: one that no worker could take or read would stand in everybody's way.
+async fn jobs_are_such_as_are_made_here(bulk: &Bulk) -> Result<(), ArchiveError> {
+    let strange = "select count(*) from restored_jobs
+         where attempts > 1000 or not isfinite(run_at) or run_at > now() + interval '10 years' or not isfinite(created_at)
+            or jsonb_typeof(payload) <> 'object' or pg_column_size(payload) > 4096
+            or exists (select from jsonb_each(case jsonb_typeof(payload) when 'object' then payload else '{}' end)
+                       where jsonb_typeof(value) <> 'string')";
+    match bulk.count(strange, &[]).await? {
+        0 => Ok(()),
+        _ => Err(ArchiveError::invalid("a job is none that Plumbline makes")),
     }
 }
 
