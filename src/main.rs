@@ -105,11 +105,11 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match arguments.command {
-            Command::Serve => serve(config).await,
-            Command::Work => work(config).await,
+            Command::Serve => Box::pin(serve(config)).await,
+            Command::Work => Box::pin(work(config)).await,
             Command::Operate { once } => operate::run(config, once, stop_on_signal()?).await,
             Command::Migrate(options) => migrate::run(&config, options).await,
-            Command::Tenant(command) => tenant::run(&config, command, stop_on_signal()?).await,
+            Command::Tenant(command) => Box::pin(tenant::run(&config, command, stop_on_signal()?)).await,
             Command::Demo { exit, json, directory, port } => {
                 let stop = stop_on_signal()?;
                 let options = DemoOptions { directory, exit, json, port };

@@ -73,7 +73,7 @@ pub enum TenantCommand {
 /// Does it.
 pub async fn run(config: &Config, command: TenantCommand, stop: CancellationToken) -> Result<ExitCode, Failure> {
     match command {
-        TenantCommand::Life(command) => life::run(config, command, stop).await,
+        TenantCommand::Life(command) => Box::pin(life::run(config, command, stop)).await,
         TenantCommand::Archive(command) => archive::run(config, command, stop).await,
         TenantCommand::Quotas { tenant, set, json } => quotas::quotas(config, &tenant, &set, json).await,
         TenantCommand::Usage { tenant, from, to, json } => quotas::show_usage(config, &tenant, from, to, json).await,
