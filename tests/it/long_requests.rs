@@ -28,6 +28,7 @@ struct Script {
     stumble: AtomicBool,
     panic: AtomicBool,
     wait: AtomicBool,
+    fail_to_call_off: AtomicBool,
 }
 
 struct Counted(Arc<Script>);
@@ -66,6 +67,9 @@ impl Procedure for Counted {
 
     async fn call_off(&self, _: &Run) -> Result<(), StepError> {
         self.0.did.lock().unwrap().push("call off".to_owned());
+        if self.0.fail_to_call_off.swap(false, Ordering::SeqCst) {
+            return Err(StepError::permanent("no-bin", "there is no bin"));
+        }
         Ok(())
     }
 }
@@ -184,6 +188,22 @@ async fn a_step_that_waits_is_called_off_in_between() {
     assert_eq!(asked["cancel_requested"], true);
     world.runner.drain().await.unwrap();
     assert_eq!(world.did(), ["begin", "work", "call off"]);
+    assert_eq!(world.seen(id).await["status"], "cancelled");
+}
+
+#[tokio::test]
+async fn what_was_half_taken_back_is_taken_back_and_never_goes_on() {
+    let world = World::new().await;
+    world.script.wait.store(true, Ordering::SeqCst);
+    world.script.fail_to_call_off.store(true, Ordering::SeqCst);
+    let id = world.start().await;
+    world.runner.drain().await.unwrap();
+    world.app.operator().post(&format!("/api/operations/{id}/cancel"), &json!({})).await.expect(200);
+    world.runner.drain().await.unwrap();
+    assert_eq!(world.seen(id).await["error"]["kind"], "no-bin");
+    world.app.operator().post(&format!("/api/operations/{id}/retry"), &json!({})).await.expect(200);
+    world.runner.drain().await.unwrap();
+    assert_eq!(world.did(), ["begin", "work", "call off", "call off"], "no step is done on top of what is gone");
     assert_eq!(world.seen(id).await["status"], "cancelled");
 }
 
