@@ -25,6 +25,7 @@ use crate::{
         audit::{PlatformEvent, audit_platform},
         db::{Bulk, NewTenant, Owner, Statements, newest_tenant_version, quoted, schema_name},
         http::UploadError,
+        lifecycle::model::check_name,
         operations::{self, NewOperation, Procedure, Run, StepEnd, StepError},
     },
 };
@@ -131,6 +132,8 @@ pub async fn start(
     now: chrono::DateTime<chrono::Utc>,
 ) -> Result<OperationId, ArchiveError> {
     let root = header.tenant.root_organization_id;
+    // It may be the archive's own word.
+    check_name(&asked.name).map_err(|_| ArchiveError::invalid("the archived tenant's name is none"))?;
     super::store::check_free(on, Some(root), &asked.slug, &asked.issuer).await?;
     let input = serde_json::to_value(asked).map_err(|error| ArchiveError::refused("input", error.to_string()))?;
     let new = NewOperation {

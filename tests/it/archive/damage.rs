@@ -239,6 +239,21 @@ async fn what_is_no_archive_is_refused_by_its_form() {
 }
 
 #[tokio::test]
+async fn a_name_that_is_none_is_refused_at_once() {
+    let (here, there) = (TestApp::start().await, TestApp::start().await);
+    let tenant = here.tenant("acme").await;
+    let mut contents = Contents::of(archive_of(&here, &tenant).await).await;
+    contents.header.tenant.name = "Acme\u{1b}[2J".to_owned();
+    let issuer = there.issuer.open_realm("acme-again").unwrap();
+    let path = format!("/api/tenants/restores?slug=acme-again&issuer={issuer}"); // the name is the archive's
+    let request =
+        there.operator().request(reqwest::Method::POST, &path).header("content-type", "application/octet-stream");
+    let refused = crate::support::Answer::to(request.body(contents.pack().await)).await;
+    refused.refused(422, "invalid-archive");
+    nothing_is_left(&there, 0, 0, &[]).await;
+}
+
+#[tokio::test]
 async fn a_newer_archive_is_refused_at_once() {
     let (here, there) = (TestApp::start().await, TestApp::start().await);
     let tenant = here.tenant("acme").await;
