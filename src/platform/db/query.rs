@@ -10,6 +10,16 @@ pub struct Query {
     /// The file's name below `sql/queries`, without `.sql`.
     pub name: &'static str,
     text: &'static str,
+    plan: Plan,
+}
+
+/// When PostgreSQL plans a statement that a connection has prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// As it thinks best: five times by the parameters, then by cost.
+    ByCost,
+    /// Once. Its cost for an unknown `limit` is a tenth of the table, so it would plan a short page of an index anew each time.
+    Once,
 }
 
 /// `sql!("calls/find")` is the file `sql/queries/calls/find.sql`.
@@ -26,7 +36,17 @@ macro_rules! sql {
 impl Query {
     #[doc(hidden)]
     pub const fn new(name: &'static str, text: &'static str) -> Self {
-        Self { name, text }
+        Self { name, text, plan: Plan::ByCost }
+    }
+
+    /// Planned once per connection. For a statement whose best plan is the same for all parameters, sent by itself.
+    #[must_use]
+    pub const fn planned_once(self) -> Self {
+        Self { plan: Plan::Once, ..self }
+    }
+
+    pub(super) fn plan(&self) -> Plan {
+        self.plan
     }
 
     /// The text for one schema. The scope role leads it, because PostgreSQL plans row security for the role that prepared.

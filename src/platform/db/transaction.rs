@@ -1,6 +1,7 @@
 //! Transactions: what runs a query file in one tenant's schema, under one scope role.
 
 use std::{
+    borrow::Cow,
     pin::{Pin, pin},
     sync::atomic::{AtomicBool, Ordering},
     task::Poll,
@@ -18,7 +19,7 @@ use super::{
     connection::{Answer, Key},
     error::DbError,
     lanes::{Busy, Lane, Lanes},
-    query::{Query, schema_name},
+    query::{Plan, Query, schema_name},
 };
 use crate::foundation::{
     access::{Grant, OperatorGrant, Scope},
@@ -135,6 +136,13 @@ impl Context {
         &self.begin
     }
 
+    fn begin_for(&self, query: Query) -> Cow<'_, str> {
+        match query.plan() {
+            Plan::ByCost => Cow::Borrowed(&self.begin),
+            Plan::Once => Cow::Owned(format!("{}; set local plan_cache_mode = force_generic_plan", self.begin)),
+        }
+    }
+
     fn key(&self, query: Query) -> Key {
         Key { query, tenant: self.tenant, role: self.role }
     }
@@ -203,7 +211,8 @@ impl Held {
         params: Params<'_>,
     ) -> Result<Answer, tokio_postgres::Error> {
         let (connection, key) = (self.lane.connection(), context.key(query));
-        let mut begun = pin!(maybe_done(self.batch(&context.begin)));
+        let begin = context.begin_for(query);
+        let mut begun = pin!(maybe_done(self.batch(&begin)));
         let _ = poll!(begun.as_mut()); // on its way, not awaited: what follows queues up behind it
         let way = connection.way(key, params.len(), || context.render(query)).await?; // no network when its types are known
         let ((), answer, committed) =
