@@ -1,7 +1,7 @@
 //! The example plugin through the sandbox: what it says of itself, its worked example, and its arithmetic against a reference.
 
 use plumbline::platform::plugins::{
-    Answer, AutoFail, CallFacts, Criterion, Evidence, InsightKind, Limits, PluginHost, PromptInput, ScoreInput,
+    Answer, AutoFail, CallFacts, Criterion, Evidence, Given, InsightKind, Limits, PluginHost, PromptInput, ScoreInput,
     Scorecard, Section, Speaker, Utterance, Verdict, World,
 };
 use proptest::{collection::vec, prelude::*};
@@ -18,7 +18,13 @@ fn criterion(key: &str, weight: u32, auto_fail: AutoFail) -> Criterion {
 
 fn answer(key: &str, verdict: Verdict) -> Answer {
     let evidence = vec![Evidence { utterance: 1, quote: "hello".into(), speaker: Speaker::Agent }];
-    Answer { criterion: key.into(), verdict, confidence: 9_000, rationale: "said so".into(), evidence }
+    let worth = match verdict {
+        Verdict::Yes => Some(100),
+        Verdict::No => Some(0),
+        _ => None,
+    };
+    let (given, rationale) = (Given::default(), "said so".into());
+    Answer { criterion: key.into(), verdict, worth, given, confidence: 9_000, rationale, evidence }
 }
 
 fn utterances() -> Vec<Utterance> {
@@ -56,6 +62,7 @@ pub fn score_input() -> ScoreInput {
         scorecard: Scorecard {
             name: "Support".into(),
             version: 3,
+            points: false,
             sections: vec![section("opening", 1, opening), section("resolution", 2, resolution)],
         },
         answers: vec![

@@ -20,8 +20,9 @@ pub use error::PluginError;
 pub use host::{PluginHost, Run};
 pub use limits::Limits;
 pub use model::{
-    Answer, AutoFail, CallFacts, Criterion, CriterionScore, Description, Evidence, FULL_SCORE, Identity, Insight,
-    InsightKind, Prompt, PromptInput, ScoreInput, ScoreOutput, Scorecard, Section, Speaker, Utterance, Verdict,
+    Answer, AutoFail, CallFacts, Criterion, CriterionScore, Description, Evidence, FULL_SCORE, Given, Identity,
+    Insight, InsightKind, Prompt, PromptInput, ScoreInput, ScoreOutput, Scorecard, Section, Speaker, Utterance,
+    Verdict,
 };
 pub use plugin::{Plugin, World};
 pub use sandbox::{LogLevel, PluginLog};

@@ -110,6 +110,9 @@ pub struct Scorecard {
     pub name: String,
     /// The number of the version, from 1.
     pub version: u32,
+    /// Whether answers are worth points; otherwise percentages that are weighed. With points, a criterion's weight is the most it can be worth.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub points: bool,
     /// Its sections, in order.
     pub sections: Vec<Section>,
 }
@@ -170,6 +173,12 @@ pub struct Answer {
     pub criterion: String,
     /// The verdict.
     pub verdict: Verdict,
+    /// What it is worth by the scorecard: a percentage, or points. None leaves the denominator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worth: Option<i32>,
+    /// What was answered besides yes and no.
+    #[serde(default, skip_serializing_if = "Given::is_nothing")]
+    pub given: Given,
     /// How sure the judge is, in hundredths of a percent: 0..=10000.
     pub confidence: u32,
     /// Why.
@@ -178,18 +187,43 @@ pub struct Answer {
     pub evidence: Vec<Evidence>,
 }
 
+/// What was answered to a criterion whose answer is not yes or no.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Given {
+    /// Keys of the choices.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
+    /// The number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<i64>,
+    /// The words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+impl Given {
+    /// Whether there is nothing beside the verdict.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// The verdict on a criterion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Fulfilled.
+    /// Fulfilled; of other answers than yes and no: not one that fails.
     Yes,
-    /// Not fulfilled.
+    /// Not fulfilled: no, or an answer that fails.
     No,
     /// Leaves the denominator.
     NotApplicable,
     /// Its evidence is not in the transcript: leaves the denominator too.
     Unverified,
+    /// Answered, and never scored.
+    Answered,
+    /// Nobody has answered yet: a person or a plugin will. Leaves the denominator.
+    Pending,
 }
 
 /// A quoted utterance.

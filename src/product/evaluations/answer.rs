@@ -7,7 +7,7 @@ use serde::{
     de::{MapAccess, Visitor},
 };
 
-use super::model::{Quote, RawAnswer, Verdict};
+use super::model::{Given, Quote, RawAnswer, Verdict};
 use crate::platform::plugins::Scorecard;
 
 /// Longest rationale, in characters.
@@ -171,6 +171,7 @@ impl Said {
         Ok(RawAnswer {
             criterion: criterion.to_owned(),
             verdict,
+            given: Given::default(),
             // Within 0..=10000 by the check above, so that the cast loses nothing but the fraction.
             confidence: (self.confidence * 10_000.0).round() as u32,
             rationale: storable(self.rationale),

@@ -11,7 +11,8 @@ use aho_corasick::AhoCorasick;
 use memchr::memmem;
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
-use super::model::{Answer, Evidence, Place, Quote, RawAnswer, Utterance, Verdict};
+use super::model::{Answer, Evidence, Place, Quote, RawAnswer, Reason, Utterance, Verdict};
+use crate::product::scorecards::model::AnsweredBy;
 
 /// Up to this many normalised bytes, the utterance that the model names is searched first; a longer one has no precedence.
 const HINT_BYTES: usize = 1 << 16;
@@ -35,8 +36,22 @@ pub fn check(answers: Vec<RawAnswer>, transcript: &[Utterance]) -> Result<Vec<An
     let checked = answers.into_iter().map(|answer| {
         let found = |quote: Quote| Evidence { quote: quote.quote, found: places.next().flatten() };
         let evidence: Vec<Evidence> = answer.quotes.into_iter().map(found).collect();
+        let verdict = standing(answer.verdict, &evidence);
         Answer {
-            verdict: standing(answer.verdict, &evidence),
+            verdict,
+            given: answer.given,
+            worth: match verdict {
+                Verdict::Yes => Some(100),
+                Verdict::No => Some(0),
+                _ => None,
+            },
+            answered_by: AnsweredBy::LanguageModel,
+            reason: match verdict {
+                Verdict::NotApplicable => Some(Reason::NotApplicable),
+                Verdict::Unverified if evidence.is_empty() => Some(Reason::NoEvidence),
+                Verdict::Unverified => Some(Reason::EvidenceRejected),
+                _ => None,
+            },
             criterion: answer.criterion,
             claimed: answer.verdict,
             confidence: answer.confidence,

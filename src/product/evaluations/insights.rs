@@ -85,7 +85,7 @@ fn of_answer(criterion: &Criterion, section: &str, answer: &Answer, found: &mut 
                 format!("{} Answered \"{claimed}\" {why}: not counted until a person has looked.", criterion.question);
             add(InsightKind::UnverifiedEvidence, text);
         }
-        Verdict::Yes | Verdict::NotApplicable => {}
+        Verdict::Yes | Verdict::NotApplicable | Verdict::Answered | Verdict::Pending => {}
     }
 }
 
@@ -115,14 +115,21 @@ mod tests {
         platform::plugins::Scorer,
         product::evaluations::{
             evidence,
-            model::{Quote, RawAnswer},
+            model::{Given, Quote, RawAnswer},
             samples::{score_input, scorecard, transcript},
         },
     };
 
     fn raw(criterion: &str, verdict: Verdict, quotes: &[&str]) -> RawAnswer {
         let quotes = quotes.iter().map(|quote| Quote { utterance: 1, quote: (*quote).to_owned() }).collect();
-        RawAnswer { criterion: criterion.into(), verdict, confidence: 9_000, rationale: "Reason.".into(), quotes }
+        RawAnswer {
+            criterion: criterion.into(),
+            verdict,
+            given: Given::default(),
+            confidence: 9_000,
+            rationale: "Reason.".into(),
+            quotes,
+        }
     }
 
     async fn found(raw: Vec<RawAnswer>) -> (Vec<(InsightKind, String)>, bool) {

@@ -3,8 +3,8 @@
 use poem_openapi::Enum;
 use serde::{Deserialize, Serialize};
 
-use crate::platform::plugins;
-pub use crate::platform::plugins::{CallFacts, Identity, Speaker, Utterance, Verdict};
+pub use crate::platform::plugins::{CallFacts, Given, Identity, Speaker, Utterance, Verdict};
+use crate::{platform::plugins, product::scorecards::model::AnsweredBy};
 
 /// How far an evaluation has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -85,6 +85,8 @@ pub fn verdict_word(verdict: Verdict) -> &'static str {
         Verdict::No => "no",
         Verdict::NotApplicable => "not_applicable",
         Verdict::Unverified => "unverified",
+        Verdict::Answered => "answered",
+        Verdict::Pending => "pending",
     }
 }
 
@@ -93,8 +95,10 @@ pub fn verdict_word(verdict: Verdict) -> &'static str {
 pub struct RawAnswer {
     /// The criterion.
     pub criterion: String,
-    /// Yes, no, or not applicable.
+    /// Yes, no, or not applicable; of other types what [`AnswerType::judge`](crate::product::scorecards::model::AnswerType::judge) makes of what is given.
     pub verdict: Verdict,
+    /// What is answered besides yes and no.
+    pub given: Given,
     /// How sure the model is, in hundredths of a percent: 0..=10000.
     pub confidence: u32,
     /// Why.
@@ -121,12 +125,53 @@ pub struct Answer {
     pub claimed: Verdict,
     /// What counts: the claim, or [`Verdict::Unverified`] when its evidence is not in the transcript.
     pub verdict: Verdict,
+    /// What is answered besides yes and no.
+    #[serde(default, skip_serializing_if = "Given::is_nothing")]
+    pub given: Given,
+    /// What that is worth by the scorecard: a percentage, or points. None leaves the denominator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worth: Option<i32>,
+    /// Who answered.
+    #[serde(default)]
+    pub answered_by: AnsweredBy,
+    /// Why it does not count, when it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
     /// How sure the model is, in hundredths of a percent: 0..=10000.
     pub confidence: u32,
     /// Why, in the model's words.
     pub rationale: String,
     /// Every quote of the model, found or not.
     pub evidence: Vec<Evidence>,
+}
+
+/// Why an answer does not count. Every answer that leaves the denominator has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Enum)]
+#[serde(rename_all = "snake_case")]
+#[oai(rename = "AnswerReason", rename_all = "snake_case")]
+pub enum Reason {
+    /// Whoever answered says that it does not apply.
+    NotApplicable,
+    /// The criterion's condition is not fulfilled.
+    NotShown,
+    /// The quoted evidence is not in the transcript.
+    EvidenceRejected,
+    /// The answer came without the evidence that it needs.
+    NoEvidence,
+    /// The language model was less sure than the scorecard asks for.
+    LowConfidence,
+    /// The model's answer broke the schema, also after it was asked to mend it.
+    UnusableAnswer,
+    /// No rule chose an answer.
+    NoRuleHolds,
+    /// The conversation has no such metric.
+    MetricUnknown,
+    /// A person will answer.
+    AwaitsPerson,
+    /// The scorer plugin gave no score.
+    AwaitsPlugin,
+    /// The answer is never scored.
+    Unscored,
 }
 
 /// A quote, and where the server found it.
@@ -167,6 +212,8 @@ impl Answer {
         plugins::Answer {
             criterion: self.criterion.clone(),
             verdict: self.verdict,
+            worth: self.worth,
+            given: self.given.clone(),
             confidence: self.confidence,
             rationale: self.rationale.clone(),
             evidence: evidence.collect(),

@@ -1,7 +1,8 @@
 //! A small scorecard and a small call, for the tests of this room.
 
 use crate::platform::plugins::{
-    Answer, AutoFail, CallFacts, Criterion, Evidence, ScoreInput, Scorecard, Section, Speaker, Utterance, Verdict,
+    Answer, AutoFail, CallFacts, Criterion, Evidence, Given, ScoreInput, Scorecard, Section, Speaker, Utterance,
+    Verdict,
 };
 
 fn criterion(key: &str, weight: u32, auto_fail: AutoFail, not_applicable: bool) -> Criterion {
@@ -16,6 +17,7 @@ pub(super) fn scorecard() -> Scorecard {
     Scorecard {
         name: "Service".to_owned(),
         version: 1,
+        points: false,
         sections: vec![
             section(
                 "opening",
@@ -51,6 +53,12 @@ pub(super) fn score_input(verdicts: [Verdict; 3]) -> ScoreInput {
     let answers = scorecard.criteria().zip(verdicts).map(|(criterion, verdict)| Answer {
         criterion: criterion.key.clone(),
         verdict,
+        worth: match verdict {
+            Verdict::Yes => Some(100),
+            Verdict::No => Some(0),
+            _ => None,
+        },
+        given: Given::default(),
         confidence: 9_000,
         rationale: "Because.".to_owned(),
         evidence: vec![Evidence { utterance: 1, quote: "Good morning".to_owned(), speaker: Speaker::Agent }],

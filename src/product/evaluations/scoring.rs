@@ -45,7 +45,7 @@ impl Scorer for BuiltIn {
                 let passed = match verdicts.get(criterion.key.as_str()) {
                     Some(Verdict::Yes) => Some(true),
                     Some(Verdict::No) => Some(false),
-                    Some(Verdict::NotApplicable | Verdict::Unverified) | None => None,
+                    Some(_) | None => None,
                 };
                 let note = match (passed, criterion.auto_fail) {
                     (Some(false), AutoFail::Section) => Some("Fails its section.".to_owned()),

@@ -27,6 +27,8 @@ enum VerdictView {
     No,
     NotApplicable,
     Unverified,
+    Answered,
+    Pending,
 }
 
 impl From<Verdict> for VerdictView {
@@ -36,6 +38,8 @@ impl From<Verdict> for VerdictView {
             Verdict::No => Self::No,
             Verdict::NotApplicable => Self::NotApplicable,
             Verdict::Unverified => Self::Unverified,
+            Verdict::Answered => Self::Answered,
+            Verdict::Pending => Self::Pending,
         }
     }
 }

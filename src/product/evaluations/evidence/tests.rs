@@ -3,7 +3,7 @@ use std::time::Instant;
 use proptest::prelude::*;
 
 use super::*;
-use crate::platform::plugins::Speaker;
+use crate::platform::plugins::{Given, Speaker};
 
 fn utterance(n: u32, speaker: Speaker, text: &str) -> Utterance {
     let start = u64::from(n) * 1_000;
@@ -83,7 +83,14 @@ fn the_models_utterance_is_only_a_hint() {
 
 fn answer(verdict: Verdict, quotes: &[&str]) -> RawAnswer {
     let quotes = quotes.iter().map(|words| quote(1, words)).collect();
-    RawAnswer { criterion: "c".into(), verdict, confidence: 9_000, rationale: "r".into(), quotes }
+    RawAnswer {
+        criterion: "c".into(),
+        verdict,
+        given: Given::default(),
+        confidence: 9_000,
+        rationale: "r".into(),
+        quotes,
+    }
 }
 
 #[test]

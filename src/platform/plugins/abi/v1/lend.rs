@@ -104,7 +104,7 @@ fn verdict(verdict: Verdict) -> types::Verdict {
     match verdict {
         Verdict::Yes => types::Verdict::Yes,
         Verdict::No => types::Verdict::No,
-        Verdict::NotApplicable => types::Verdict::NotApplicable,
-        Verdict::Unverified => types::Verdict::Unverified,
+        Verdict::NotApplicable | Verdict::Answered => types::Verdict::NotApplicable,
+        Verdict::Unverified | Verdict::Pending => types::Verdict::Unverified,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use poem_openapi::{Enum, Object};
+use poem_openapi::Object;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -13,6 +13,14 @@ use crate::{
     },
     platform::plugins,
 };
+
+mod answers;
+mod definition;
+mod rule;
+
+pub use answers::{AnswerKind, AnswerType, Choice, Judged, Range};
+pub use definition::{AnsweredBy, AppliesTo, AutoFail, Condition, Criterion, Definition, Scoring, Section, Tag};
+pub use rule::{Choose, MetricRule, Near, PhraseRule, Rule, RuleAnswers, RuleGroup, RuleSpeaker, Within};
 
 /// Most sections of a scorecard.
 pub const MAX_SECTIONS: usize = 100;
@@ -26,78 +34,6 @@ const QUESTION_LENGTH: usize = 1_000;
 const TEXT_LENGTH: usize = 4_000;
 /// Further mistakes are not listed.
 const MAX_VIOLATIONS: usize = 50;
-
-/// What a scorecard asks and how much each answer counts.
-///
-/// Valid: 1 to 100 sections, 1 to 200 criteria in all, weights 1 to 1000, keys of `a-z`, `0-9` and `_` that are unique (criterion keys
-/// in the whole scorecard).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Object)]
-#[serde(deny_unknown_fields)]
-#[oai(rename = "ScorecardDefinition", deny_unknown_fields)]
-pub struct Definition {
-    /// What people call it: 1 to 200 characters, unique in the organization.
-    pub name: String,
-    /// What it is for: up to 4,000 characters.
-    #[serde(default)]
-    #[oai(default)]
-    pub description: String,
-    /// Its groups of criteria, in order.
-    pub sections: Vec<Section>,
-}
-
-/// A group of criteria.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Object)]
-#[serde(deny_unknown_fields)]
-#[oai(rename = "ScorecardSection", deny_unknown_fields)]
-pub struct Section {
-    /// Its stable key: 1 to 64 of `a-z`, `0-9`, `_`, unique in the scorecard.
-    pub key: String,
-    /// What people call it: 1 to 200 characters.
-    pub name: String,
-    /// Its share among the sections: 1 to 1000.
-    pub weight: u32,
-    /// Its criteria, in order.
-    pub criteria: Vec<Criterion>,
-}
-
-/// One question about the call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Object)]
-#[serde(deny_unknown_fields)]
-#[oai(rename = "ScorecardCriterion", deny_unknown_fields)]
-pub struct Criterion {
-    /// Its stable key: 1 to 64 of `a-z`, `0-9`, `_`, unique in the whole scorecard.
-    pub key: String,
-    /// The question, to be answered by yes or no: 1 to 1,000 characters.
-    pub question: String,
-    /// How to judge it: up to 4,000 characters.
-    #[serde(default)]
-    #[oai(default)]
-    pub guidance: String,
-    /// Its share in the section: 1 to 1000.
-    pub weight: u32,
-    /// What a "no" fails besides the criterion itself.
-    #[serde(default)]
-    #[oai(default)]
-    pub auto_fail: AutoFail,
-    /// Whether "not applicable" is an allowed answer.
-    #[serde(default)]
-    #[oai(default)]
-    pub not_applicable: bool,
-}
-
-/// What the failure of a criterion fails besides itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Enum)]
-#[serde(rename_all = "snake_case")]
-#[oai(rename_all = "snake_case")]
-pub enum AutoFail {
-    /// Nothing.
-    #[default]
-    None,
-    /// Its section, which becomes 0.
-    Section,
-    /// The evaluation, whose overall score becomes 0.
-    Evaluation,
-}
 
 /// One mistake in a definition, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Object)]
@@ -157,19 +93,23 @@ impl Definition {
             key: section.key.clone(),
             name: section.name.clone(),
             weight: section.weight,
-            criteria: section.criteria.iter().map(Criterion::for_plugins).collect(),
+            criteria: section.criteria.iter().map(|criterion| criterion.for_plugins(self.scoring)).collect(),
         });
-        plugins::Scorecard { name: self.name.clone(), version, sections: sections.collect() }
+        let points = self.scoring == Scoring::Points;
+        plugins::Scorecard { name: self.name.clone(), version, points, sections: sections.collect() }
     }
 }
 
 impl Criterion {
-    fn for_plugins(&self) -> plugins::Criterion {
+    fn for_plugins(&self, scoring: Scoring) -> plugins::Criterion {
         plugins::Criterion {
             key: self.key.clone(),
             question: self.question.clone(),
             guidance: self.guidance.clone(),
-            weight: self.weight,
+            weight: match scoring {
+                Scoring::Weights => self.weight,
+                Scoring::Points => self.answer.most().unsigned_abs(),
+            },
             auto_fail: match self.auto_fail {
                 AutoFail::None => plugins::AutoFail::None,
                 AutoFail::Section => plugins::AutoFail::Section,
