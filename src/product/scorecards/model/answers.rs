@@ -193,6 +193,17 @@ impl AnswerType {
         }
     }
 
+    /// All words by which a single answer can be known, besides "not applicable": yes and no, keys of choices, keys of ranges. Empty where an
+    /// answer is not one word: several choices, an unscored number, a text.
+    pub fn all_words(&self) -> Vec<&str> {
+        match self.kind {
+            AnswerKind::YesNo => vec!["yes", "no"],
+            AnswerKind::SingleChoice => self.choices.iter().map(|choice| choice.key.as_str()).collect(),
+            AnswerKind::Number => self.ranges.iter().map(|range| range.key.as_str()).collect(),
+            AnswerKind::MultipleChoice | AnswerKind::Text => vec![],
+        }
+    }
+
     fn chosen(&self, given: &Given) -> Result<Vec<&Choice>, &'static str> {
         let mut chosen: Vec<&Choice> = vec![];
         for key in &given.choices {
