@@ -133,6 +133,7 @@ impl Score {
             scorer: &name,
             note: note.as_deref(),
             overall: output.overall,
+            passed: scoring::passed(&material.scorecard.definition, &output),
             receipt: &receipt,
             evaluated_at: now,
         };

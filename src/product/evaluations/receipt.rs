@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     answer::{self, AnswerError},
-    evidence,
+    conditions, evidence,
     model::{Answer, Utterance},
 };
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
         ids::{BindingId, EvaluationId, ScorecardVersionId},
     },
     platform::plugins::{CallFacts, Identity, PluginError, Prompt, ScoreInput, ScoreOutput, Scorecard, Scorer},
+    product::scorecards::model::Definition,
 };
 
 /// The receipt's own format.
@@ -167,6 +168,8 @@ pub struct Material {
     pub metrics: Vec<(String, i64)>,
     /// The scorecard version.
     pub scorecard: Scorecard,
+    /// Its definition.
+    pub definition: Definition,
 }
 
 impl Material {
@@ -224,6 +227,7 @@ pub async fn recompute(
     settings: Option<&Value>,
 ) -> Result<Recomputed, RecomputeError> {
     let answers = evidence::check(answer::parse(raw_answer, &material.scorecard)?, &material.transcript)?;
+    let answers = conditions::apply(&material.definition, answers);
     let input = material.score_input(&answers);
     let output = scorer.score(&input).await?;
     let scoring = receipt.scoring.as_ref();
@@ -251,7 +255,7 @@ mod tests {
     use crate::platform::plugins::{PromptBuilder, PromptInput};
     use crate::product::evaluations::{
         prompt::{BuiltIn as BuiltInPrompt, build_with},
-        samples::{facts, scorecard, transcript},
+        samples::{definition, facts, scorecard, transcript},
         scoring::BuiltIn,
     };
 
@@ -263,6 +267,7 @@ mod tests {
             transcript: transcript(),
             metrics: vec![("longest_silence_ms".into(), 1_200)],
             scorecard: scorecard(),
+            definition: definition(),
         }
     }
 

@@ -110,6 +110,7 @@ impl ForScore {
             transcript: self.call.utterances.clone(),
             metrics: self.call.metrics.clone(),
             scorecard: self.scorecard.for_plugins(),
+            definition: self.scorecard.definition.clone(),
         }
     }
 }
@@ -160,6 +161,8 @@ pub struct NewScores<'a> {
     pub note: Option<&'a str>,
     /// In hundredths.
     pub overall: Option<u32>,
+    /// Whether the call passes, where there is a pass mark.
+    pub passed: Option<bool>,
     /// The whole receipt.
     pub receipt: &'a Receipt,
     /// Now.
@@ -282,6 +285,7 @@ pub async fn record_scored(tx: &TenantTx<'_>, new: &NewScores<'_>) -> Result<boo
                 &kinds,
                 &criteria,
                 &texts,
+                &new.passed,
             ],
         )
         .await?;
