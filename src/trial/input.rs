@@ -10,7 +10,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::product::scorecards::model::{AnswerKind, Definition};
+use crate::product::scorecards::model::{AnswerKind, Definition, from_document, from_yaml};
 
 /// The longest line that is read: a conversation of a hundred thousand words is shorter.
 const LONGEST_LINE: u64 = 16 * 1024 * 1024;
@@ -78,7 +78,10 @@ pub fn scorecard(file: &Path) -> Result<Definition, InputError> {
     let text = std::fs::read_to_string(file).map_err(|source| InputError::Read { file: file.to_owned(), source })?;
     let wrong = |why: String| InputError::Scorecard { file: file.to_owned(), why };
     let json = file.extension().is_some_and(|extension| extension == "json");
-    let read = if json { from_json(&text) } else { from_yaml(&text) };
+    let read = match json {
+        true => from_document(serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?),
+        false => from_yaml(&text),
+    };
     let definition = read.map_err(|error| wrong(error.to_string()))?;
     definition.validate().map_err(|violations| {
         let told = violations.iter().map(|violation| format!("\n  {}: {}", violation.field, violation.message));

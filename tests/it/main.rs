@@ -38,6 +38,7 @@ mod pipeline;
 mod plugins;
 mod providers;
 mod quotas;
+mod receipts;
 mod reuse;
 mod s3;
 mod scorers;
