@@ -92,7 +92,9 @@ pub(super) fn find(tokens: &Tokens<'_>, asked: Option<PersonalData>) -> Vec<Foun
             at += 1;
             continue;
         }
-        let near = births.iter().any(|birth| *birth < at + 1 && at - birth <= 12 || *birth >= end && birth - end <= 4);
+        // Spoken of up to 12 words before the date or 4 after it.
+        let next = births.partition_point(|birth| *birth + 12 < at);
+        let near = births.get(next).is_some_and(|birth| *birth < end + 4);
         let asked = asked == Some(PersonalData::DateOfBirth);
         if is_birth(tokens, at..end, near || asked) {
             found.push(tokens.found(PersonalData::DateOfBirth, at..end));

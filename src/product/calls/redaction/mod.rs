@@ -221,6 +221,8 @@ pub fn placeholders(text: &str) -> Vec<Range<usize>> {
 struct Values {
     known: HashMap<(PersonalData, String), u32>,
     counts: HashMap<PersonalData, u32>,
+    /// Whose name a word is a part of; none when several people are called so.
+    called: HashMap<String, Option<u32>>,
 }
 
 impl Values {
@@ -229,25 +231,18 @@ impl Values {
             return *number;
         }
         // "John" is who "John Smith" was, when nobody else of the call is called so.
-        let part_of = |known: &str| known.split(' ').any(|word| word == value);
-        let whole: Vec<u32> = match kind {
-            PersonalData::Name => {
-                let same = self.known.iter().filter(|((other, known), _)| *other == kind && part_of(known));
-                let mut same: Vec<u32> = same.map(|(_, number)| *number).collect();
-                same.sort_unstable();
-                same.dedup();
-                same
+        let same = self.called.get(value).copied().flatten().filter(|_| kind == PersonalData::Name);
+        let number = same.unwrap_or_else(|| {
+            let count = self.counts.entry(kind).or_default();
+            *count += 1;
+            *count
+        });
+        if kind == PersonalData::Name {
+            for word in value.split(' ') {
+                let whose = self.called.entry(word.to_owned()).or_insert(Some(number));
+                *whose = whose.filter(|whose| *whose == number);
             }
-            _ => vec![],
-        };
-        let number = match whole[..] {
-            [only] => only,
-            _ => {
-                let count = self.counts.entry(kind).or_default();
-                *count += 1;
-                *count
-            }
-        };
+        }
         self.known.insert((kind, value.to_owned()), number);
         number
     }

@@ -123,6 +123,8 @@ const TITLES: &[&str] = &[
 ];
 /// So many words a name has at most.
 const NAME_WORDS: usize = 4;
+/// So many letters a spelled name has at most.
+const MAX_LETTERS: usize = 40;
 
 pub(super) fn find(tokens: &Tokens<'_>, asked: Option<PersonalData>) -> Vec<Found> {
     let mut found = vec![];
@@ -192,7 +194,7 @@ fn name_at(tokens: &Tokens<'_>, at: usize) -> Option<usize> {
         let written = is_name_like(tokens, at) && (personal || whole);
         // Two words that are no everyday ones, where nobody writes capitals.
         let thing = matches!(tokens.word(at - 1), "s" | "its" | "called" | "named" | "from" | "by");
-        let heard = !thing && !tokens.text.contains(char::is_uppercase) && two_rare(tokens, at);
+        let heard = !thing && tokens.is_lower && two_rare(tokens, at);
         let given = heard || lists::is_given(word) && (tokens.is_capital(at) || !lists::is_ambiguous(word));
         let end = extend(tokens, at);
         // "from Dulles International Airport" names a place.
@@ -210,11 +212,11 @@ fn name_at(tokens: &Tokens<'_>, at: usize) -> Option<usize> {
     let heard = lists::is_given(word)
         && !lists::is_ambiguous(word)
         && !lists::is_place(word)
-        && !tokens.text.contains(char::is_uppercase);
+        && tokens.is_lower;
     let here = tokens.begins(at)
         && is_name_like(tokens, at)
         && (next == "here" || is_name_like(tokens, at + 1) && tokens.word(at + 2) == "here");
-    let here = here || tokens.begins(at) && two_rare(tokens, at) && !tokens.text.contains(char::is_uppercase);
+    let here = here || tokens.begins(at) && two_rare(tokens, at) && tokens.is_lower;
     let does = matches!(
         tokens.word(at + 2),
         "is" | "did" | "told" | "called" | "said" | "speaking" | "was" | "has" | "will" | "would" | "asked" | "from"
@@ -234,7 +236,7 @@ fn name_at(tokens: &Tokens<'_>, at: usize) -> Option<usize> {
 /// "Don't" is not Don.
 fn is_contracted(tokens: &Tokens<'_>, at: usize) -> bool {
     matches!(tokens.gap(at + 1), "'" | "’") && matches!(tokens.word(at + 1), "t" | "ll" | "re" | "ve" | "d" | "m")
-        || tokens.word(at) == "don" && tokens.text.chars().all(|c| !c.is_uppercase())
+        || tokens.word(at) == "don" && tokens.is_lower
 }
 
 fn two_rare(tokens: &Tokens<'_>, at: usize) -> bool {
@@ -297,7 +299,8 @@ fn extend(tokens: &Tokens<'_>, at: usize) -> usize {
 fn spelled(tokens: &Tokens<'_>, from: usize) -> usize {
     let is_letter =
         |at: usize| tokens.word(at).chars().count() == 1 && matches!(numbers::element(tokens, at), Element::Letter(_));
-    let end = (from..tokens.len()).find(|at| !is_letter(*at)).unwrap_or(tokens.len());
+    let most = tokens.len().min(from + MAX_LETTERS);
+    let end = (from..most).find(|at| !is_letter(*at)).unwrap_or(most);
     if end >= from + 3 { end } else { from }
 }
 

@@ -6,6 +6,8 @@ use super::{Found, PersonalData, context, tokens::Tokens};
 
 /// A number with so many digits belongs to somebody, whatever is said around it.
 const LONG: usize = 7;
+/// A run of words is cut after so many, so that the work grows with the text alone.
+const MAX_RUN: usize = 64;
 /// Card numbers have so many.
 const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 
@@ -135,22 +137,34 @@ struct Run {
     round: bool,
 }
 
-/// `taken` are places that are something else already, and end a number.
+/// `taken` are places that are something else already, and end a number; a card's number goes through them nevertheless.
 pub(super) fn find(tokens: &Tokens<'_>, asked: Option<PersonalData>, taken: &[Found]) -> Vec<Found> {
-    let mut found = vec![];
     let mut free = vec![true; tokens.len()];
-    taken.iter().for_each(|taken| free[tokens.within(&taken.bytes)].fill(false));
-    let mut at = 0;
-    while at < tokens.len() {
-        let end = run_end(tokens, at, &free);
-        if end == at {
-            at += 1;
-            continue;
+    let mut found = vec![];
+    for words in runs(tokens, &free) {
+        let written = words.clone().all(|at| element(tokens, at) != Element::Filler);
+        if written && has_card(&run(tokens, words.clone()).digits) {
+            found.push(tokens.found(PersonalData::Card, words));
         }
-        judge(tokens, at..end, asked, &mut found);
-        at = end;
+    }
+    taken.iter().for_each(|taken| free[tokens.within(&taken.bytes)].fill(false));
+    for words in runs(tokens, &free) {
+        judge(tokens, words, asked, &mut found);
     }
     found
+}
+
+fn runs(tokens: &Tokens<'_>, free: &[bool]) -> Vec<Range<usize>> {
+    let mut runs = vec![];
+    let mut at = 0;
+    while at < tokens.len() {
+        let end = run_end(tokens, at, free);
+        if end > at {
+            runs.push(at..end);
+        }
+        at = end.max(at + 1);
+    }
+    runs
 }
 
 /// Where the run that begins here ends; here when none begins.
@@ -169,7 +183,7 @@ fn run_end(tokens: &Tokens<'_>, from: usize, free: &[bool]) -> usize {
             && !gap.contains(['$', '€', '£', '%', ':', '@', '?', '!', '\n', '=', '"'])
     };
     let mut end = from + 1;
-    loop {
+    while end - from < MAX_RUN {
         let mut next = end;
         while next < end + 2 && joined(next) && element(tokens, next) == Element::Filler {
             next += 1;
@@ -179,6 +193,7 @@ fn run_end(tokens: &Tokens<'_>, from: usize, free: &[bool]) -> usize {
         }
         end = next + 1;
     }
+    end
 }
 
 fn run(tokens: &Tokens<'_>, words: Range<usize>) -> Run {

@@ -56,6 +56,8 @@ const ENDINGS: &[&str] =
 /// So many words a street's name has at most, and a house number when it is spoken.
 const STREET_WORDS: usize = 4;
 const NUMBER_WORDS: usize = 6;
+/// So many words are looked at for a post code.
+const CODE_WORDS: usize = 12;
 /// So many words are taken of an address that was asked for and has no street's word in it.
 const ASKED_WORDS: usize = 10;
 
@@ -144,10 +146,14 @@ fn street_before_number(tokens: &Tokens<'_>, from: usize) -> Option<usize> {
 
 /// "PO box 123".
 fn box_number(tokens: &Tokens<'_>, from: usize) -> Option<usize> {
-    let number = if tokens.says(from, &["po", "box"]) { from + 2 } else { from + 3 };
-    let named = tokens.says(from, &["po", "box"]) || tokens.says(from, &["p", "o", "box"]);
-    let end = (number..tokens.len()).find(|at| !is_number(tokens, *at)).unwrap_or(tokens.len());
-    (named && end > number).then_some(end)
+    let number = match () {
+        () if tokens.says(from, &["po", "box"]) => from + 2,
+        () if tokens.says(from, &["p", "o", "box"]) => from + 3,
+        () => return None,
+    };
+    let most = tokens.len().min(number + CODE_WORDS);
+    let end = (number..most).find(|at| !is_number(tokens, *at)).unwrap_or(most);
+    (end > number).then_some(end)
 }
 
 /// What belongs to the address behind its street: unit, town, state, post code.
@@ -212,9 +218,8 @@ fn place_after(tokens: &Tokens<'_>, from: usize) -> Option<usize> {
 
 /// Five digits and more, written or spoken one by one.
 fn post_code(tokens: &Tokens<'_>, from: usize) -> Option<usize> {
-    let end = (from..tokens.len())
-        .find(|at| !is_number(tokens, *at) || *at > from && tokens.gap(*at).len() > 1)
-        .unwrap_or(tokens.len());
+    let most = tokens.len().min(from + CODE_WORDS);
+    let end = (from..most).find(|at| !is_number(tokens, *at) || *at > from && tokens.gap(*at).len() > 1).unwrap_or(most);
     let digits = numbers::spelled(tokens, from..end).len();
     (4..=9).contains(&digits).then_some(end)
 }
@@ -248,7 +253,7 @@ fn told(tokens: &Tokens<'_>, from: usize, asked: bool) -> Option<usize> {
     if !begins || !(asked && from <= 6 || announced) || numbers::is_date(tokens, from) {
         return None;
     }
-    let number = (from..tokens.len()).find(|at| !is_number(tokens, *at))?;
+    let number = (from..tokens.len().min(from + CODE_WORDS)).find(|at| !is_number(tokens, *at))?;
     let belongs = |at: usize| {
         let sentence = tokens.gap(at).contains(['?', '!', ';', '\n']) || tokens.begins(at);
         at < tokens.len()

@@ -18,6 +18,8 @@ pub(super) struct Token<'a> {
 
 pub(super) struct Tokens<'a> {
     pub text: &'a str,
+    /// Whether it has no capital letter, as some recognisers write.
+    pub is_lower: bool,
     tokens: Vec<Token<'a>>,
 }
 
@@ -38,7 +40,7 @@ impl<'a> Tokens<'a> {
                 _ => {}
             }
         }
-        Self { text, tokens }
+        Self { text, is_lower: !text.contains(char::is_uppercase), tokens }
     }
 
     pub fn len(&self) -> usize {

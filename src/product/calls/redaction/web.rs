@@ -20,8 +20,9 @@ static IPV4: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b\d{1,3}(?:\.\d{1,3})
 static IPV6: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)[0-9a-f:]*:[0-9a-f:]*:[0-9a-f:.]*"));
 static IBAN: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\b[a-z]{2}\d{2}(?:[ \u{a0}.-]?[a-z0-9]){11,30}\b"));
 
-/// So many words a spoken domain has at most.
+/// So many words a spoken domain has at most, and a spoken address.
 const DOMAIN_WORDS: usize = 10;
+const MAX_WORDS: usize = 40;
 
 fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("the pattern is right: every use of it begins here")
@@ -83,7 +84,7 @@ fn links(word: &str) -> bool {
 /// The address whose domain has this word, `com` or the like, behind a dot.
 fn spoken(tokens: &Tokens<'_>, ending: usize) -> Option<Found> {
     let mut end = ending + 1;
-    while is_dot(tokens.word(end)) && lists::is_domain(tokens.word(end + 1)) {
+    while end < ending + MAX_WORDS && is_dot(tokens.word(end)) && lists::is_domain(tokens.word(end + 1)) {
         end += 2;
     }
     let back = ending.saturating_sub(DOMAIN_WORDS)..ending;
@@ -100,7 +101,7 @@ fn spoken(tokens: &Tokens<'_>, ending: usize) -> Option<Found> {
         return None;
     }
     let mut start = ending - 2;
-    while start >= 2 && is_dot(tokens.word(start - 1)) {
+    while start >= 2 && start + MAX_WORDS > ending && is_dot(tokens.word(start - 1)) {
         start -= 2;
     }
     (!matches!(tokens.word(start), "the" | "a" | "is" | "at" | "s"))
@@ -114,7 +115,7 @@ fn sentence_between(tokens: &Tokens<'_>, words: Range<usize>) -> bool {
 /// Where the part before "at" begins; at "at" itself when there is none.
 fn local_part(tokens: &Tokens<'_>, at: usize) -> usize {
     let (mut start, mut plain) = (at, 0);
-    while start > 0 {
+    while start > 0 && start + MAX_WORDS > at {
         let previous = start - 1;
         let word = tokens.word(previous);
         let spelled = !matches!(numbers::element(tokens, previous), numbers::Element::Word | numbers::Element::Filler);
