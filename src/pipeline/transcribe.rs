@@ -22,6 +22,7 @@ use crate::{
     product::calls::{
         metrics::measure,
         model::{AudioFile, Call, Speaker, Stage, Utterance},
+        redaction::redact,
         store::{self, RunningTranscription, Transcription},
         written,
     },
@@ -185,6 +186,7 @@ impl Transcribe {
         let utterances = turns(&transcript, work.file.agent_channel);
         let duration_ms = transcript.duration_ms.and_then(|ms| i64::try_from(ms).ok());
         let language = transcript.language.as_deref().filter(|language| (2..=35).contains(&language.len()));
+        let redaction = redact(&utterances, &[]);
         let transcription = Transcription {
             provider: speech.name().to_owned(),
             reference: None,
@@ -192,6 +194,8 @@ impl Transcribe {
             model: transcript.model.clone(),
             language: language.map(str::to_owned),
             digest: Some(written::digest(&utterances)),
+            redacted_digest: Some(written::digest(&redaction.applied(&utterances))),
+            redaction: Some(redaction.spans.clone()),
             metrics: Some(measure(&utterances)),
             submitted_at: work.running.as_ref().map_or(now, |running| running.submitted_at),
             completed_at: Some(now),
@@ -211,7 +215,7 @@ impl Transcribe {
                 tokio::try_join!(
                     biased;
                     store::insert_transcription(tx, call, &transcription),
-                    store::insert_utterances(tx, call, &utterances),
+                    store::insert_utterances(tx, call, &utterances, &redaction.texts),
                     enqueue(tx, call.organization_id, call.call_id, Stage::Assess, now),
                     count_audio(tx, call, duration_ms, &utterances, now),
                 )?;

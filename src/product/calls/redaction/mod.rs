@@ -18,6 +18,7 @@ mod web;
 
 use std::{collections::HashMap, ops::Range};
 
+use poem_openapi::Object;
 use serde::{Deserialize, Serialize};
 
 use self::{context::Asked, names::Names, tokens::Tokens};
@@ -54,7 +55,8 @@ words! {
 }
 
 /// A place that was redacted, without what stood there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Object)]
+#[oai(rename = "PersonalDataSpan")]
 pub struct Span {
     /// What sort of data.
     pub kind: PersonalData,
@@ -84,6 +86,14 @@ pub struct Redaction {
     pub texts: Vec<String>,
     /// What was replaced, in the order of the transcript.
     pub spans: Vec<Span>,
+}
+
+impl Redaction {
+    /// The utterances with the redacted texts. They are those of which the redaction was made.
+    pub fn applied(&self, transcript: &[Utterance]) -> Vec<Utterance> {
+        let texts = self.texts.iter().cloned();
+        transcript.iter().zip(texts).map(|(utterance, text)| Utterance { text, ..utterance.clone() }).collect()
+    }
 }
 
 /// Redacts a transcript; `entities` are what the recogniser found in it.

@@ -209,10 +209,7 @@ fn name_at(tokens: &Tokens<'_>, at: usize) -> Option<usize> {
         && !(lists::is_ambiguous(word) && (tokens.begins(at) || !tokens.is_capital(at + 1)));
     let pair = lists::is_given(word) && lists::is_surname(next) && tokens.gap(at + 1) == " ";
     // A recogniser that writes no capitals.
-    let heard = lists::is_given(word)
-        && !lists::is_ambiguous(word)
-        && !lists::is_place(word)
-        && tokens.is_lower;
+    let heard = lists::is_given(word) && !lists::is_ambiguous(word) && !lists::is_place(word) && tokens.is_lower;
     let here = tokens.begins(at)
         && is_name_like(tokens, at)
         && (next == "here" || is_name_like(tokens, at + 1) && tokens.word(at + 2) == "here");

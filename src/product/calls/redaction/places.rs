@@ -219,7 +219,8 @@ fn place_after(tokens: &Tokens<'_>, from: usize) -> Option<usize> {
 /// Five digits and more, written or spoken one by one.
 fn post_code(tokens: &Tokens<'_>, from: usize) -> Option<usize> {
     let most = tokens.len().min(from + CODE_WORDS);
-    let end = (from..most).find(|at| !is_number(tokens, *at) || *at > from && tokens.gap(*at).len() > 1).unwrap_or(most);
+    let end =
+        (from..most).find(|at| !is_number(tokens, *at) || *at > from && tokens.gap(*at).len() > 1).unwrap_or(most);
     let digits = numbers::spelled(tokens, from..end).len();
     (4..=9).contains(&digits).then_some(end)
 }

@@ -273,8 +273,13 @@ fn a_hostile_text_takes_no_longer_than_another() {
         from.elapsed()
     };
     let plain = time("the quick answer is that we close at noon ".repeat(2_000));
-    for part in ["01/02/2003 ", "a ", "com dot ", "born 3 ", "4 ", "1 x ", "Anna ", ":a", "12 oak ", "a@", "[A", "at a dot "] {
+    for part in
+        ["01/02/2003 ", "a ", "com dot ", "born 3 ", "4 ", "1 x ", "Anna ", ":a", "12 oak ", "a@", "[A", "at a dot "]
+    {
         let hostile = time(part.repeat(84_000 / part.len()));
-        assert!(hostile < plain * 40 + std::time::Duration::from_millis(500), "{part:?}: {hostile:?}, and {plain:?} for a plain text");
+        assert!(
+            hostile < plain * 40 + std::time::Duration::from_millis(500),
+            "{part:?}: {hostile:?}, and {plain:?} for a plain text"
+        );
     }
 }
