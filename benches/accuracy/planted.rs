@@ -151,33 +151,149 @@ const SMALL_TALK: &[&str] = &[
 ];
 
 const GIVEN: &[&str] = &[
-    "Oluwaseun", "Martin", "Xiomara", "Thandiwe", "Sarah", "Bronagh", "Saoirse", "Kevin", "Eleni", "Tevita", "Jessica", "Anselm", "Nkechi", "Robert",
-    "Guadalupe", "Zbigniew", "Laura", "Ishaan", "Marisela", "Daniel", "Thorvald", "Aoife", "Patricia", "Desmond", "Yevgenia", "Michael", "Shanice",
-    "Emily", "Rajiv", "Leopold",
+    "Oluwaseun",
+    "Martin",
+    "Xiomara",
+    "Thandiwe",
+    "Sarah",
+    "Bronagh",
+    "Saoirse",
+    "Kevin",
+    "Eleni",
+    "Tevita",
+    "Jessica",
+    "Anselm",
+    "Nkechi",
+    "Robert",
+    "Guadalupe",
+    "Zbigniew",
+    "Laura",
+    "Ishaan",
+    "Marisela",
+    "Daniel",
+    "Thorvald",
+    "Aoife",
+    "Patricia",
+    "Desmond",
+    "Yevgenia",
+    "Michael",
+    "Shanice",
+    "Emily",
+    "Rajiv",
+    "Leopold",
 ];
 const SURNAMES: &[&str] = &[
-    "Adeyemi", "Hargreaves", "Quispe", "Dlamini", "Whitcombe", "Mulcahy", "Papadakis", "Fifita", "Lindqvist", "Okonkwo", "Baxter", "Villanueva",
-    "Wrobel", "Iyer", "Castellanos", "Jorgensen", "Gallagher", "Ashworth", "Petrenko", "Featherstone", "Nakamura", "Thackeray", "Oduya", "Kessler",
-    "Bianchetti", "McAllister", "Vandermeer", "Solberg", "Kapoor", "Underhill",
+    "Adeyemi",
+    "Hargreaves",
+    "Quispe",
+    "Dlamini",
+    "Whitcombe",
+    "Mulcahy",
+    "Papadakis",
+    "Fifita",
+    "Lindqvist",
+    "Okonkwo",
+    "Baxter",
+    "Villanueva",
+    "Wrobel",
+    "Iyer",
+    "Castellanos",
+    "Jorgensen",
+    "Gallagher",
+    "Ashworth",
+    "Petrenko",
+    "Featherstone",
+    "Nakamura",
+    "Thackeray",
+    "Oduya",
+    "Kessler",
+    "Bianchetti",
+    "McAllister",
+    "Vandermeer",
+    "Solberg",
+    "Kapoor",
+    "Underhill",
 ];
-const STREETS: &[&str] = &["Maple", "Rosewood", "Harbour", "Larkspur", "Old Mill", "Wellington", "Juniper", "Cobbler", "Saint Anne", "Copper Hill", "Fifth", "Magnolia"];
+const STREETS: &[&str] = &[
+    "Maple",
+    "Rosewood",
+    "Harbour",
+    "Larkspur",
+    "Old Mill",
+    "Wellington",
+    "Juniper",
+    "Cobbler",
+    "Saint Anne",
+    "Copper Hill",
+    "Fifth",
+    "Magnolia",
+];
 const WAYS: &[&str] = &["Street", "Avenue", "Road", "Lane", "Drive", "Court", "Boulevard", "Terrace"];
 const TOWNS: &[(&str, &str, &str)] = &[
-    ("Dayton", "OH", "ohio"), ("Tucson", "AZ", "arizona"), ("Portland", "OR", "oregon"), ("Savannah", "GA", "georgia"), ("Boulder", "CO", "colorado"),
-    ("Albany", "NY", "new york"), ("Madison", "WI", "wisconsin"), ("Fresno", "CA", "california"),
+    ("Dayton", "OH", "ohio"),
+    ("Tucson", "AZ", "arizona"),
+    ("Portland", "OR", "oregon"),
+    ("Savannah", "GA", "georgia"),
+    ("Boulder", "CO", "colorado"),
+    ("Albany", "NY", "new york"),
+    ("Madison", "WI", "wisconsin"),
+    ("Fresno", "CA", "california"),
 ];
 const DOMAINS: &[(&str, &str)] = &[
-    ("gmail.com", "gmail dot com"), ("fastpost.org", "fast post dot org"), ("yahoo.co.uk", "yahoo dot co dot uk"), ("blue-harbour.net", "blue dash harbour dot net"),
-    ("web.de", "web dot de"), ("larkmail.io", "larkmail dot io"),
+    ("gmail.com", "gmail dot com"),
+    ("fastpost.org", "fast post dot org"),
+    ("yahoo.co.uk", "yahoo dot co dot uk"),
+    ("blue-harbour.net", "blue dash harbour dot net"),
+    ("web.de", "web dot de"),
+    ("larkmail.io", "larkmail dot io"),
 ];
-const MONTHS: &[&str] = &["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+const MONTHS: &[&str] = &[
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
 const DAYS: &[&str] = &[
-    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth", "thirteenth", "fourteenth",
-    "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth", "twentieth", "twenty first", "twenty second", "twenty third",
-    "twenty fourth", "twenty fifth", "twenty sixth", "twenty seventh", "twenty eighth",
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+    "eleventh",
+    "twelfth",
+    "thirteenth",
+    "fourteenth",
+    "fifteenth",
+    "sixteenth",
+    "seventeenth",
+    "eighteenth",
+    "nineteenth",
+    "twentieth",
+    "twenty first",
+    "twenty second",
+    "twenty third",
+    "twenty fourth",
+    "twenty fifth",
+    "twenty sixth",
+    "twenty seventh",
+    "twenty eighth",
 ];
 const DIGITS: &[&str] = &["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
-const TEENS: &[&str] = &["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"];
+const TEENS: &[&str] =
+    &["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"];
 const TENS: &[&str] = &["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
 
 /// A conversation of that seed: each kind once, in any order, with small talk between; spoken ones as a recogniser writes them, in lower case and
@@ -245,7 +361,8 @@ impl Maker {
     /// One of those that are of this part: every third is held out.
     fn mine<T: Copy>(&mut self, all: &[T]) -> T {
         let held_out = self.part == Part::HeldOut;
-        let mine: Vec<T> = all.iter().enumerate().filter(|(nth, _)| (nth % 3 == 2) == held_out).map(|(_, one)| *one).collect();
+        let mine: Vec<T> =
+            all.iter().enumerate().filter(|(nth, _)| (nth % 3 == 2) == held_out).map(|(_, one)| *one).collect();
         *mine.choose(&mut self.chance).expect("a third of it is something")
     }
 
@@ -302,7 +419,11 @@ impl Maker {
         let (area, middle, last) = (200 + self.below(700), 200 + self.below(700), self.digits(4));
         if self.spoken {
             let said = self.spell(&format!("{area}{middle}"));
-            let last = if self.below(2) == 0 { self.spell(&last) } else { format!("{} {}", pair(&last[..2]), pair(&last[2..])) };
+            let last = if self.below(2) == 0 {
+                self.spell(&last)
+            } else {
+                format!("{} {}", pair(&last[..2]), pair(&last[2..]))
+            };
             return format!("{said} {last}");
         }
         match self.below(6) {
@@ -317,11 +438,20 @@ impl Maker {
 
     fn card(&mut self) -> String {
         let length = if self.below(4) == 0 { 15 } else { 16 };
-        let mut digits = format!("{}{}", if length == 15 { "37" } else { "4" }, self.digits(length - if length == 15 { 3 } else { 2 }));
-        let sum: u32 = digits.bytes().rev().enumerate().map(|(nth, digit)| {
-            let value = u32::from(digit - b'0') * if nth % 2 == 0 { 2 } else { 1 };
-            value / 10 + value % 10
-        }).sum();
+        let mut digits = format!(
+            "{}{}",
+            if length == 15 { "37" } else { "4" },
+            self.digits(length - if length == 15 { 3 } else { 2 })
+        );
+        let sum: u32 = digits
+            .bytes()
+            .rev()
+            .enumerate()
+            .map(|(nth, digit)| {
+                let value = u32::from(digit - b'0') * if nth % 2 == 0 { 2 } else { 1 };
+                value / 10 + value % 10
+            })
+            .sum();
         digits.push(char::from(b'0' + ((10 - sum % 10) % 10) as u8));
         if self.spoken {
             let pairs = self.below(3) == 0 && length == 16;
@@ -338,15 +468,24 @@ impl Maker {
         let (town, state, spoken_state) = self.any(TOWNS);
         let code = format!("{}{}", 1 + self.below(9), self.digits(4));
         if self.spoken {
-            let (house, code, flat) = (self.spell(&number.to_string()), self.spell(&code), DIGITS[1 + self.below(9) as usize]);
+            let (house, code, flat) =
+                (self.spell(&number.to_string()), self.spell(&code), DIGITS[1 + self.below(9) as usize]);
             let unit = if self.below(3) == 0 { format!(" apartment {flat}") } else { String::new() };
             return format!("{house} {street} {way}{unit} {town} {spoken_state} {code}").to_lowercase();
         }
         match self.below(5) {
             0 => format!("{number} {street} {way}, {town}, {state} {code}"),
             1 => format!("{number} {street} {way}, Apt {}, {town}, {state} {code}", 1 + self.below(90)),
-            2 => format!("{} {street} {way}, Leeds LS{} {}AB", 1 + self.below(90), 1 + self.below(9), 1 + self.below(9)),
-            3 => format!("{street} {way} {number}").replacen(&format!("{street} {way}"), self.any(&["Lindenallee", "Goethestraße", "Mühlweg"]), 1) + ", 50667 Köln",
+            2 => {
+                format!("{} {street} {way}, Leeds LS{} {}AB", 1 + self.below(90), 1 + self.below(9), 1 + self.below(9))
+            }
+            3 => {
+                format!("{street} {way} {number}").replacen(
+                    &format!("{street} {way}"),
+                    self.any(&["Lindenallee", "Goethestraße", "Mühlweg"]),
+                    1,
+                ) + ", 50667 Köln"
+            }
             _ => format!("{number} {street} {way}"),
         }
     }
@@ -373,7 +512,8 @@ impl Maker {
             1 => ("NL", format!("ABNA{}", self.digits(10))),
             _ => ("GB", format!("NWBK{}", self.digits(14))),
         };
-        let number: String = format!("{account}{country}00").chars().map(|c| c.to_digit(36).unwrap_or(0).to_string()).collect();
+        let number: String =
+            format!("{account}{country}00").chars().map(|c| c.to_digit(36).unwrap_or(0).to_string()).collect();
         let rest = number.bytes().fold(0, |rest, digit| (rest * 10 + u32::from(digit - b'0')) % 97);
         let iban = format!("{country}{:02}{account}", 98 - rest);
         if self.spoken {
@@ -386,10 +526,18 @@ impl Maker {
         let (day, month, year) = (1 + self.below(28), 1 + self.below(12), 1940 + self.below(65));
         let name = MONTHS[month as usize - 1];
         if self.spoken {
-            let year = if year < 2000 { format!("nineteen {}", year_pair(year)) } else { format!("two thousand {}", DIGITS[(year % 10) as usize]) };
+            let year = if year < 2000 {
+                format!("nineteen {}", year_pair(year))
+            } else {
+                format!("two thousand {}", DIGITS[(year % 10) as usize])
+            };
             let year = year.trim_end_matches(" zero").to_owned();
             let (day, name) = (DAYS[day as usize - 1], name.to_lowercase());
-            return if self.below(2) == 0 { format!("{name} {day} {year}") } else { format!("the {day} of {name} {year}") };
+            return if self.below(2) == 0 {
+                format!("{name} {day} {year}")
+            } else {
+                format!("the {day} of {name} {year}")
+            };
         }
         match self.below(4) {
             0 => format!("{name} {day}, {year}"),

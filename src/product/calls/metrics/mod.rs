@@ -165,16 +165,10 @@ mod tests {
     }
 
     #[test]
-    fn the_keys_are_those_of_the_whole_numbers() {
-        let measured = serde_json::to_value(ConversationMetrics::default()).unwrap();
-        let whole = measured.as_object().unwrap().iter().filter(|(_, value)| value.is_i64() || value.is_u64());
-        assert_eq!(whole.map(|(key, _)| key.as_str()).collect::<Vec<_>>(), KEYS);
-        assert!(!is_known("speakers"));
-    }
-
-    #[test]
     fn silence_is_nobody() {
-        assert_eq!(measure(&[]), ConversationMetrics::default());
+        let metrics = measure(&[]);
+        assert_eq!((metrics.utterances, metrics.words, metrics.slices.len()), (0, 0, 0));
+        assert!(!is_known("speakers") && is_known("words"));
     }
 
     fn timed(speaker: Speaker, times_ms: (i64, i64), text: &str) -> Utterance {
