@@ -104,6 +104,7 @@ create table scorecards (
     revision integer not null default 1,
     created_at timestamp with time zone not null,
     updated_at timestamp with time zone not null,
+    retired_at timestamp with time zone,
     constraint scorecards_name UNIQUE (organization_id, name),
     constraint scorecards_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
     constraint scorecards_pkey PRIMARY KEY (scorecard_id),
@@ -206,8 +207,11 @@ create table calls (
     transcribed_at timestamp with time zone,
     evaluated_at timestamp with time zone,
     overall_score numeric(5,2),
+    queue text,
+    direction text,
     constraint calls_channel_check CHECK ((channel = ANY (ARRAY['phone'::text, 'chat'::text, 'email'::text]))),
     constraint calls_check CHECK (((status = 'failed'::text) = (failed_stage IS NOT NULL))),
+    constraint calls_direction_check CHECK ((direction = ANY (ARRAY['inbound'::text, 'outbound'::text]))),
     constraint calls_duration_ms_check CHECK ((duration_ms >= 0)),
     constraint calls_external_id UNIQUE (organization_id, external_id),
     constraint calls_external_id_check CHECK (((length(external_id) >= 1) AND (length(external_id) <= 200))),
@@ -217,6 +221,7 @@ create table calls (
     constraint calls_language_check CHECK (((length(language) >= 2) AND (length(language) <= 35))),
     constraint calls_overall_score_check CHECK (((overall_score >= (0)::numeric) AND (overall_score <= (100)::numeric))),
     constraint calls_pkey PRIMARY KEY (call_id),
+    constraint calls_queue_check CHECK (((length(queue) >= 1) AND (length(queue) <= 200))),
     constraint calls_status_check CHECK ((status = ANY (ARRAY['received'::text, 'transcribed'::text, 'assessed'::text, 'evaluated'::text, 'failed'::text]))),
     constraint calls_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id),
     constraint calls_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id),
@@ -266,6 +271,7 @@ create table evaluations (
     receipt jsonb not null,
     assessed_at timestamp with time zone not null,
     evaluated_at timestamp with time zone,
+    passed boolean,
     revision integer not null default 1,
     cause text not null default 'first'::text,
     replaces uuid,
@@ -352,7 +358,7 @@ create table scores (
     note text,
     constraint scores_pkey PRIMARY KEY (evaluation_id, criterion_key),
     constraint scores_score_check CHECK (((score >= (0)::numeric) AND (score <= (100)::numeric))),
-    constraint scores_verdict_check CHECK ((verdict = ANY (ARRAY['yes'::text, 'no'::text, 'not_applicable'::text, 'unverified'::text]))),
+    constraint scores_verdict_check CHECK ((verdict = ANY (ARRAY['yes'::text, 'no'::text, 'not_applicable'::text, 'unverified'::text, 'answered'::text, 'pending'::text]))),
     constraint scores_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id),
     constraint scores_evaluation_id_fkey FOREIGN KEY (evaluation_id) REFERENCES evaluations(evaluation_id),
     constraint scores_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
@@ -392,11 +398,16 @@ create table transcriptions (
     metrics jsonb,
     submitted_at timestamp with time zone not null,
     completed_at timestamp with time zone,
+    redacted_digest text,
+    redaction jsonb,
+    redaction_digest text,
     version integer not null default 1,
     corrected_by text,
     corrected_at timestamp with time zone,
     constraint transcriptions_digest_check CHECK ((digest ~ '^[0-9a-f]{64}$'::text)),
     constraint transcriptions_pkey PRIMARY KEY (call_id),
+    constraint transcriptions_redacted_digest_check CHECK ((redacted_digest ~ '^[0-9a-f]{64}$'::text)),
+    constraint transcriptions_redaction_digest_check CHECK ((redaction_digest ~ '^[0-9a-f]{64}$'::text)),
     constraint transcriptions_version_check CHECK ((version > 0)),
     constraint transcriptions_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id),
     constraint transcriptions_call_id_fkey FOREIGN KEY (call_id) REFERENCES calls(call_id),
@@ -411,6 +422,7 @@ create table utterances (
     start_ms bigint,
     end_ms bigint,
     text text not null,
+    redacted_text text,
     constraint utterances_check CHECK ((end_ms >= start_ms)),
     constraint utterances_n_check CHECK ((n > 0)),
     constraint utterances_pkey PRIMARY KEY (call_id, n),
@@ -424,9 +436,9 @@ CREATE INDEX agents_newest ON agents USING btree (organization_id, created_at DE
 CREATE INDEX audit_events_newest ON audit_events USING btree (organization_id, occurred_at DESC, audit_event_id DESC);
 CREATE INDEX calls_agent ON calls USING btree (agent_id, received_at DESC, call_id DESC);
 CREATE INDEX calls_newest ON calls USING btree (organization_id, received_at DESC, call_id DESC);
-CREATE INDEX evaluations_newest ON evaluations USING btree (organization_id, assessed_at DESC, evaluation_id DESC);
 CREATE INDEX evaluations_current ON evaluations USING btree (organization_id, assessed_at DESC, evaluation_id DESC) WHERE is_current;
 CREATE INDEX evaluations_call ON evaluations USING btree (call_id, assessed_at DESC);
+CREATE INDEX evaluations_newest ON evaluations USING btree (organization_id, assessed_at DESC, evaluation_id DESC);
 CREATE UNIQUE INDEX evaluations_revision ON evaluations USING btree (call_id, revision);
 CREATE UNIQUE INDEX evaluations_one_current ON evaluations USING btree (call_id) WHERE is_current;
 CREATE INDEX idempotency_keys_created ON idempotency_keys USING btree (created_at);
@@ -540,5 +552,9 @@ insert into refinery_schema_history (version, name, applied_on, checksum)
     values (1, 'tenant', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '8550376998958752502');
 insert into refinery_schema_history (version, name, applied_on, checksum)
     values (2, 'usage', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '1251302755304794697');
+insert into refinery_schema_history (version, name, applied_on, checksum)
+    values (3, 'scorecards', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '16908678744670212078');
+insert into refinery_schema_history (version, name, applied_on, checksum)
+    values (4, 'transcripts', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '12406765896840810478');
 insert into refinery_schema_history (version, name, applied_on, checksum)
     values (6, 'receipts', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '7419353941711043075');
