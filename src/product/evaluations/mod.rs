@@ -3,6 +3,7 @@
 //! The way of an answer: [`prompt`] asks, under a [`schema`]; [`answer`] reads what the language model said; [`evidence`] holds every quote
 //! against the transcript; [`scoring`] turns the verdicts into scores by exact [`arithmetic`], or lets the organization's plugin do it;
 //! [`insights`] says what follows; [`receipt`] keeps the digests of everything that went in. [`store`] writes it down for the stages.
+//! [`rescore`] applies another scorecard version to many calls, and [`reuse`]s the answers that still stand.
 
 pub mod answer;
 pub mod api;
@@ -14,6 +15,8 @@ pub mod model;
 pub mod prompt;
 pub mod reading;
 pub mod receipt;
+pub mod rescore;
+pub mod reuse;
 #[cfg(test)]
 mod samples;
 pub mod schema;
