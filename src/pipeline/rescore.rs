@@ -306,13 +306,15 @@ impl RescoreOne {
         outcome: &Outcome<'_>,
     ) -> Result<(), JobError> {
         let (from, to) = (CallStatus::Evaluated, CallStatus::Assessed);
-        let moved = calls::store::move_status(tx, job.call_id, from, to).await?;
-        if !moved || !rescores::end_item(tx, job.rescore_id, job.call_id, outcome).await? {
+        if !calls::store::move_status(tx, job.call_id, from, to).await? {
+            return Err(JobError::LeaseLost);
+        }
+        store::record_assessed(tx, new).await?;
+        if !rescores::end_item(tx, job.rescore_id, job.call_id, outcome).await? {
             return Err(JobError::LeaseLost);
         }
         tokio::try_join!(
             biased;
-            store::record_assessed(tx, new),
             enqueue(tx, new.organization_id, job.call_id, Stage::Score, new.assessed_at),
             // Last: its lock is waited for by the tenant's other jobs.
             quotas::count_evaluation(tx, new.prompt_tokens, new.completion_tokens, new.assessed_at).err_into(),

@@ -167,7 +167,7 @@ async fn a_corrected_transcript_is_a_version_and_outdates_the_evaluation() {
     admin.post(&path, &mend(1, 1, "")).await.refused(400, "validation");
     admin.post(&path, &mend(1, 1, "Good mourning, Ana here.")).await.refused(400, "validation");
     admin.post(&path, &json!({"version": 1, "corrections": []})).await.refused(400, "validation");
-    admin.post(&path, &json!({"version": 1, "correction": []})).await.refused(400, "unknown-field");
+    admin.post(&path, &json!({"version": 1, "corrections": [], "text": "x"})).await.refused(400, "unknown-field");
     app.caller(&tenant, "cora", "coach", &["sales"]).post(&path, &good).await.refused(403, "forbidden");
     app.caller(&tenant, "sue", "evaluator", &["support"]).post(&path, &good).await.refused(404, "not-found");
     let nowhere = path.replace(&call, "00000000-0000-7000-8000-000000000000");

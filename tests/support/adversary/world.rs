@@ -161,8 +161,8 @@ impl World {
                      returning rescore_id
                  )
                  insert into {0}.rescore_items (rescore_id, call_id, organization_id, agent_id, status, before_id)
-                 select rescore_id, call_id, organization_id, agent_id, 'waiting', evaluation_id
-                 from {0}.evaluations cross join made where organization_id = $1",
+                 select made.rescore_id, e.call_id, e.organization_id, e.agent_id, 'waiting', e.evaluation_id
+                 from {0}.evaluations e cross join made where e.organization_id = $1",
                 tenant.schema
             );
             let organization = organization.parse::<Uuid>().unwrap();
