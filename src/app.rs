@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     foundation::{clock::Clock, config::Config, crypto::CryptoError},
-    pipeline::{self, Means, Order, WebhooksApi},
+    pipeline::{self, Means, Order, RerunApi, WebhooksApi},
     platform::{
         archive::{self, api::ArchivesApi},
         db::{Connections, Db, OwnerError, check_least_privilege},
@@ -53,6 +53,7 @@ use crate::{
             api::EvaluationsApi,
             reading::Evaluations,
             receipt::{api::ReceiptsApi, keys::ReceiptKeys, reading::Receipts},
+            rescore::{Rescores, api::RescoresApi},
         },
         scorecards::{Scorecards, api::ScorecardsApi},
     },
@@ -208,15 +209,7 @@ impl App {
                 wake: self.wake.clone(),
             },
             ScorecardsApi { scorecards: Scorecards::new(db.clone(), clock.clone()) },
-            EvaluationsApi { evaluations: Evaluations::new(db.clone()) },
-            ReceiptsApi {
-                receipts: Receipts {
-                    db: db.clone(),
-                    objects: self.objects.clone(),
-                    plugins: self.means.plugins.clone(),
-                },
-                keys: ReceiptKeys { db: db.clone(), clock: clock.clone(), master: self.means.master_key.clone() },
-            },
+            self.evaluation_apis(),
             JobsApi { db: db.clone(), clock: clock.clone(), wake: self.wake.clone() },
             WebhooksApi {
                 db: db.clone(),
@@ -244,6 +237,29 @@ impl App {
                 },
             },
             TenantsApi { lifecycle: self.lifecycle() },
+        )
+    }
+
+    /// What is asked about evaluations: a tuple of its own, because one holds no more than sixteen.
+    fn evaluation_apis(&self) -> impl OpenApi + 'static {
+        let (db, clock) = (&self.db, &self.clock);
+        (
+            EvaluationsApi { evaluations: Evaluations::new(db.clone()) },
+            ReceiptsApi {
+                receipts: Receipts {
+                    db: db.clone(),
+                    objects: self.objects.clone(),
+                    plugins: self.means.plugins.clone(),
+                },
+                keys: ReceiptKeys { db: db.clone(), clock: clock.clone(), master: self.means.master_key.clone() },
+            },
+            RescoresApi {
+                rescores: Rescores { db: db.clone(), clock: clock.clone(), price: None },
+                scorecards: Scorecards::new(db.clone(), clock.clone()),
+                tenants: self.tenants.clone(),
+                wake: self.wake.clone(),
+            },
+            RerunApi { db: db.clone(), clock: clock.clone(), tenants: self.tenants.clone(), wake: self.wake.clone() },
         )
     }
 

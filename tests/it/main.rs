@@ -39,6 +39,7 @@ mod plugins;
 mod providers;
 mod quotas;
 mod receipts;
+mod rescore;
 mod reuse;
 mod s3;
 mod scorers;

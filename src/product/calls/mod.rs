@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod audio;
+pub mod correction;
 pub mod metrics;
 pub mod model;
 pub mod store;
@@ -86,6 +87,15 @@ pub enum CallError {
     /// The call is not in a state that allows it.
     #[error("a call that is {0} cannot be retried; only a failed one can")]
     NotFailed(CallStatus),
+    /// The call is being worked on.
+    #[error("the call is {0}: wait until it is evaluated, or retry it when it has failed")]
+    NotAtRest(CallStatus),
+    /// Somebody else corrected the transcript first.
+    #[error("the transcript has another version by now")]
+    StaleTranscript,
+    /// The stage has nothing to start from.
+    #[error("{0}")]
+    NothingToRerun(&'static str),
     /// Somebody else moved the call first.
     #[error("somebody else moved the call first")]
     Conflict,
@@ -124,13 +134,27 @@ pub async fn get(db: &Db, grant: &Grant, call_id: CallId) -> Result<Call, CallEr
     store::find(&db.alone(grant), call_id).await?.ok_or(CallError::NotFound)
 }
 
-/// A call's finished transcript.
+/// A call's finished transcript: the newest version, or one that was replaced.
 ///
 /// # Errors
 /// [`CallError::NotFound`], or [`CallError::Absent`] while it is not there.
-pub async fn transcript(db: &Db, grant: &Grant, call_id: CallId) -> Result<store::Transcript, CallError> {
-    if let Some(transcript) = store::find_transcript(&db.alone(grant), call_id).await? {
+pub async fn transcript(
+    db: &Db,
+    grant: &Grant,
+    call_id: CallId,
+    version: Option<i32>,
+) -> Result<store::Transcript, CallError> {
+    let newest = store::find_transcript(&db.alone(grant), call_id).await?;
+    if let Some(transcript) = newest.filter(|newest| version.is_none_or(|wanted| wanted == newest.version)) {
         return Ok(transcript);
+    }
+    if let Some(version) = version {
+        let replaced = store::find_transcript_version(&db.alone(grant), call_id, version).await?;
+        if let Some(transcript) = replaced {
+            return Ok(transcript);
+        }
+        get(db, grant, call_id).await?;
+        return Err(CallError::Absent("such version of its transcript"));
     }
     get(db, grant, call_id).await?;
     Err(CallError::Absent("transcript yet"))

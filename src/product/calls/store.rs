@@ -298,17 +298,35 @@ pub struct Transcript {
     pub metrics: Option<ConversationMetrics>,
     /// When it was there.
     pub completed_at: DateTime<Utc>,
+    /// Which version of the call's transcript this is, from 1.
+    pub version: i32,
+    /// Who made it of the version before; none when a recogniser or the uploader did.
+    pub corrected_by: Option<String>,
+    /// When.
+    pub corrected_at: Option<DateTime<Utc>>,
     /// What was said.
     pub utterances: Vec<Utterance>,
 }
 
 /// A call's finished transcript.
 pub async fn find_transcript(on: &impl InTenant, call_id: CallId) -> Result<Option<Transcript>, DbError> {
-    let Some(row) = on.opt(sql!("calls/find_transcript"), &[&call_id, &on.organizations()]).await? else {
-        return Ok(None);
-    };
+    let row = on.opt(sql!("calls/find_transcript"), &[&call_id, &on.organizations()]).await?;
+    row.as_ref().map(transcript).transpose()
+}
+
+/// A version of a call's transcript that was replaced.
+pub async fn find_transcript_version(
+    on: &impl InTenant,
+    call_id: CallId,
+    version: i32,
+) -> Result<Option<Transcript>, DbError> {
+    let row = on.opt(sql!("calls/find_transcript_version"), &[&call_id, &version, &on.organizations()]).await?;
+    row.as_ref().map(transcript).transpose()
+}
+
+fn transcript(row: &Row) -> Result<Transcript, DbError> {
     let stored = |what| move |source| DbError::Stored { what, source };
-    Ok(Some(Transcript {
+    Ok(Transcript {
         provider: row.try_get("provider")?,
         model: row.try_get("model")?,
         language: row.try_get("language")?,
@@ -319,8 +337,33 @@ pub async fn find_transcript(on: &impl InTenant, call_id: CallId) -> Result<Opti
             .transpose()
             .map_err(stored("metrics"))?,
         completed_at: row.try_get("completed_at")?,
+        version: row.try_get("version")?,
+        corrected_by: row.try_get("corrected_by")?,
+        corrected_at: row.try_get("corrected_at")?,
         utterances: serde_json::from_value(row.try_get("utterances")?).map_err(stored("utterances"))?,
-    }))
+    })
+}
+
+/// Keeps version `of` of a transcript, and makes its head the next one: a person's, with this digest and these metrics, or one that waits to be
+/// recognised anew. `false` when the transcript is another version by now.
+pub async fn replace_transcript(
+    tx: &TenantTx<'_>,
+    call_id: CallId,
+    of: i32,
+    corrected: Option<(&str, &ConversationMetrics)>,
+    now: DateTime<Utc>,
+) -> Result<bool, DbError> {
+    let (digest, metrics) = corrected.unzip();
+    let metrics =
+        metrics.map(serde_json::to_value).transpose().map_err(|source| DbError::Stored { what: "metrics", source })?;
+    let params: [&(dyn postgres_types::ToSql + Sync); 7] =
+        [&call_id, &of, &tx.organizations(), &tx.grant().actor(), &now, &digest, &metrics];
+    Ok(tx.execute(sql!("calls/replace_transcript"), &params).await? == 1)
+}
+
+/// Lets nobody move the call before the transaction ends; `false` when it has another status.
+pub async fn hold(tx: &TenantTx<'_>, call_id: CallId, status: CallStatus) -> Result<bool, DbError> {
+    Ok(tx.opt(sql!("calls/hold"), &[&call_id, &status, &tx.organizations()]).await?.is_some())
 }
 
 /// Work that runs at the recogniser.
