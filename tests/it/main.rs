@@ -39,6 +39,7 @@ mod providers;
 mod quotas;
 mod reuse;
 mod s3;
+mod scorecards;
 mod scorers;
 mod speech;
 mod sql;
