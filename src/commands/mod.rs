@@ -7,6 +7,7 @@ pub mod migrate;
 pub mod operate;
 pub mod quotas;
 pub mod tenant;
+pub mod verify;
 
 use plumbline::{
     app::StartError,
@@ -19,6 +20,7 @@ use plumbline::{
         lifecycle::LifecycleError,
         tenancy::quotas::{SetError, UnreadableQuotas, UsageError},
     },
+    trial::TrialError,
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -49,6 +51,8 @@ pub enum Failure {
     Usage(#[from] UsageError),
     #[error(transparent)]
     Demo(#[from] DemoError),
+    #[error(transparent)]
+    Trial(#[from] TrialError),
     #[error(transparent)]
     Io(#[from] std::io::Error),
     #[error("the log filter cannot be read: {0}")]

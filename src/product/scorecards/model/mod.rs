@@ -28,7 +28,7 @@ pub use diff::{Change, ChangeKind, ChangedField, Subject, diff};
 pub use lint::{Finding, LintCode, Severity, lint};
 pub use rule::{Choose, MetricRule, Near, PhraseRule, Rule, RuleAnswers, RuleGroup, RuleSpeaker, Within};
 pub use template::Template;
-pub use yaml::{Unreadable, from_yaml, to_yaml};
+pub use yaml::{Unreadable, from_document, from_yaml, to_yaml};
 
 /// Most sections of a scorecard.
 pub const MAX_SECTIONS: usize = 100;
