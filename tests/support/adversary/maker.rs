@@ -157,6 +157,7 @@ impl Maker<'_> {
             "If-Match" | "If-None-Match" => {
                 return if self.rng.random_bool(0.4) { "*".to_owned() } else { self.value("etag") };
             }
+            "from" | "to" if self.operation == "diff_scorecard" => return "newest".to_owned(),
             _ => {}
         }
         if let Some(values) = schema["enum"].as_array() {
