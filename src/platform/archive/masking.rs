@@ -110,7 +110,7 @@ pub const TABLES: &[TableClass] = &[
             ("prompt_digest", Constant(NO_DIGEST)),
             ("prompt_builder", Keep),
             ("raw_answer", Mask),
-            ("answers", MaskTexts(&["criterion", "claimed", "verdict", "speaker"])),
+            ("answers", MaskTexts(&["criterion", "claimed", "verdict", "answered_by", "reason", "speaker"])),
             ("scorer", Keep),
             ("scorer_note", Mask),
             ("receipt", Receipt),
