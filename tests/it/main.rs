@@ -42,6 +42,7 @@ mod reuse;
 mod s3;
 mod scorers;
 mod speech;
+mod speech_faults;
 mod sql;
 mod sql_rules;
 mod sql_texts;

@@ -12,8 +12,8 @@ use plumbline::{
         ProviderError, QuickRetries, http_client,
         llm::{Completion, LanguageModel, OpenAi, OpenAiSettings},
         speech::{
-            AssemblyAi, AssemblyAiSettings, AudioContent, AudioSource, Recogniser, RecogniserSettings, SpeechOptions,
-            SpeechToText, Submission, Voice,
+            AssemblyAi, AssemblyAiFeatures, AssemblyAiSettings, AudioContent, AudioSource, Recogniser,
+            RecogniserSettings, SpeechOptions, SpeechToText, Submission, Voice,
         },
     },
 };
@@ -40,6 +40,7 @@ fn speech(stand_ins: &StandIns, key: SecretString) -> AssemblyAi {
         base_url: stand_ins.assemblyai_url(),
         api_key: key,
         speech_models: vec!["universal-2".into()],
+        features: AssemblyAiFeatures::default(),
         timeout: Duration::from_secs(10),
         retries: QuickRetries::default(),
     };

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use poem_openapi::Object;
 use serde::{Deserialize, Serialize};
 
-use super::model::{Speaker, Utterance};
+use super::{
+    model::{Speaker, Utterance},
+    sentiment::SpeakerSentiment,
+};
 
 /// How the talking of one conversation was shared.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Object)]
@@ -16,6 +19,10 @@ pub struct ConversationMetrics {
     pub words: u64,
     /// Per speaker, in the order agent, customer, system, unknown; speakers who say nothing are left out.
     pub speakers: Vec<SpeakerMetrics>,
+    /// How each speaker sounds, start against end; empty where the recogniser does not judge sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[oai(default)]
+    pub sentiment: Vec<SpeakerSentiment>,
 }
 
 /// One speaker's part.
@@ -79,6 +86,7 @@ pub fn measure(utterances: &[Utterance]) -> ConversationMetrics {
                 talk_ms: part.talk_ms,
             })
             .collect(),
+        sentiment: Vec::new(),
     }
 }
 

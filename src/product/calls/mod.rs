@@ -4,6 +4,7 @@ pub mod api;
 pub mod audio;
 pub mod metrics;
 pub mod model;
+pub mod sentiment;
 pub mod store;
 pub mod sweep;
 pub mod upload;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{
-    AudioSource, SpeechOptions, SpeechToText, SpokenUtterance, Submission, Transcript, Voice,
+    AudioSource, SpeechOptions, SpeechToText, SpokenUtterance, Submission, Transcript, Voice, language,
     turns::{self, Word, milliseconds_of},
 };
 use crate::platform::providers::{
@@ -64,7 +64,7 @@ impl Recogniser {
         let mut fields = vec![("model", self.model.clone())];
         if let Some(language) = &options.language {
             // The form knows languages only, no regions.
-            fields.push(("language", language.split(['_', '-']).next().unwrap_or(language).to_lowercase()));
+            fields.push(("language", language::primary(language)));
         }
         if !options.keyterms.is_empty() {
             fields.push(("prompt", options.keyterms.join(", ")));
@@ -180,7 +180,10 @@ impl Answer {
 
     fn transcript(self, utterances: Vec<SpokenUtterance>) -> Transcript {
         let duration_ms = self.duration.map(milliseconds_of);
-        Transcript { language: self.language, duration_ms, model: None, utterances }.ordered()
+        // A name in OpenAI's answers ("english"), a code in those of other servers.
+        let language = self.language.as_deref().and_then(language::tag);
+        let (sentiments, entities) = (Vec::new(), Vec::new());
+        Transcript { language, duration_ms, model: None, utterances, sentiments, entities }.ordered()
     }
 }
 

@@ -153,7 +153,7 @@ async fn sentences_take_the_times_of_their_words() {
     ]);
     let answer = |words: Value| value!({"language": "english", "duration": 47.4, "text": "t", "segments": segments, "words": words});
     let transcript = submit(1, answer(words)).await.unwrap();
-    assert_eq!(transcript.language.as_deref(), Some("english"));
+    assert_eq!(transcript.language.as_deref(), Some("en"), "OpenAI names languages in English");
     assert_eq!(
         transcript.utterances,
         [
