@@ -73,7 +73,8 @@ pub(super) fn speech(config: &SpeechConfig) -> Result<Option<Arc<dyn SpeechToTex
                 base_url: config.recogniser_base_url.clone().ok_or(StartError::Missing("PLUMBLINE_SPEECH_URL"))?,
                 api_key: config.recogniser_api_key.clone(),
                 model: config.recogniser_model.clone(),
-                max_audio_bytes: None,
+                splits_channels: config.recogniser_splits_channels,
+                max_audio_bytes: config.recogniser_max_bytes,
                 timeout,
                 retries: QuickRetries::default(),
             };

@@ -38,6 +38,7 @@ mod pipeline;
 mod plugins;
 mod providers;
 mod quotas;
+mod real_speech;
 mod reuse;
 mod s3;
 mod scorers;

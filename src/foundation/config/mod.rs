@@ -169,6 +169,10 @@ pub struct SpeechConfig {
     pub recogniser_api_key: Option<SecretString>,
     /// The recogniser's model.
     pub recogniser_model: String,
+    /// The recogniser tells channels apart by itself; otherwise each channel of a WAV is sent alone.
+    pub recogniser_splits_channels: bool,
+    /// The largest file that the recogniser takes; a larger one fails its call without being sent.
+    pub recogniser_max_bytes: Option<u64>,
     /// The time that one request may take.
     pub timeout_seconds: u64,
     /// The least time between two looks at a transcription that runs.

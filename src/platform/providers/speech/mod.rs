@@ -5,6 +5,7 @@ mod audio;
 mod language;
 mod recogniser;
 mod turns;
+mod wav;
 
 pub use assemblyai::{AssemblyAi, AssemblyAiFeatures, AssemblyAiSettings, PiiRedaction, PiiSubstitute};
 pub use audio::{AudioContent, AudioSource, AudioStream};
@@ -77,7 +78,7 @@ pub struct Webhook {
 }
 
 /// A recording as text.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Transcript {
     /// Language (BCP 47), whatever form the provider names it in; none where it names none that is known.
     pub language: Option<String>,
