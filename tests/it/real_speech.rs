@@ -173,6 +173,45 @@ impl Loudness {
     }
 }
 
+/// The first minute of a recording with one channel of 8 kHz and 16 bits.
+fn minute(wav: &[u8]) -> Vec<u8> {
+    let (rate, samples) = samples(wav);
+    assert_eq!(rate, 8_000);
+    let data: Vec<u8> = samples.into_iter().take(60 * 8_000).flatten().collect();
+    let length = u32::try_from(data.len()).unwrap();
+    let mut cut = b"RIFF".to_vec();
+    cut.extend_from_slice(&(length + 36).to_le_bytes());
+    cut.extend_from_slice(b"WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data");
+    cut.extend_from_slice(&length.to_le_bytes());
+    cut.extend_from_slice(&data);
+    cut
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn channels_that_are_sent_alone_are_heard_as_well_as_together() {
+    let (Some(directory), Some(url)) = (data("audio"), recogniser()) else { return };
+    let side = |name: &str| minute(&fs::read(directory.join(format!("auto_repairs_40_{name}.wav"))).unwrap());
+    let (agent, caller) = (side("agent"), side("caller"));
+    let recording = stereo(&agent, &caller);
+    let loudness = Loudness::of([&agent, &caller]);
+    let together = heard(&client(url.clone(), true), source(recording.clone(), "audio/wav", 2)).await;
+    let alone = heard(&client(url, false), source(recording, "audio/wav", 2)).await;
+    let words = |transcript: &Transcript, channel: u16| {
+        let own = transcript.utterances.iter().filter(|said| said.voice == Voice::Channel(channel));
+        own.map(|said| said.text.split_whitespace().count()).sum::<usize>() as f64
+    };
+    for channel in [1, 2] {
+        let (together, alone) = (words(&together, channel), words(&alone, channel));
+        assert!(together >= 20.0 && (together - alone).abs() <= together * 0.15, "{together} and {alone} words");
+    }
+    let right = alone.utterances.iter().filter(|said| match said.voice {
+        Voice::Channel(channel) => loudness.louder(usize::from(channel) - 1, said.start_ms, said.end_ms),
+        _ => false,
+    });
+    let share = right.count() as f64 / alone.utterances.len() as f64;
+    assert!(share >= 0.9, "{share:.3} of the turns are on the channel that speaks: {alone:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recorded_call_keeps_its_speakers_talk_share_and_turn_order_to_its_evaluation() {
     let (Some(directory), Some(url)) = (data("audio"), recogniser()) else { return };

@@ -77,11 +77,14 @@ impl Recogniser {
         }
         if channels >= 2 {
             fields.push(("response_format", "diarized_json".into()));
-            fields.push(("chunking_strategy", "auto".into()));
             fields.extend((1..=channels).map(|n| ("known_speaker_names[]", format!("{CHANNEL_NAME}{n}"))));
         } else {
             fields.push(("response_format", "verbose_json".into()));
             fields.extend(["word", "segment"].map(|what| ("timestamp_granularities[]", what.into())));
+        }
+        // Models that tell voices apart want it whatever is asked of them.
+        if channels >= 2 || self.model.contains("diarize") {
+            fields.push(("chunking_strategy", "auto".into()));
         }
         fields
     }

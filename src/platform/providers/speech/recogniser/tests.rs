@@ -12,7 +12,11 @@ fn client(server: &Faults) -> Recogniser {
 }
 
 fn client_that(server: &Faults, splits_channels: bool) -> Recogniser {
-    let settings = RecogniserSettings {
+    Recogniser::new(settings(server, splits_channels), http_client().unwrap()).unwrap()
+}
+
+fn settings(server: &Faults, splits_channels: bool) -> RecogniserSettings {
+    RecogniserSettings {
         base_url: server.url.join("v1").unwrap(),
         api_key: Some(key()),
         model: "base".into(),
@@ -20,8 +24,7 @@ fn client_that(server: &Faults, splits_channels: bool) -> Recogniser {
         max_audio_bytes: Some(1_000),
         timeout: Duration::from_secs(5),
         retries: short_pauses(),
-    };
-    Recogniser::new(settings, http_client().unwrap()).unwrap()
+    }
 }
 
 fn recording(channels: Option<u16>, length: usize) -> AudioSource {
@@ -101,11 +104,20 @@ async fn two_channels_are_asked_for_voices_by_channel() {
     let expected = [
         ("model", "base"),
         ("response_format", "diarized_json"),
-        ("chunking_strategy", "auto"),
         ("known_speaker_names[]", "channel_1"),
         ("known_speaker_names[]", "channel_2"),
+        ("chunking_strategy", "auto"),
     ];
     assert_eq!(names, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+}
+
+#[tokio::test]
+async fn a_model_that_tells_voices_apart_is_told_how_to_chunk_one_channel_too() {
+    let server = Faults::new([json(200, value!({"text": ""}))]).await;
+    let settings = RecogniserSettings { model: "whisper-diarize".into(), ..settings(&server, true) };
+    let client = Recogniser::new(settings, http_client().unwrap()).unwrap();
+    client.submit(recording(Some(1), 8), &SpeechOptions::default()).await.unwrap();
+    assert!(form(&server.asked()[0].body).contains(&("chunking_strategy".into(), "auto".into())));
 }
 
 #[tokio::test]
