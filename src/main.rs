@@ -23,7 +23,7 @@ use tokio::{net::TcpListener, signal::unix::SignalKind};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use self::commands::{Failure, migrate, operate, tenant};
+use self::commands::{Failure, migrate, operate, tenant, verify};
 
 /// A list of calls allocates thousands of small values, and glibc's allocator takes its time over each.
 #[global_allocator]
@@ -74,6 +74,8 @@ enum Command {
     },
     /// Try a scorecard on written conversations in a private database, against labels if there are some.
     Try(trial::TrialOptions),
+    /// Compute an evaluation again from its receipt's bundle, without a server.
+    Verify(verify::VerifyOptions),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -104,7 +106,10 @@ fn told(failure: &Failure) -> String {
 
 fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let config = load(arguments.config.as_deref())?;
-    log(&config, matches!(arguments.command, Command::Demo { .. } | Command::Tenant(_) | Command::Try(_)))?;
+    log(
+        &config,
+        matches!(arguments.command, Command::Demo { .. } | Command::Tenant(_) | Command::Try(_) | Command::Verify(_)),
+    )?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match arguments.command {
@@ -123,6 +128,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
                 let reached = Box::pin(trial::run(&options, config, &stop_on_signal()?)).await?;
                 Ok(if reached { ExitCode::SUCCESS } else { ExitCode::FAILURE })
             }
+            Command::Verify(options) => Box::pin(verify::run(options)).await,
             Command::Openapi => {
                 let document = App::offline_document(config)?;
                 match writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&document)?) {

@@ -7,7 +7,10 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::StartError;
 use crate::{
-    foundation::config::{LanguageModelConfig, ObjectsConfig, RedactedAs, SpeechConfig, SpeechProvider},
+    foundation::{
+        config::{CryptoConfig, LanguageModelConfig, ObjectsConfig, RedactedAs, SpeechConfig, SpeechProvider},
+        crypto::MasterKey,
+    },
     platform::{
         plugins::{Limits, PluginHost},
         providers::{
@@ -102,6 +105,11 @@ fn features(config: &SpeechConfig) -> AssemblyAiFeatures {
 /// How every recording is to be transcribed, unless its call says otherwise.
 pub(super) fn hearing(config: &SpeechConfig) -> SpeechOptions {
     SpeechOptions { language: config.language.clone(), keyterms: config.vocabulary.clone(), ..SpeechOptions::default() }
+}
+
+/// What seals the keys that sign receipts.
+pub(super) fn master_key(config: &CryptoConfig) -> Result<Option<MasterKey>, StartError> {
+    Ok(config.master_key.as_ref().map(MasterKey::parse).transpose()?)
 }
 
 /// Who answers the scorecards' questions. Without a key nothing is sent to OpenAI; another server may be one that asks for none.

@@ -10,7 +10,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::product::scorecards::model::Definition;
+use crate::product::scorecards::model::{AnswerKind, Definition, from_document, from_yaml};
 
 /// The longest line that is read: a conversation of a hundred thousand words is shorter.
 const LONGEST_LINE: u64 = 16 * 1024 * 1024;
@@ -78,11 +78,11 @@ pub fn scorecard(file: &Path) -> Result<Definition, InputError> {
     let text = std::fs::read_to_string(file).map_err(|source| InputError::Read { file: file.to_owned(), source })?;
     let wrong = |why: String| InputError::Scorecard { file: file.to_owned(), why };
     let json = file.extension().is_some_and(|extension| extension == "json");
-    let document: Value = match json {
-        true => serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?,
-        false => serde_saphyr::from_str(&text).map_err(|error| wrong(error.to_string()))?,
+    let read = match json {
+        true => from_document(serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?),
+        false => from_yaml(&text),
     };
-    let definition: Definition = serde_json::from_value(document).map_err(|error| wrong(error.to_string()))?;
+    let definition = read.map_err(|error| wrong(error.to_string()))?;
     definition.validate().map_err(|violations| {
         let told = violations.iter().map(|violation| format!("\n  {}: {}", violation.field, violation.message));
         wrong(format!("the scorecard is not valid:{}", told.collect::<String>()))
@@ -133,7 +133,10 @@ pub fn labels(
         }
         let asked = definition.criteria().find(|asked| asked.key == criterion);
         let asked = asked.ok_or_else(|| format!("the scorecard has no criterion {criterion}"))?;
-        let answers = asked.answer.all_words();
+        if matches!(asked.answer.kind, AnswerKind::MultipleChoice | AnswerKind::Text) {
+            return Err(format!("answers to {criterion} are not one word, so they cannot be labelled"));
+        }
+        let answers = asked.answer.possible_words();
         if label != "not_applicable" && !answers.contains(&label.as_str()) {
             return Err(format!("{label} is no answer to {criterion}; answers are {}", answers.join(", ")));
         }

@@ -39,6 +39,7 @@ mod plugins;
 mod providers;
 mod quotas;
 mod real_speech;
+mod receipts;
 mod reuse;
 mod s3;
 mod scorers;

@@ -7,9 +7,9 @@ use tokio_postgres::{Row, types::Json};
 
 use super::{
     arithmetic,
-    model::{Answer, EvaluationStatus, Insight, InsightKind},
+    model::{Answer, EvaluationStatus, Insight, InsightKind, RevisionCause},
     receipt::Receipt,
-    scoring,
+    scoring::{self, BuiltIn, Said},
 };
 use crate::{
     foundation::{
@@ -62,12 +62,24 @@ pub struct Summary {
     pub agent_id: Option<AgentId>,
     /// What the call was judged by.
     pub scorecard_version_id: ScorecardVersionId,
+    /// Which of the call's evaluations, from 1.
+    pub revision: i32,
+    /// Why there is this revision.
+    pub cause: RevisionCause,
+    /// The revision before.
+    pub replaces: Option<EvaluationId>,
+    /// Whether it is the call's newest.
+    pub is_current: bool,
+    /// Which version of the transcript it judges, from 1.
+    pub transcript_version: i32,
     /// How far it has come.
     pub status: EvaluationStatus,
     /// Who scored.
     pub scorer: Option<String>,
     /// The overall score in hundredths.
     pub overall: Option<u32>,
+    /// Whether the call passed; none before scoring and without a pass mark.
+    pub passed: Option<bool>,
     /// Whether a person has to look.
     pub needs_review: bool,
     /// When the evidence was checked.
@@ -110,11 +122,21 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// The score of each section in hundredths, in the scorecard's order: the product's arithmetic over the scores of the criteria, whoever
-    /// gave them.
+    /// The score of each section in hundredths, in the scorecard's order: the product's arithmetic over what the answers are worth, or over the
+    /// scores of the criteria where a plugin gave them.
     pub fn section_scores(&self) -> Vec<Option<u32>> {
         let scorecard = self.definition.for_plugins(self.version.unsigned_abs());
-        arithmetic::score(&scoring::marks(&scorecard, &self.scores)).sections
+        let marks = match &self.summary.scorer {
+            Some(scorer) if BuiltIn::is_called(scorer) => {
+                let said = self
+                    .answers
+                    .iter()
+                    .map(|answer| (answer.criterion.as_str(), Said { verdict: answer.verdict, worth: answer.worth }));
+                scoring::marks_of_answers(&scorecard, &said.collect())
+            }
+            _ => scoring::marks(&scorecard, &self.scores),
+        };
+        arithmetic::score(&marks).sections
     }
 }
 
@@ -152,6 +174,8 @@ pub struct Filter {
     pub agent_id: Option<AgentId>,
     /// Those of one call.
     pub call_id: Option<CallId>,
+    /// Those that were replaced as well.
+    pub all_revisions: bool,
 }
 
 /// The reading operations on evaluations. Cheap to clone.
@@ -201,9 +225,8 @@ impl Evaluations {
         let organizations: Vec<_> =
             reached.filter(|one| filter.organization_id.is_none_or(|only| only == *one)).collect();
         let (at, id, most) = (listing.after_at(), listing.after_id(), listing.fetch());
-        let rows = on
-            .all(sql!("evaluations/list"), &[&organizations, &filter.agent_id, &filter.call_id, &at, &id, &most])
-            .await?;
+        let query = if filter.all_revisions { sql!("evaluations/list_revisions") } else { sql!("evaluations/list") };
+        let rows = on.all(query, &[&organizations, &filter.agent_id, &filter.call_id, &at, &id, &most]).await?;
         Ok(rows.iter().map(|row| summary(row, "status")).collect::<Result<_, _>>()?)
     }
 }
@@ -219,8 +242,14 @@ fn summary(row: &Row, status: &str) -> Result<Summary, DbError> {
         scorecard_version_id: row.try_get("scorecard_version_id")?,
         // The table's check lets no other word in.
         status: EvaluationStatus::parse(status).unwrap_or(EvaluationStatus::Assessed),
+        revision: row.try_get("revision")?,
+        cause: row.try_get("cause")?,
+        replaces: row.try_get("replaces")?,
+        is_current: row.try_get("is_current")?,
+        transcript_version: row.try_get("transcript_version")?,
         scorer: row.try_get("scorer")?,
         overall: overall.map(i32::unsigned_abs),
+        passed: row.try_get("passed")?,
         needs_review: row.try_get("needs_review")?,
         assessed_at: row.try_get("assessed_at")?,
         evaluated_at: row.try_get("evaluated_at")?,
@@ -266,7 +295,7 @@ fn analysis(row: &Row) -> Result<Analysis, DbError> {
     })
 }
 
-fn scores(row: &Row) -> Result<Vec<CriterionScore>, DbError> {
+pub(super) fn scores(row: &Row) -> Result<Vec<CriterionScore>, DbError> {
     let Some(keys) = row.try_get::<_, Option<Vec<String>>>("keys")? else {
         return Ok(Vec::new());
     };
