@@ -22,6 +22,7 @@ use crate::{
     product::calls::{
         metrics::{ConversationMetrics, measure},
         model::{AudioFile, Call, Speaker, Stage, Utterance},
+        redaction::{Entity, redact},
         sentiment::{self, Sentence, SpeakerSentiment},
         store::{self, RunningTranscription, Transcription},
         written,
@@ -200,6 +201,7 @@ impl Transcribe {
         let sentiment = feelings(&transcript, work.file.agent_channel);
         let duration_ms = transcript.duration_ms.and_then(|ms| i64::try_from(ms).ok());
         let language = transcript.language.as_deref().filter(|language| (2..=35).contains(&language.len()));
+        let redaction = redact(&utterances, &entities(&transcript));
         let transcription = Transcription {
             provider: speech.name().to_owned(),
             reference: None,
@@ -207,6 +209,8 @@ impl Transcribe {
             model: transcript.model.clone(),
             language: language.map(str::to_owned),
             digest: Some(written::digest(&utterances)),
+            redacted_digest: Some(written::digest(&redaction.applied(&utterances))),
+            redaction: Some(redaction.spans.clone()),
             metrics: Some(ConversationMetrics { sentiment, ..measure(&utterances) }),
             submitted_at: work.running.as_ref().map_or(now, |running| running.submitted_at),
             completed_at: Some(now),
@@ -226,7 +230,7 @@ impl Transcribe {
                 tokio::try_join!(
                     biased;
                     store::insert_transcription(tx, call, &transcription),
-                    store::insert_utterances(tx, call, &utterances),
+                    store::insert_utterances(tx, call, &utterances, &redaction.texts),
                     enqueue(tx, call.organization_id, call.call_id, Stage::Assess, now),
                     count_audio(tx, call, duration_ms, &utterances, now),
                 )?;
@@ -282,6 +286,12 @@ fn speaker(voice: &Voice, agent_channel: i16) -> Speaker {
         Voice::Channel(_) => Speaker::Customer,
         Voice::Label(_) | Voice::Single => Speaker::Unknown,
     }
+}
+
+/// What the provider found in the words, for their redaction. It is kept nowhere else.
+fn entities(transcript: &Transcript) -> Vec<Entity> {
+    let entities = transcript.entities.iter();
+    entities.map(|entity| Entity { kind: entity.kind.clone(), text: entity.text.clone() }).collect()
 }
 
 /// How the speakers sound, where the provider judges sentences.

@@ -40,6 +40,7 @@ mod providers;
 mod quotas;
 mod real_speech;
 mod receipts;
+mod redaction;
 mod reuse;
 mod s3;
 mod scorers;

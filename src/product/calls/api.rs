@@ -140,12 +140,19 @@ impl CallsApi {
 
     /// Get a call's transcript
     ///
-    /// 404 while there is none.
+    /// Without personal data: names, numbers and the like are placeholders. 404 while there is none.
     #[oai(path = "/:call_id/transcript", method = "get", operation_id = "get_transcript")]
-    async fn get_transcript(&self, caller: Caller, call_id: Path<CallId>) -> Result<Json<TranscriptView>, Refusal> {
+    async fn get_transcript(
+        &self,
+        caller: Caller,
+        call_id: Path<CallId>,
+        /// As it was said, with all personal data; an audit event tells who has seen it.
+        #[oai(default)]
+        raw: Query<bool>,
+    ) -> Result<Json<TranscriptView>, Refusal> {
         let grant = caller.may(Permission::ReadCalls)?;
-        let found = transcript(&self.db, &grant, call_id.0).await?;
-        Ok(Json(TranscriptView::of(call_id.0, found)))
+        let found = transcript(&self.db, &grant, call_id.0, raw.0).await?;
+        Ok(Json(TranscriptView::of(call_id.0, raw.0, found)))
     }
 
     /// Listen to a call

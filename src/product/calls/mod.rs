@@ -4,6 +4,7 @@ pub mod api;
 pub mod audio;
 pub mod metrics;
 pub mod model;
+pub mod redaction;
 pub mod sentiment;
 pub mod store;
 pub mod sweep;
@@ -125,12 +126,25 @@ pub async fn get(db: &Db, grant: &Grant, call_id: CallId) -> Result<Call, CallEr
     store::find(&db.alone(grant), call_id).await?.ok_or(CallError::NotFound)
 }
 
-/// A call's finished transcript.
+/// A call's finished transcript without personal data; `raw` gives it as it was said, and an audit event tells who has seen it.
 ///
 /// # Errors
 /// [`CallError::NotFound`], or [`CallError::Absent`] while it is not there.
-pub async fn transcript(db: &Db, grant: &Grant, call_id: CallId) -> Result<store::Transcript, CallError> {
-    if let Some(transcript) = store::find_transcript(&db.alone(grant), call_id).await? {
+pub async fn transcript(db: &Db, grant: &Grant, call_id: CallId, raw: bool) -> Result<store::Transcript, CallError> {
+    let found = if raw {
+        db.tenant(grant, "calls.reveal_transcript", async |tx| {
+            let found = store::find_transcript(tx, call_id, true).await?;
+            if let Some(transcript) = &found {
+                let details = serde_json::json!({ "personal_data": transcript.redaction.len() });
+                audit(tx, "transcript.revealed", "call", Some(call_id.0), transcript.organization_id, details).await?;
+            }
+            Ok::<_, DbError>(found)
+        })
+        .await?
+    } else {
+        store::find_transcript(&db.alone(grant), call_id, false).await?
+    };
+    if let Some(transcript) = found {
         return Ok(transcript);
     }
     get(db, grant, call_id).await?;

@@ -3,14 +3,18 @@
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::Serialize;
-use tokio_postgres::Row;
+use tokio_postgres::{Row, types::Json};
 
 use super::{
     metrics::ConversationMetrics,
     model::{AudioFile, Call, CallDetails, CallStatus, Channel, Failure, Stage, Utterance},
+    redaction::{self, Span},
 };
 use crate::{
-    foundation::ids::{AgentId, CallId, OrganizationId},
+    foundation::{
+        digest,
+        ids::{AgentId, CallId, OrganizationId},
+    },
     platform::db::{DbError, InTenant, PlatformTx, Statements, TenantTx},
     sql,
 };
@@ -221,6 +225,10 @@ pub struct Transcription {
     pub language: Option<String>,
     /// Digest of the utterances.
     pub digest: Option<String>,
+    /// Digest of the utterances without personal data, as receipts name it.
+    pub redacted_digest: Option<String>,
+    /// What personal data was replaced where.
+    pub redaction: Option<Vec<Span>>,
     /// How the talking was shared.
     pub metrics: Option<ConversationMetrics>,
     /// When the work was given to the provider.
@@ -256,14 +264,22 @@ pub async fn insert_transcription(
             &metrics,
             &transcription.submitted_at,
             &transcription.completed_at,
+            &transcription.redacted_digest,
+            &transcription.redaction.as_ref().map(Json),
+            &transcription.redaction.as_deref().map(redaction::digest),
         ],
     )
     .await?;
     Ok(())
 }
 
-/// What was said, in one statement.
-pub async fn insert_utterances(tx: &TenantTx<'_>, call: &Call, utterances: &[Utterance]) -> Result<(), DbError> {
+/// What was said, raw and redacted, in one statement. `redacted` are the texts of the utterances without personal data, in their order.
+pub async fn insert_utterances(
+    tx: &TenantTx<'_>,
+    call: &Call,
+    utterances: &[Utterance],
+    redacted: &[String],
+) -> Result<(), DbError> {
     let n: Vec<i32> = utterances.iter().map(|utterance| utterance.n).collect();
     let speakers: Vec<&str> = utterances.iter().map(|utterance| utterance.speaker.as_str()).collect();
     let starts: Vec<Option<i64>> = utterances.iter().map(|utterance| utterance.start_ms).collect();
@@ -271,7 +287,7 @@ pub async fn insert_utterances(tx: &TenantTx<'_>, call: &Call, utterances: &[Utt
     let texts: Vec<&str> = utterances.iter().map(|utterance| utterance.text.as_str()).collect();
     tx.execute(
         sql!("calls/insert_utterances"),
-        &[&call.call_id, &call.organization_id, &call.agent_id, &n, &speakers, &starts, &ends, &texts],
+        &[&call.call_id, &call.organization_id, &call.agent_id, &n, &speakers, &starts, &ends, &texts, &redacted],
     )
     .await?;
     Ok(())
@@ -286,29 +302,52 @@ pub async fn delete_utterances(tx: &TenantTx<'_>, call_id: CallId) -> Result<(),
 /// A whole transcript.
 #[derive(Clone, Debug)]
 pub struct Transcript {
+    /// Whose call it is.
+    pub organization_id: OrganizationId,
     /// Who recognised the speech; `written` for text.
     pub provider: String,
     /// The recogniser's model.
     pub model: Option<String>,
     /// The language.
     pub language: Option<String>,
-    /// Digest of the utterances.
+    /// Digest of the raw utterances.
     pub digest: Option<String>,
+    /// Digest of the utterances without personal data, as receipts name it.
+    pub redacted_digest: Option<String>,
+    /// What personal data was replaced where; positions are those of the raw text.
+    pub redaction: Vec<Span>,
     /// How the talking was shared.
     pub metrics: Option<ConversationMetrics>,
     /// When it was there.
     pub completed_at: DateTime<Utc>,
-    /// What was said.
+    /// What was said, raw or without personal data.
     pub utterances: Vec<Utterance>,
 }
 
-/// A call's finished transcript.
-pub async fn find_transcript(on: &impl InTenant, call_id: CallId) -> Result<Option<Transcript>, DbError> {
-    let Some(row) = on.opt(sql!("calls/find_transcript"), &[&call_id, &on.organizations()]).await? else {
+/// A call's finished transcript, without personal data unless it is to be `raw`.
+pub async fn find_transcript(on: &impl InTenant, call_id: CallId, raw: bool) -> Result<Option<Transcript>, DbError> {
+    let Some(row) = on.opt(sql!("calls/find_transcript"), &[&call_id, &on.organizations(), &raw]).await? else {
         return Ok(None);
     };
     let stored = |what| move |source| DbError::Stored { what, source };
+    let mut utterances: Vec<Utterance> =
+        serde_json::from_value(row.try_get("utterances")?).map_err(stored("utterances"))?;
+    let redaction: Option<Json<Vec<Span>>> = row.try_get("redaction")?;
+    let mut redaction = redaction.map(|Json(spans)| spans).unwrap_or_default();
+    let mut redacted_digest: Option<String> = row.try_get("redacted_digest")?;
+    if row.try_get("unredacted")? {
+        // It was written before transcripts were redacted.
+        let redacted = redaction::redact(&utterances, &[]);
+        let texts = redacted.applied(&utterances);
+        redacted_digest = Some(digest::of_json(&texts));
+        redaction = redacted.spans;
+        utterances = if raw { utterances } else { texts };
+    }
     Ok(Some(Transcript {
+        organization_id: row.try_get("organization_id")?,
+        redacted_digest,
+        redaction,
+        utterances,
         provider: row.try_get("provider")?,
         model: row.try_get("model")?,
         language: row.try_get("language")?,
@@ -319,7 +358,6 @@ pub async fn find_transcript(on: &impl InTenant, call_id: CallId) -> Result<Opti
             .transpose()
             .map_err(stored("metrics"))?,
         completed_at: row.try_get("completed_at")?,
-        utterances: serde_json::from_value(row.try_get("utterances")?).map_err(stored("utterances"))?,
     }))
 }
 
