@@ -250,6 +250,23 @@ async fn what_the_provider_redacts_never_reaches_the_database() {
 }
 
 #[tokio::test]
+async fn what_the_provider_finds_is_redacted_beside_the_raw_words() {
+    const LAMP: Said = &[("A", 0.0, 0.5, "Good morning, Ana here."), ("B", 0.5, 1.0, "The lamp is 4711 blue.")];
+    for (entities, redacted) in [(false, "The lamp is 4711 blue."), (true, "The lamp is [NUMBER_1] blue.")] {
+        let app = hearing_of(1.0, LAMP, |config| config.speech.assemblyai_entities = entities).await;
+        let tenant = app.ready_tenant("acme").await;
+        let admin = app.admin(&tenant);
+        let id = upload(&admin, &tenant, stereo_wav(1)).await;
+        worked_off(&app, &admin, &id, 1).await;
+        let query = format!("select text, redacted_text from {}.utterances where n = 2", tenant.schema);
+        let row = app.database.connect().await.query_one(&query, &[]).await.unwrap();
+        let told: (String, String) = (row.get(0), row.get(1));
+        assert_eq!(told, ("The lamp is 4711 blue.".to_owned(), redacted.to_owned()), "entities: {entities}");
+        app.finish().await;
+    }
+}
+
+#[tokio::test]
 async fn a_language_is_a_tag_however_the_provider_names_it() {
     let app = hearing(|config| {
         config.speech.language = Some("en-GB".to_owned());
