@@ -124,7 +124,7 @@ async fn rerun(
         match stage {
             Stage::Transcribe => begin_transcript(tx, &call, now).await?,
             Stage::Assess => {
-                let transcript = calls::store::find_transcript(tx, call_id).await?;
+                let transcript = calls::store::find_transcript(tx, call_id, false).await?;
                 transcript
                     .ok_or(CallError::NothingToRerun("the call has no transcript: run it again from transcribe"))?;
             }
@@ -145,7 +145,7 @@ async fn begin_transcript(tx: &TenantTx<'_>, call: &Call, now: DateTime<Utc>) ->
     if calls::store::find_audio_file(tx, call.call_id).await?.is_none() {
         return Err(CallError::NothingToRerun("a written conversation has no recording to transcribe"));
     }
-    let Some(transcript) = calls::store::find_transcript(tx, call.call_id).await? else { return Ok(()) };
+    let Some(transcript) = calls::store::find_transcript(tx, call.call_id, false).await? else { return Ok(()) };
     let replaced = calls::store::replace_transcript(tx, call.call_id, transcript.version, None, now).await?;
     if replaced { Ok(()) } else { Err(CallError::Conflict) }
 }

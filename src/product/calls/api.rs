@@ -143,7 +143,8 @@ impl CallsApi {
 
     /// Get a call's transcript
     ///
-    /// The newest version, or one that was corrected since. 404 while there is none.
+    /// Without personal data: names, numbers and the like are placeholders. The newest version, or one that was corrected since. 404 while there is
+    /// none.
     #[oai(path = "/:call_id/transcript", method = "get", operation_id = "get_transcript")]
     async fn get_transcript(
         &self,
@@ -151,10 +152,13 @@ impl CallsApi {
         call_id: Path<CallId>,
         /// Which version, from 1; the newest when absent.
         version: Query<Option<i32>>,
+        /// As it was said, with all personal data; an audit event tells who has seen it.
+        #[oai(default)]
+        raw: Query<bool>,
     ) -> Result<Json<TranscriptView>, Refusal> {
         let grant = caller.may(Permission::ReadCalls)?;
-        let found = transcript(&self.db, &grant, call_id.0, version.0).await?;
-        Ok(Json(TranscriptView::of(call_id.0, found)))
+        let found = transcript(&self.db, &grant, call_id.0, version.0, raw.0).await?;
+        Ok(Json(TranscriptView::of(call_id.0, raw.0, found)))
     }
 
     /// Correct a call's transcript
@@ -175,7 +179,7 @@ impl CallsApi {
         let now = self.clock.now();
         let corrected = correct(&self.db, &grant, call_id.0, version, &corrections, now).await?;
         let evaluation_is_outdated = get(&self.db, &grant, call_id.0).await?.evaluated_at.is_some();
-        Ok(Json(CorrectedView { transcript: TranscriptView::of(call_id.0, corrected), evaluation_is_outdated }))
+        Ok(Json(CorrectedView { transcript: TranscriptView::of(call_id.0, false, corrected), evaluation_is_outdated }))
     }
 
     /// Listen to a call

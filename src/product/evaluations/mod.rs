@@ -17,9 +17,9 @@ pub mod model;
 pub mod prompt;
 pub mod reading;
 pub mod receipt;
-pub mod rules;
 pub mod rescore;
 pub mod reuse;
+pub mod rules;
 #[cfg(test)]
 mod samples;
 pub mod schema;

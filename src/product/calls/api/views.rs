@@ -14,6 +14,7 @@ use crate::{
         correction::Correction,
         metrics::ConversationMetrics,
         model::{Call, CallDetails, CallStatus, Channel, Direction, Speaker, Stage, Utterance},
+        redaction::Span,
         store::Transcript,
     },
 };
@@ -248,8 +249,14 @@ pub struct TranscriptView {
     pub model: Option<String>,
     /// The language.
     pub language: Option<String>,
-    /// SHA-256 of the utterances, as receipts name it.
+    /// SHA-256 of the utterances without personal data, as receipts name it.
     pub digest: Option<String>,
+    /// SHA-256 of the utterances as they were said.
+    pub raw_digest: Option<String>,
+    /// Whether the utterances are as they were said; otherwise personal data is replaced by placeholders such as `[CARD_1]`.
+    pub raw: bool,
+    /// What is replaced where, in characters of the raw text.
+    pub personal_data: Vec<Span>,
     /// How the talking was shared.
     pub metrics: Option<ConversationMetrics>,
     /// When it was there.
@@ -282,20 +289,9 @@ pub struct UtteranceView {
 
 impl TranscriptView {
     /// The transcript of a call.
-    pub fn of(call_id: CallId, transcript: Transcript) -> Self {
-        let Transcript {
-            provider,
-            model,
-            language,
-            digest,
-            metrics,
-            completed_at,
-            version,
-            corrected_by,
-            corrected_at,
-            utterances,
-        } = transcript;
-        let utterances = utterances
+    pub fn of(call_id: CallId, raw: bool, transcript: Transcript) -> Self {
+        let utterances = transcript
+            .utterances
             .into_iter()
             .map(|Utterance { n, speaker, start_ms, end_ms, text }| UtteranceView {
                 n,
@@ -307,15 +303,18 @@ impl TranscriptView {
             .collect();
         Self {
             call_id,
-            provider,
-            model,
-            language,
-            digest,
-            metrics,
-            completed_at,
-            version,
-            corrected_by,
-            corrected_at,
+            provider: transcript.provider,
+            model: transcript.model,
+            language: transcript.language,
+            digest: transcript.redacted_digest,
+            raw_digest: transcript.digest,
+            raw,
+            personal_data: transcript.redaction,
+            metrics: transcript.metrics,
+            completed_at: transcript.completed_at,
+            version: transcript.version,
+            corrected_by: transcript.corrected_by,
+            corrected_at: transcript.corrected_at,
             utterances,
         }
     }

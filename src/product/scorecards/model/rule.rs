@@ -54,7 +54,8 @@ pub enum Rule {
 }
 
 /// Holds when any of the phrases is said where and by whom it is asked for. Words are compared without case, accents and punctuation; `*` stands
-/// for up to three words.
+/// for up to three words. Personal data is redacted: `[name]` stands for any name, and so do `[phone]`, `[card]`, `[address]`, `[email]`, `[iban]`,
+/// `[date_of_birth]`, `[number]`, `[ip]` and `[url]` for theirs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Object)]
 #[serde(deny_unknown_fields)]
 #[oai(deny_unknown_fields)]
