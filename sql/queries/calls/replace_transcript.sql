@@ -15,7 +15,7 @@ with found as (
     select found.call_id, found.version, found.organization_id, found.agent_id, found.provider, found.model, found.language, found.digest,
         found.metrics, found.redaction,
         coalesce((select jsonb_agg(jsonb_build_object('n', u.n, 'speaker', u.speaker, 'start_ms', u.start_ms, 'end_ms', u.end_ms,
-                                                      'text', u.text) order by u.n)
+                                                      'text', u.text, 'redacted_text', u.redacted_text) order by u.n)
                   from tenant.utterances u where u.call_id = found.call_id and u.organization_id = any ($3)), '[]'),
         found.corrected_by, found.corrected_at, found.completed_at, $4, $5
     from found
