@@ -104,6 +104,7 @@ create table scorecards (
     revision integer not null default 1,
     created_at timestamp with time zone not null,
     updated_at timestamp with time zone not null,
+    retired_at timestamp with time zone,
     constraint scorecards_name UNIQUE (organization_id, name),
     constraint scorecards_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
     constraint scorecards_pkey PRIMARY KEY (scorecard_id),
@@ -206,8 +207,11 @@ create table calls (
     transcribed_at timestamp with time zone,
     evaluated_at timestamp with time zone,
     overall_score numeric(5,2),
+    queue text,
+    direction text,
     constraint calls_channel_check CHECK ((channel = ANY (ARRAY['phone'::text, 'chat'::text, 'email'::text]))),
     constraint calls_check CHECK (((status = 'failed'::text) = (failed_stage IS NOT NULL))),
+    constraint calls_direction_check CHECK ((direction = ANY (ARRAY['inbound'::text, 'outbound'::text]))),
     constraint calls_duration_ms_check CHECK ((duration_ms >= 0)),
     constraint calls_external_id UNIQUE (organization_id, external_id),
     constraint calls_external_id_check CHECK (((length(external_id) >= 1) AND (length(external_id) <= 200))),
@@ -217,6 +221,7 @@ create table calls (
     constraint calls_language_check CHECK (((length(language) >= 2) AND (length(language) <= 35))),
     constraint calls_overall_score_check CHECK (((overall_score >= (0)::numeric) AND (overall_score <= (100)::numeric))),
     constraint calls_pkey PRIMARY KEY (call_id),
+    constraint calls_queue_check CHECK (((length(queue) >= 1) AND (length(queue) <= 200))),
     constraint calls_status_check CHECK ((status = ANY (ARRAY['received'::text, 'transcribed'::text, 'assessed'::text, 'evaluated'::text, 'failed'::text]))),
     constraint calls_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id),
     constraint calls_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id),
@@ -266,6 +271,7 @@ create table evaluations (
     receipt jsonb not null,
     assessed_at timestamp with time zone not null,
     evaluated_at timestamp with time zone,
+    passed boolean,
     revision integer not null default 1,
     cause text not null default 'first'::text,
     replaces uuid,
@@ -352,7 +358,7 @@ create table scores (
     note text,
     constraint scores_pkey PRIMARY KEY (evaluation_id, criterion_key),
     constraint scores_score_check CHECK (((score >= (0)::numeric) AND (score <= (100)::numeric))),
-    constraint scores_verdict_check CHECK ((verdict = ANY (ARRAY['yes'::text, 'no'::text, 'not_applicable'::text, 'unverified'::text]))),
+    constraint scores_verdict_check CHECK ((verdict = ANY (ARRAY['yes'::text, 'no'::text, 'not_applicable'::text, 'unverified'::text, 'answered'::text, 'pending'::text]))),
     constraint scores_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id),
     constraint scores_evaluation_id_fkey FOREIGN KEY (evaluation_id) REFERENCES evaluations(evaluation_id),
     constraint scores_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
@@ -540,5 +546,7 @@ insert into refinery_schema_history (version, name, applied_on, checksum)
     values (1, 'tenant', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '8550376998958752502');
 insert into refinery_schema_history (version, name, applied_on, checksum)
     values (2, 'usage', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '1251302755304794697');
+insert into refinery_schema_history (version, name, applied_on, checksum)
+    values (3, 'scorecards', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '16908678744670212078');
 insert into refinery_schema_history (version, name, applied_on, checksum)
     values (6, 'receipts', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '7419353941711043075');

@@ -1,7 +1,8 @@
 //! Evaluations: a scorecard version applied to a call, so that anybody can follow and re-compute the score.
 //!
 //! The way of an answer: [`prompt`] asks, under a [`schema`]; [`answer`] reads what the language model said; [`evidence`] holds every quote
-//! against the transcript; [`scoring`] turns the verdicts into scores by exact [`arithmetic`], or lets the organization's plugin do it;
+//! against the transcript; [`rules`] answer what needs no model; [`conditions`] take out what is not asked; [`scoring`] turns the verdicts into scores by exact
+//! [`arithmetic`], or lets the organization's plugin do it;
 //! [`insights`] says what follows; [`receipt`] keeps the digests of everything that went in. [`store`] writes it down for the stages.
 //! [`rescore`] applies another scorecard version to many calls, and [`reuse`]s the answers that still stand.
 
@@ -9,6 +10,7 @@ pub mod answer;
 pub mod api;
 pub mod arithmetic;
 pub mod binding;
+pub mod conditions;
 pub mod evidence;
 pub mod insights;
 pub mod model;
@@ -17,8 +19,10 @@ pub mod reading;
 pub mod receipt;
 pub mod rescore;
 pub mod reuse;
+pub mod rules;
 #[cfg(test)]
 mod samples;
 pub mod schema;
 pub mod scoring;
 pub mod store;
+pub mod words;
