@@ -27,6 +27,7 @@ use plumbline::{
         providers::{
             ProviderError,
             llm::{Completed, Completion, LanguageModel},
+            speech::SpeechOptions,
         },
         tenancy::quotas::Quotas,
     },
@@ -137,6 +138,7 @@ impl<'a> Line<'a> {
             clock: Clock::system(),
             objects: Arc::new(object_store::memory::InMemory::new()),
             speech: None,
+            hearing: SpeechOptions::default(),
             language_model: Arc::new(AtOnce),
             plugins: Arc::new(PluginHost::new(Limits::default())?),
             transcription_poll: Duration::from_secs(1),

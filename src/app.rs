@@ -155,6 +155,7 @@ impl App {
             clock: clock.clone(),
             objects: objects.clone(),
             speech: means::speech(&config.speech)?,
+            hearing: means::hearing(&config.speech),
             language_model: means::language_model(&config.language_model)?,
             plugins: means::plugins()?,
             public_url: config.server.public_url.clone(),

@@ -37,7 +37,10 @@ use crate::{
         db::{Db, DbError, TenantTx},
         jobs::{self, Handler, Job, JobError, Lease},
         plugins::PluginHost,
-        providers::{llm::LanguageModel, speech::SpeechToText},
+        providers::{
+            llm::LanguageModel,
+            speech::{SpeechOptions, SpeechToText},
+        },
     },
     product::calls::{
         self,
@@ -55,6 +58,8 @@ pub struct Means {
     pub objects: Arc<dyn ObjectStore>,
     /// Speech to text; none where no recogniser is configured, and then calls with audio say so.
     pub speech: Option<Arc<dyn SpeechToText>>,
+    /// How every recording is to be transcribed, unless its call says otherwise.
+    pub hearing: SpeechOptions,
     /// The language model.
     pub language_model: Arc<dyn LanguageModel>,
     /// Where plugins run.

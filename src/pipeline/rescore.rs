@@ -21,7 +21,7 @@ use crate::{
         },
         evaluations::{
             answer::{self, AnswerError},
-            evidence, insights,
+            conditions, evidence, insights,
             model::RevisionCause,
             prompt::{self, BoundBuilder, Built},
             receipt::{self, About, Assessment, Receipt, Reused},
@@ -254,6 +254,7 @@ impl RescoreOne {
             answer::parse(&raw_answer, &item.version.for_plugins()).map_err(|error| unusable(lease, error))?;
         let answers = evidence::check(unchecked, &material.call.utterances)
             .map_err(|error| JobError::Permanent { kind: "transcript_too_large", reason: error.to_string() })?;
+        let answers = conditions::apply(&item.version.definition, answers);
         let evaluation_id = about.evaluation_id;
         let receipt = match (&asked, &item.current) {
             (Some((built, answered)), _) => Receipt::of(&Assessment {

@@ -92,6 +92,7 @@ pub const TABLES: &[TableClass] = &[
             ("language", Keep),
             ("digest", Erase),
             ("metrics", MaskTexts(&["speaker"])),
+            ("redaction", MaskTexts(&["kind"])),
             ("utterances", MaskTexts(&["speaker"])),
             ("corrected_by", Pseudonym),
             ("replaced_by", Pseudonym),

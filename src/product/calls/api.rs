@@ -143,7 +143,7 @@ impl CallsApi {
 
     /// Get a call's transcript
     ///
-    /// The newest version, or one that was corrected since; without personal data: names, numbers and the like are placeholders. 404 while there is
+    /// Without personal data: names, numbers and the like are placeholders. The newest version, or one that was corrected since. 404 while there is
     /// none.
     #[oai(path = "/:call_id/transcript", method = "get", operation_id = "get_transcript")]
     async fn get_transcript(

@@ -6,7 +6,7 @@ use super::{
     CallError,
     metrics::measure,
     model::{CallStatus, Speaker, Stage, Utterance},
-    redaction::redact,
+    redaction::{entities, redact},
     store::{self, Corrected, Transcript},
     written,
 };
@@ -47,7 +47,7 @@ pub async fn correct(
     db.tenant(grant, "calls.correct", async |tx| {
         let call = store::find(tx, call_id).await?.ok_or(CallError::NotFound)?;
         let found = store::find_transcript(tx, call_id, true).await?;
-        let Transcript { utterances, version, .. } = found.ok_or(CallError::Absent("transcript yet"))?;
+        let Transcript { utterances, version, redaction, .. } = found.ok_or(CallError::Absent("transcript yet"))?;
         // A call that waits for its score would be scored by answers to another transcript.
         let before_its_answers = call.failure.as_ref().is_some_and(|failure| failure.stage == Stage::Assess);
         let at_rest = call.status == CallStatus::Evaluated || before_its_answers;
@@ -58,20 +58,19 @@ pub async fn correct(
             return Err(CallError::StaleTranscript);
         }
         let corrected = apply(&utterances, corrections)?;
+        let redacted = redact(&corrected, &entities(&utterances, &redaction));
         let (digest, metrics) = (written::digest(&corrected), measure(&corrected));
-        let redaction = redact(&corrected, &[]);
-        let redacted_digest = written::digest(&redaction.applied(&corrected));
         let head = Corrected {
             digest: &digest,
-            redacted_digest: &redacted_digest,
-            redaction: &redaction.spans,
+            redacted_digest: &written::digest(&redacted.applied(&corrected)),
+            redaction: &redacted.spans,
             metrics: &metrics,
         };
         if !store::replace_transcript(tx, call_id, of, Some(&head), now).await? {
             return Err(CallError::StaleTranscript);
         }
         store::delete_utterances(tx, call_id).await?;
-        store::insert_utterances(tx, &call, &corrected, &redaction.texts).await?;
+        store::insert_utterances(tx, &call, &corrected, &redacted.texts).await?;
         let which: Vec<i32> = corrections.iter().map(|correction| correction.utterance).collect();
         let details = serde_json::json!({ "version": of + 1, "utterances": which, "digest": digest });
         audit(tx, "transcript.corrected", "call", Some(call_id.0), call.organization_id, details).await?;

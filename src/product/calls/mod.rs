@@ -6,6 +6,7 @@ pub mod correction;
 pub mod metrics;
 pub mod model;
 pub mod redaction;
+pub mod sentiment;
 pub mod store;
 pub mod sweep;
 pub mod upload;
@@ -135,7 +136,7 @@ pub async fn get(db: &Db, grant: &Grant, call_id: CallId) -> Result<Call, CallEr
     store::find(&db.alone(grant), call_id).await?.ok_or(CallError::NotFound)
 }
 
-/// A call's finished transcript, the newest version or one that was replaced, without personal data; `raw` gives it as it was said, and an audit
+/// A call's finished transcript without personal data: the newest version, or one that was replaced. `raw` gives it as it was said, and an audit
 /// event tells who has seen it.
 ///
 /// # Errors
@@ -151,8 +152,8 @@ pub async fn transcript(
         db.tenant(grant, "calls.reveal_transcript", async |tx| {
             let found = version_of(tx, call_id, version, true).await?;
             if let Some(transcript) = &found {
-                let spans = transcript.redaction.len();
-                let details = serde_json::json!({ "version": transcript.version, "personal_data": spans });
+                let details =
+                    serde_json::json!({ "personal_data": transcript.redaction.len(), "version": transcript.version });
                 audit(tx, "transcript.revealed", "call", Some(call_id.0), transcript.organization_id, details).await?;
             }
             Ok::<_, DbError>(found)
@@ -175,10 +176,12 @@ async fn version_of(
     raw: bool,
 ) -> Result<Option<store::Transcript>, DbError> {
     let newest = store::find_transcript(on, call_id, raw).await?;
-    match (version, newest) {
-        (None, newest) => Ok(newest),
-        (Some(version), Some(newest)) if newest.version == version => Ok(Some(newest)),
-        (Some(version), _) => store::find_transcript_version(on, call_id, version, raw).await,
+    match (newest, version) {
+        (Some(newest), Some(version)) if newest.version != version => {
+            store::find_transcript_version(on, call_id, version, raw).await
+        }
+        (None, Some(version)) => store::find_transcript_version(on, call_id, version, raw).await,
+        (newest, _) => Ok(newest),
     }
 }
 

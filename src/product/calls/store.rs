@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio_postgres::{Row, types::Json};
 
 use super::{
@@ -332,22 +332,8 @@ pub struct Transcript {
 
 /// A call's finished transcript, without personal data unless it is to be `raw`.
 pub async fn find_transcript(on: &impl InTenant, call_id: CallId, raw: bool) -> Result<Option<Transcript>, DbError> {
-    let Some(row) = on.opt(sql!("calls/find_transcript"), &[&call_id, &on.organizations(), &raw]).await? else {
-        return Ok(None);
-    };
-    let stored = |source| DbError::Stored { what: "utterances", source };
-    let utterances: Vec<Utterance> = serde_json::from_value(row.try_get("utterances")?).map_err(stored)?;
-    let redaction: Option<Json<Vec<Span>>> = row.try_get("redaction")?;
-    let spans = redaction.map(|Json(spans)| spans).unwrap_or_default();
-    if row.try_get("unredacted")? {
-        // It was written before transcripts were redacted.
-        let redaction = redaction::redact(&utterances, &[]);
-        let texts = redaction.applied(&utterances);
-        let digest = digest::of_json(&texts);
-        let shown = if raw { utterances } else { texts };
-        return transcript(&row, Some(digest), redaction.spans, shown).map(Some);
-    }
-    transcript(&row, row.try_get("redacted_digest")?, spans, utterances).map(Some)
+    let row = on.opt(sql!("calls/find_transcript"), &[&call_id, &on.organizations(), &raw]).await?;
+    row.map(|row| transcript(&row, raw)).transpose()
 }
 
 /// A version of a call's transcript that was replaced, without personal data unless it is to be `raw`.
@@ -357,45 +343,35 @@ pub async fn find_transcript_version(
     version: i32,
     raw: bool,
 ) -> Result<Option<Transcript>, DbError> {
-    let query = sql!("calls/find_transcript_version");
-    let Some(row) = on.opt(query, &[&call_id, &version, &on.organizations()]).await? else { return Ok(None) };
-    let stored = |source| DbError::Stored { what: "utterances", source };
-    let kept: Vec<Kept> = serde_json::from_value(row.try_get("utterances")?).map_err(stored)?;
-    let (said, texts): (Vec<Utterance>, Vec<Option<String>>) =
-        kept.into_iter().map(|kept| (kept.said, kept.redacted_text)).unzip();
-    let mut redaction = redaction::redact(&said, &[]);
-    // What was judged counts, whatever would be found today.
-    redaction.texts = texts.into_iter().zip(redaction.texts).map(|(kept, now)| kept.unwrap_or(now)).collect();
-    let texts = redaction.applied(&said);
-    let digest = digest::of_json(&texts);
-    transcript(&row, Some(digest), redaction.spans, if raw { said } else { texts }).map(Some)
+    let row = on.opt(sql!("calls/find_transcript_version"), &[&call_id, &version, &on.organizations()]).await?;
+    row.map(|row| transcript(&row, raw)).transpose()
 }
 
-/// An utterance of a version that was replaced.
-#[derive(Deserialize)]
-struct Kept {
-    #[serde(flatten)]
-    said: Utterance,
-    /// None when it was written before transcripts were redacted.
-    #[serde(default)]
-    redacted_text: Option<String>,
-}
-
-fn transcript(
-    row: &Row,
-    redacted_digest: Option<String>,
-    redaction: Vec<Span>,
-    utterances: Vec<Utterance>,
-) -> Result<Transcript, DbError> {
+fn transcript(row: &Row, raw: bool) -> Result<Transcript, DbError> {
     let stored = |what| move |source| DbError::Stored { what, source };
+    let mut utterances: Vec<Utterance> =
+        serde_json::from_value(row.try_get("utterances")?).map_err(stored("utterances"))?;
+    let redaction: Option<Json<Vec<Span>>> = row.try_get("redaction")?;
+    let mut redaction = redaction.map(|Json(spans)| spans).unwrap_or_default();
+    let mut redacted_digest: Option<String> = row.try_get("redacted_digest")?;
+    if row.try_get("unredacted")? {
+        // It was written before transcripts were redacted, or is a version that was replaced: only its raw text is kept.
+        let known: Vec<redaction::Entity> = redaction::entities(&utterances, &redaction);
+        let redacted = redaction::redact(&utterances, &known);
+        let texts = redacted.applied(&utterances);
+        redacted_digest = Some(digest::of_json(&texts));
+        redaction = redacted.spans;
+        utterances = if raw { utterances } else { texts };
+    }
     Ok(Transcript {
         organization_id: row.try_get("organization_id")?,
+        redacted_digest,
+        redaction,
+        utterances,
         provider: row.try_get("provider")?,
         model: row.try_get("model")?,
         language: row.try_get("language")?,
         digest: row.try_get("digest")?,
-        redacted_digest,
-        redaction,
         metrics: row
             .try_get::<_, Option<serde_json::Value>>("metrics")?
             .map(serde_json::from_value)
@@ -405,13 +381,12 @@ fn transcript(
         version: row.try_get("version")?,
         corrected_by: row.try_get("corrected_by")?,
         corrected_at: row.try_get("corrected_at")?,
-        utterances,
     })
 }
 
-/// What a correction makes of a transcript's head.
+/// What a person made of a transcript.
 pub struct Corrected<'a> {
-    /// Digest of the raw utterances.
+    /// Digest of the utterances.
     pub digest: &'a str,
     /// Digest of the utterances without personal data.
     pub redacted_digest: &'a str,
@@ -421,7 +396,7 @@ pub struct Corrected<'a> {
     pub metrics: &'a ConversationMetrics,
 }
 
-/// Keeps version `of` of a transcript, and makes its head the next one: a person's, with these digests and metrics, or one that waits to be
+/// Keeps version `of` of a transcript, and makes its head the next one: a person's, with this digest and these metrics, or one that waits to be
 /// recognised anew. `false` when the transcript is another version by now.
 pub async fn replace_transcript(
     tx: &TenantTx<'_>,
@@ -430,19 +405,23 @@ pub async fn replace_transcript(
     corrected: Option<&Corrected<'_>>,
     now: DateTime<Utc>,
 ) -> Result<bool, DbError> {
-    let metrics = corrected.map(|corrected| serde_json::to_value(corrected.metrics)).transpose();
-    let metrics = metrics.map_err(|source| DbError::Stored { what: "metrics", source })?;
+    let metrics = corrected.map(|corrected| corrected.metrics);
+    let metrics =
+        metrics.map(serde_json::to_value).transpose().map_err(|source| DbError::Stored { what: "metrics", source })?;
+    let digest = corrected.map(|corrected| corrected.digest);
+    let redacted_digest = corrected.map(|corrected| corrected.redacted_digest);
+    let spans = corrected.map(|corrected| corrected.redaction);
     let params: [&(dyn postgres_types::ToSql + Sync); 10] = [
         &call_id,
         &of,
         &tx.organizations(),
         &tx.grant().actor(),
         &now,
-        &corrected.map(|corrected| corrected.digest),
+        &digest,
         &metrics,
-        &corrected.map(|corrected| corrected.redacted_digest),
-        &corrected.map(|corrected| Json(corrected.redaction)),
-        &corrected.map(|corrected| redaction::digest(corrected.redaction)),
+        &redacted_digest,
+        &spans.map(Json),
+        &spans.map(redaction::digest),
     ];
     Ok(tx.execute(sql!("calls/replace_transcript"), &params).await? == 1)
 }

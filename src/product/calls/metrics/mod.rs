@@ -14,7 +14,10 @@ pub use self::{
     keys::KEYS,
     times::{DEAD_AIR_MS, SLICES, Slice},
 };
-use super::model::{Speaker, Utterance};
+use super::{
+    model::{Speaker, Utterance},
+    sentiment::SpeakerSentiment,
+};
 
 /// How the talking of one conversation was shared.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Object)]
@@ -31,6 +34,10 @@ pub struct ConversationMetrics {
     /// How it went on: 20 parts of equal length, in order; none without times.
     #[serde(default)]
     pub slices: Vec<Slice>,
+    /// How each speaker sounds, start against end; empty where the recogniser does not judge sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[oai(default)]
+    pub sentiment: Vec<SpeakerSentiment>,
 }
 
 /// One speaker's part.
@@ -93,6 +100,7 @@ pub fn measure(utterances: &[Utterance]) -> ConversationMetrics {
     ConversationMetrics {
         values: values.into_iter().map(|(key, value)| (key, i64::try_from(value).unwrap_or(i64::MAX))).collect(),
         slices: timeline.map(|timeline| timeline.slices()).unwrap_or_default(),
+        sentiment: Vec::new(),
         utterances: utterances.len() as u64,
         words,
         speakers: parts

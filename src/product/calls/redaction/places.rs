@@ -236,7 +236,7 @@ fn code_after(tokens: &Tokens<'_>, from: usize) -> Option<usize> {
 /// An address without a street's word, where one was asked for or is announced: from its number to the end of what can be one.
 fn told(tokens: &Tokens<'_>, from: usize, asked: bool) -> Option<usize> {
     let announced = (1..=4).any(|back| {
-        from >= back + 1
+        from > back
             && match (tokens.word(from - back - 1), tokens.word(from - back)) {
                 ("address", "is" | "s") | ("live" | "lives" | "living" | "located" | "reside", "at" | "in" | "on") => {
                     true

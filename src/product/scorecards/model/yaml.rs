@@ -52,7 +52,7 @@ pub fn from_yaml(text: &str) -> Result<Definition, Unreadable> {
         },
     };
     let document: Value = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let place = error.location().map(|place| (u64::from(place.line()), u64::from(place.column())));
+        let place = error.location().map(|place| (place.line(), place.column()));
         Unreadable::Syntax(place)
     })?;
     from_document(document)
