@@ -45,6 +45,9 @@ async fn a_written_conversation_becomes_a_score_that_is_explained() {
     let analysis = app.analysis(&admin, &id).await.expect(200);
     let evaluation = &analysis["evaluation"];
     assert_eq!((&evaluation["overall_score"], &evaluation["needs_review"]), (&json!(87.5), &json!(false)));
+    // Quotes are those of the transcript without personal data.
+    let seen = admin.get(&format!("/api/calls/{id}/transcript")).await.expect(200);
+    assert_eq!(seen["utterances"][0]["text"], json!("Good morning, [NAME_1] here."));
     let sections: Vec<_> = evaluation["sections"].as_array().unwrap().iter().map(|s| s["score"].clone()).collect();
     assert_eq!(sections, [json!(50.0), json!(100.0)]);
     for (key, verdict, score, passed) in [
@@ -59,7 +62,7 @@ async fn a_written_conversation_becomes_a_score_that_is_explained() {
         assert!(!found["rationale"].as_str().unwrap().is_empty());
         for evidence in found["evidence"].as_array().unwrap() {
             let n = usize::try_from(evidence["utterance"].as_u64().unwrap()).unwrap();
-            let said = &sent["utterances"][n - 1];
+            let said = &seen["utterances"][n - 1];
             let at = |field: &str| usize::try_from(evidence[field].as_u64().unwrap()).unwrap();
             let words: String =
                 said["text"].as_str().unwrap().chars().take(at("end_char")).skip(at("start_char")).collect();
@@ -148,8 +151,10 @@ async fn a_receipt_gives_the_same_numbers_again_and_shows_what_was_changed() {
     let same = again().await;
     assert_eq!(same.differences, Vec::<&str>::new());
     assert_eq!(same.output.overall, Some(8_750));
-    let tamper =
-        format!("update {}.utterances set text = 'Good evening.' where call_id = '{id}' and n = 1", tenant.schema);
+    let tamper = format!(
+        "update {}.utterances set redacted_text = 'Good evening.' where call_id = '{id}' and n = 1",
+        tenant.schema
+    );
     app.database.execute(&tamper).await;
     let changed = again().await;
     assert_eq!(changed.differences, ["transcript", "answers", "input", "scores", "overall"]);

@@ -130,8 +130,8 @@ async fn what_is_changed_in_the_database_is_found() {
     let s = &tenant.schema;
     let changes: &[(&str, &str, &[&str])] = &[
         (
-            "update {s}.utterances set text = replace(text, 'Good morning', 'Good evening') where n = 1",
-            "update {s}.utterances set text = replace(text, 'Good evening', 'Good morning') where n = 1",
+            "update {s}.utterances set redacted_text = replace(redacted_text, 'Good morning', 'Good evening') where n = 1",
+            "update {s}.utterances set redacted_text = replace(redacted_text, 'Good evening', 'Good morning') where n = 1",
             &[
                 "transcript",
                 "redaction",
@@ -464,7 +464,7 @@ async fn the_command_line_computes_it_again_without_a_server() {
     std::fs::write(&path, text.replace("\\\"overall\\\":8750", "\\\"overall\\\":9750")).unwrap();
     let told = plumbline(&[at]);
     assert_eq!(told.status.code(), Some(1), "{told:?}");
-    std::fs::write(&path, text.replace("Good morning, Ana", "Good evening, Ana")).unwrap();
+    std::fs::write(&path, text.replace("Good morning, [NAME_1]", "Good evening, [NAME_1]")).unwrap();
     assert_eq!(plumbline(&[at]).status.code(), Some(1));
     for unreadable in ["", "{}", "no json", &text[..text.len() / 2], &text.replace("\"kind\"", " \"kind\"")] {
         std::fs::write(&path, unreadable).unwrap();

@@ -177,13 +177,13 @@ async fn a_corrected_transcript_is_a_version_and_outdates_the_evaluation() {
     let corrected = evaluator.post(&path, &good).await.expect(200);
     let transcript = &corrected["transcript"];
     assert_eq!((&transcript["version"], &corrected["evaluation_is_outdated"]), (&json!(2), &json!(true)));
-    assert_eq!(transcript["utterances"][0]["text"], json!("Good morning, Ana here."));
+    assert_eq!(transcript["utterances"][0]["text"], json!("Good morning, [NAME_1] here."));
     assert!(transcript["corrected_by"].as_str().unwrap().contains("eve"), "{transcript}");
     evaluator.post(&path, &good).await.refused(412, "stale-revision");
     let kept = admin.get(&format!("/api/calls/{call}/transcript?version=1")).await.expect(200);
     assert_eq!(
         (&kept["utterances"][0]["text"], &kept["corrected_by"]),
-        (&json!("Good mourning, Ana here."), &Value::Null)
+        (&json!("Good mourning, [NAME_1] here."), &Value::Null)
     );
     assert_eq!(kept["digest"], first["receipt"]["transcript"]);
     admin.get(&format!("/api/calls/{call}/transcript?version=3")).await.refused(404, "not-found");

@@ -124,7 +124,7 @@ async fn a_clone_has_the_shape_of_the_original_and_nothing_of_anybody() {
     let verified = after.post(&format!("/api/evaluations/{id}/verify"), &json!({})).await.expect(200);
     assert_eq!(verified["verdict"], json!("cannot_be_computed"), "{verified:#}");
     let transcript = after.get(&format!("/api/calls/{evaluated}/transcript")).await.expect(200);
-    assert_eq!(transcript["utterances"][0]["text"], "Xxxx xxxxxxx, Xxxxxxx Xxxxxxxxxxx xxxx.");
+    assert_eq!(transcript["utterances"][0]["text"], "Xxxx xxxxxxx, [XXXX_0] xxxx.");
     let mut quotes = 0;
     for section in analysis["evaluation"]["sections"].as_array().unwrap() {
         for evidence in
