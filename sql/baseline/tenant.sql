@@ -373,6 +373,7 @@ create table transcript_versions (
     language text,
     digest text,
     metrics jsonb,
+    redaction jsonb,
     utterances jsonb not null,
     corrected_by text,
     corrected_at timestamp with time zone,
@@ -557,4 +558,4 @@ insert into refinery_schema_history (version, name, applied_on, checksum)
 insert into refinery_schema_history (version, name, applied_on, checksum)
     values (4, 'transcripts', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '12406765896840810478');
 insert into refinery_schema_history (version, name, applied_on, checksum)
-    values (6, 'receipts', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '7419353941711043075');
+    values (6, 'receipts', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '7274113576803981458');
