@@ -17,7 +17,7 @@ use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    foundation::{clock::Clock, config::Config},
+    foundation::{clock::Clock, config::Config, crypto::CryptoError},
     pipeline::{self, Means, Order, WebhooksApi},
     platform::{
         archive::{self, api::ArchivesApi},
@@ -48,7 +48,11 @@ use crate::{
             sweep,
             upload::{Recordings, UploadLimits},
         },
-        evaluations::{api::EvaluationsApi, reading::Evaluations},
+        evaluations::{
+            api::EvaluationsApi,
+            reading::Evaluations,
+            receipt::{api::ReceiptsApi, keys::ReceiptKeys, reading::Receipts},
+        },
         scorecards::{Scorecards, api::ScorecardsApi},
     },
     server::{self, Readiness},
@@ -75,6 +79,9 @@ pub enum StartError {
     /// The plugin engine.
     #[error(transparent)]
     Plugins(#[from] PluginError),
+    /// The master key.
+    #[error(transparent)]
+    MasterKey(#[from] CryptoError),
     /// The development issuer may not be trusted here.
     #[error(transparent)]
     DevelopmentTrust(#[from] DevelopmentTrustRefused),
@@ -121,6 +128,9 @@ impl App {
         let trust = trust_development_issuer(config.identity.trust_development_issuer, config.server.bind)?;
         let keys = IssuerKeys::new(trust)?;
         let objects = means::objects(&config.objects)?;
+        if config.crypto.master_key.is_none() {
+            tracing::warn!("no master key is configured: receipts of evaluations are not signed, and say so");
+        }
         let mut app = Self::composed(config, connections, objects, clock)?;
         let rules = TokenRules::new(app.config.identity.audience.clone(), 10);
         let authenticator =
@@ -146,6 +156,7 @@ impl App {
             language_model: means::language_model(&config.language_model)?,
             plugins: means::plugins()?,
             public_url: config.server.public_url.clone(),
+            master_key: means::master_key(&config.crypto)?,
             transcription_poll: Duration::from_secs_f64(config.speech.poll_seconds.clamp(0.01, 3_600.0)),
         });
         Ok(Self {
@@ -197,6 +208,14 @@ impl App {
             },
             ScorecardsApi { scorecards: Scorecards::new(db.clone(), clock.clone()) },
             EvaluationsApi { evaluations: Evaluations::new(db.clone()) },
+            ReceiptsApi {
+                receipts: Receipts {
+                    db: db.clone(),
+                    objects: self.objects.clone(),
+                    plugins: self.means.plugins.clone(),
+                },
+                keys: ReceiptKeys { db: db.clone(), clock: clock.clone(), master: self.means.master_key.clone() },
+            },
             JobsApi { db: db.clone(), clock: clock.clone(), wake: self.wake.clone() },
             WebhooksApi {
                 db: db.clone(),

@@ -22,7 +22,7 @@ use tokio::{net::TcpListener, signal::unix::SignalKind};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use self::commands::{Failure, migrate, operate, tenant};
+use self::commands::{Failure, migrate, operate, tenant, verify};
 
 /// A list of calls allocates thousands of small values, and glibc's allocator takes its time over each.
 #[global_allocator]
@@ -71,6 +71,8 @@ enum Command {
         #[arg(long, default_value_t = 8080)]
         port: u16,
     },
+    /// Compute an evaluation again from its receipt's bundle, without a server.
+    Verify(verify::VerifyOptions),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -101,7 +103,7 @@ fn told(failure: &Failure) -> String {
 
 fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let config = load(arguments.config.as_deref())?;
-    log(&config, matches!(arguments.command, Command::Demo { .. } | Command::Tenant(_)))?;
+    log(&config, matches!(arguments.command, Command::Demo { .. } | Command::Tenant(_) | Command::Verify(_)))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match arguments.command {
@@ -116,6 +118,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
                 let evaluated = Box::pin(demo::run(options, config, stop)).await?;
                 Ok(if evaluated { ExitCode::SUCCESS } else { ExitCode::FAILURE })
             }
+            Command::Verify(options) => Box::pin(verify::run(options)).await,
             Command::Openapi => {
                 let document = App::offline_document(config)?;
                 match writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&document)?) {

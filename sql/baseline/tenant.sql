@@ -1,6 +1,6 @@
 -- The schema of a tenant at once, as its migrations leave it. Rendered from the catalogs by tests/it/baseline.rs:
 --     UPDATE_GOLDEN=1 cargo test --locked --test it -- baseline::
--- version: 2
+-- version: 6
 -- concurrent version: 0
 
 create table organizations (
@@ -74,6 +74,20 @@ create table plugin_bindings (
     constraint plugin_bindings_world_check CHECK ((world = ANY (ARRAY['scorer'::text, 'prompt_builder'::text]))),
     constraint plugin_bindings_digest_fkey FOREIGN KEY (digest) REFERENCES plugin_versions(digest),
     constraint plugin_bindings_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+);
+create table receipt_keys (
+    receipt_key_id uuid not null,
+    organization_id uuid not null,
+    generation integer not null,
+    public_key text not null,
+    sealed_private_key text not null,
+    created_by text not null,
+    created_at timestamp with time zone not null,
+    constraint receipt_keys_generation UNIQUE (organization_id, generation),
+    constraint receipt_keys_generation_check CHECK ((generation > 0)),
+    constraint receipt_keys_pkey PRIMARY KEY (receipt_key_id),
+    constraint receipt_keys_public_key_check CHECK ((length(public_key) = 44)),
+    constraint receipt_keys_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
 );
 create table refinery_schema_history (
     version integer not null,
@@ -252,14 +266,25 @@ create table evaluations (
     receipt jsonb not null,
     assessed_at timestamp with time zone not null,
     evaluated_at timestamp with time zone,
+    revision integer not null default 1,
+    cause text not null default 'first'::text,
+    replaces uuid,
+    is_current boolean not null default true,
+    transcript_version integer not null default 1,
+    rescore_id uuid,
+    signature text,
+    public_key text,
+    constraint evaluations_cause_check CHECK ((cause = ANY (ARRAY['first'::text, 'rescore'::text, 'human_answers'::text, 'transcript_correction'::text, 'rerun'::text]))),
     constraint evaluations_overall_score_check CHECK (((overall_score >= (0)::numeric) AND (overall_score <= (100)::numeric))),
     constraint evaluations_pkey PRIMARY KEY (evaluation_id),
     constraint evaluations_prompt_digest_check CHECK ((prompt_digest ~ '^[0-9a-f]{64}$'::text)),
+    constraint evaluations_revision_check CHECK ((revision > 0)),
     constraint evaluations_scorer_note_check CHECK ((length(scorer_note) <= 2000)),
     constraint evaluations_status_check CHECK ((status = ANY (ARRAY['assessed'::text, 'held'::text, 'evaluated'::text]))),
     constraint evaluations_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id),
     constraint evaluations_call_id_fkey FOREIGN KEY (call_id) REFERENCES calls(call_id),
     constraint evaluations_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id),
+    constraint evaluations_replaces_fkey FOREIGN KEY (replaces) REFERENCES evaluations(evaluation_id),
     constraint evaluations_scorecard_version_id_fkey FOREIGN KEY (scorecard_version_id) REFERENCES scorecard_versions(scorecard_version_id)
 );
 create table insights (
@@ -275,6 +300,45 @@ create table insights (
     constraint insights_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id),
     constraint insights_evaluation_id_fkey FOREIGN KEY (evaluation_id) REFERENCES evaluations(evaluation_id),
     constraint insights_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+);
+create table rescores (
+    rescore_id uuid not null,
+    organization_id uuid not null,
+    scorecard_version_id uuid not null,
+    status text not null,
+    agent_id uuid,
+    received_from timestamp with time zone,
+    received_before timestamp with time zone,
+    cancel_requested boolean not null default false,
+    requested_by text not null,
+    created_at timestamp with time zone not null,
+    ended_at timestamp with time zone,
+    constraint rescores_pkey PRIMARY KEY (rescore_id),
+    constraint rescores_status_check CHECK ((status = ANY (ARRAY['waiting'::text, 'running'::text, 'succeeded'::text, 'cancelled'::text]))),
+    constraint rescores_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id),
+    constraint rescores_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id),
+    constraint rescores_scorecard_version_id_fkey FOREIGN KEY (scorecard_version_id) REFERENCES scorecard_versions(scorecard_version_id)
+);
+create table rescore_items (
+    rescore_id uuid not null,
+    call_id uuid not null,
+    organization_id uuid not null,
+    agent_id uuid,
+    status text not null,
+    before_id uuid not null,
+    after_id uuid,
+    reason text,
+    asked_criteria integer,
+    reused_criteria integer,
+    constraint rescore_items_pkey PRIMARY KEY (rescore_id, call_id),
+    constraint rescore_items_reason_check CHECK ((length(reason) <= 2000)),
+    constraint rescore_items_status_check CHECK ((status = ANY (ARRAY['waiting'::text, 'queued'::text, 'assessed'::text, 'skipped'::text, 'failed'::text, 'cancelled'::text]))),
+    constraint rescore_items_after_id_fkey FOREIGN KEY (after_id) REFERENCES evaluations(evaluation_id),
+    constraint rescore_items_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id),
+    constraint rescore_items_before_id_fkey FOREIGN KEY (before_id) REFERENCES evaluations(evaluation_id),
+    constraint rescore_items_call_id_fkey FOREIGN KEY (call_id) REFERENCES calls(call_id),
+    constraint rescore_items_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id),
+    constraint rescore_items_rescore_id_fkey FOREIGN KEY (rescore_id) REFERENCES rescores(rescore_id)
 );
 create table scores (
     evaluation_id uuid not null,
@@ -293,6 +357,28 @@ create table scores (
     constraint scores_evaluation_id_fkey FOREIGN KEY (evaluation_id) REFERENCES evaluations(evaluation_id),
     constraint scores_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
 );
+create table transcript_versions (
+    call_id uuid not null,
+    version integer not null,
+    organization_id uuid not null,
+    agent_id uuid,
+    provider text not null,
+    model text,
+    language text,
+    digest text,
+    metrics jsonb,
+    utterances jsonb not null,
+    corrected_by text,
+    corrected_at timestamp with time zone,
+    completed_at timestamp with time zone not null,
+    replaced_by text not null,
+    replaced_at timestamp with time zone not null,
+    constraint transcript_versions_pkey PRIMARY KEY (call_id, version),
+    constraint transcript_versions_version_check CHECK ((version > 0)),
+    constraint transcript_versions_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id),
+    constraint transcript_versions_call_id_fkey FOREIGN KEY (call_id) REFERENCES calls(call_id),
+    constraint transcript_versions_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+);
 create table transcriptions (
     call_id uuid not null,
     organization_id uuid not null,
@@ -306,8 +392,12 @@ create table transcriptions (
     metrics jsonb,
     submitted_at timestamp with time zone not null,
     completed_at timestamp with time zone,
+    version integer not null default 1,
+    corrected_by text,
+    corrected_at timestamp with time zone,
     constraint transcriptions_digest_check CHECK ((digest ~ '^[0-9a-f]{64}$'::text)),
     constraint transcriptions_pkey PRIMARY KEY (call_id),
+    constraint transcriptions_version_check CHECK ((version > 0)),
     constraint transcriptions_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id),
     constraint transcriptions_call_id_fkey FOREIGN KEY (call_id) REFERENCES calls(call_id),
     constraint transcriptions_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
@@ -334,10 +424,15 @@ CREATE INDEX agents_newest ON agents USING btree (organization_id, created_at DE
 CREATE INDEX audit_events_newest ON audit_events USING btree (organization_id, occurred_at DESC, audit_event_id DESC);
 CREATE INDEX calls_agent ON calls USING btree (agent_id, received_at DESC, call_id DESC);
 CREATE INDEX calls_newest ON calls USING btree (organization_id, received_at DESC, call_id DESC);
-CREATE INDEX evaluations_call ON evaluations USING btree (call_id, assessed_at DESC);
 CREATE INDEX evaluations_newest ON evaluations USING btree (organization_id, assessed_at DESC, evaluation_id DESC);
+CREATE INDEX evaluations_current ON evaluations USING btree (organization_id, assessed_at DESC, evaluation_id DESC) WHERE is_current;
+CREATE INDEX evaluations_call ON evaluations USING btree (call_id, assessed_at DESC);
+CREATE UNIQUE INDEX evaluations_revision ON evaluations USING btree (call_id, revision);
+CREATE UNIQUE INDEX evaluations_one_current ON evaluations USING btree (call_id) WHERE is_current;
 CREATE INDEX idempotency_keys_created ON idempotency_keys USING btree (created_at);
 CREATE UNIQUE INDEX plugin_bindings_active ON plugin_bindings USING btree (organization_id, world) WHERE (ended_at IS NULL);
+CREATE INDEX rescore_items_status ON rescore_items USING btree (rescore_id, status, call_id);
+CREATE INDEX rescores_newest ON rescores USING btree (organization_id, created_at DESC, rescore_id DESC);
 CREATE INDEX scorecard_versions_newest ON scorecard_versions USING btree (organization_id, published_at DESC);
 CREATE INDEX scorecards_newest ON scorecards USING btree (organization_id, created_at DESC, scorecard_id DESC);
 CREATE INDEX users_newest ON users USING btree (organization_id, created_at DESC, user_id DESC);
@@ -351,9 +446,13 @@ alter table insights enable row level security;
 alter table organizations enable row level security;
 alter table plugin_bindings enable row level security;
 alter table plugin_versions enable row level security;
+alter table receipt_keys enable row level security;
+alter table rescore_items enable row level security;
+alter table rescores enable row level security;
 alter table scorecard_versions enable row level security;
 alter table scorecards enable row level security;
 alter table scores enable row level security;
+alter table transcript_versions enable row level security;
 alter table transcriptions enable row level security;
 alter table usage_days enable row level security;
 alter table usage_totals enable row level security;
@@ -394,6 +493,12 @@ create policy member on plugin_bindings to plumbline_member
     using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
 create policy member on plugin_versions to plumbline_member
     using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy member on receipt_keys to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy member on rescore_items to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy member on rescores to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
 create policy agent on scorecard_versions to plumbline_agent
     using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
 create policy member on scorecard_versions to plumbline_member
@@ -403,6 +508,10 @@ create policy member on scorecards to plumbline_member
 create policy agent on scores to plumbline_agent
     using (agent_id = (current_setting('app.agent'::text))::uuid);
 create policy member on scores to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy agent on transcript_versions to plumbline_agent
+    using (agent_id = (current_setting('app.agent'::text))::uuid);
+create policy member on transcript_versions to plumbline_member
     using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
 create policy agent on transcriptions to plumbline_agent
     using (agent_id = (current_setting('app.agent'::text))::uuid);
@@ -421,13 +530,15 @@ create policy agent on utterances to plumbline_agent
 create policy member on utterances to plumbline_member
     using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
 grant insert on audit_events to plumbline_agent;
-grant select on audio_files, calls, evaluations, insights, scorecard_versions, scores, transcriptions, utterances to plumbline_agent;
+grant select on audio_files, calls, evaluations, insights, scorecard_versions, scores, transcript_versions, transcriptions, utterances to plumbline_agent;
 grant select on agents, organizations, users to plumbline_directory;
 grant delete, insert, select on insights, scores, utterances to plumbline_member;
 grant delete, insert, select, update on idempotency_keys to plumbline_member;
-grant insert, select on audio_files, audit_events, plugin_versions, scorecard_versions to plumbline_member;
-grant insert, select, update on agents, calls, evaluations, organizations, plugin_bindings, scorecards, transcriptions, usage_days, usage_totals, users to plumbline_member;
+grant insert, select on audio_files, audit_events, plugin_versions, receipt_keys, scorecard_versions, transcript_versions to plumbline_member;
+grant insert, select, update on agents, calls, evaluations, organizations, plugin_bindings, rescore_items, rescores, scorecards, transcriptions, usage_days, usage_totals, users to plumbline_member;
 insert into refinery_schema_history (version, name, applied_on, checksum)
     values (1, 'tenant', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '8550376998958752502');
 insert into refinery_schema_history (version, name, applied_on, checksum)
     values (2, 'usage', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '1251302755304794697');
+insert into refinery_schema_history (version, name, applied_on, checksum)
+    values (6, 'receipts', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '7419353941711043075');

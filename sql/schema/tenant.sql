@@ -126,17 +126,31 @@
     receipt jsonb not null
     assessed_at timestamp with time zone not null
     evaluated_at timestamp with time zone
+    revision integer not null default 1
+    cause text not null default 'first'::text
+    replaces uuid
+    is_current boolean not null default true
+    transcript_version integer not null default 1
+    rescore_id uuid
+    signature text
+    public_key text
     constraint evaluations_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id)
     constraint evaluations_call_id_fkey FOREIGN KEY (call_id) REFERENCES calls(call_id)
+    constraint evaluations_cause_check CHECK ((cause = ANY (ARRAY['first'::text, 'rescore'::text, 'human_answers'::text, 'transcript_correction'::text, 'rerun'::text])))
     constraint evaluations_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
     constraint evaluations_overall_score_check CHECK (((overall_score >= (0)::numeric) AND (overall_score <= (100)::numeric)))
     constraint evaluations_pkey PRIMARY KEY (evaluation_id)
     constraint evaluations_prompt_digest_check CHECK ((prompt_digest ~ '^[0-9a-f]{64}$'::text))
+    constraint evaluations_replaces_fkey FOREIGN KEY (replaces) REFERENCES evaluations(evaluation_id)
+    constraint evaluations_revision_check CHECK ((revision > 0))
     constraint evaluations_scorecard_version_id_fkey FOREIGN KEY (scorecard_version_id) REFERENCES scorecard_versions(scorecard_version_id)
     constraint evaluations_scorer_note_check CHECK ((length(scorer_note) <= 2000))
     constraint evaluations_status_check CHECK ((status = ANY (ARRAY['assessed'::text, 'held'::text, 'evaluated'::text])))
     CREATE INDEX evaluations_call ON evaluations USING btree (call_id, assessed_at DESC)
+    CREATE INDEX evaluations_current ON evaluations USING btree (organization_id, assessed_at DESC, evaluation_id DESC) WHERE is_current
     CREATE INDEX evaluations_newest ON evaluations USING btree (organization_id, assessed_at DESC, evaluation_id DESC)
+    CREATE UNIQUE INDEX evaluations_one_current ON evaluations USING btree (call_id) WHERE is_current
+    CREATE UNIQUE INDEX evaluations_revision ON evaluations USING btree (call_id, revision)
     policy agent for all to plumbline_agent using (agent_id = (current_setting('app.agent'::text))::uuid)
     policy member for all to plumbline_member using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
     grant insert, select, update to plumbline_member
@@ -225,6 +239,64 @@
     constraint plugin_versions_world_check CHECK ((world = ANY (ARRAY['scorer'::text, 'prompt_builder'::text])))
     policy member for all to plumbline_member using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
     grant insert, select to plumbline_member
+-- table receipt_keys, row level security
+    receipt_key_id uuid not null
+    organization_id uuid not null
+    generation integer not null
+    public_key text not null
+    sealed_private_key text not null
+    created_by text not null
+    created_at timestamp with time zone not null
+    constraint receipt_keys_generation UNIQUE (organization_id, generation)
+    constraint receipt_keys_generation_check CHECK ((generation > 0))
+    constraint receipt_keys_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+    constraint receipt_keys_pkey PRIMARY KEY (receipt_key_id)
+    constraint receipt_keys_public_key_check CHECK ((length(public_key) = 44))
+    policy member for all to plumbline_member using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
+    grant insert, select to plumbline_member
+-- table rescore_items, row level security
+    rescore_id uuid not null
+    call_id uuid not null
+    organization_id uuid not null
+    agent_id uuid
+    status text not null
+    before_id uuid not null
+    after_id uuid
+    reason text
+    asked_criteria integer
+    reused_criteria integer
+    constraint rescore_items_after_id_fkey FOREIGN KEY (after_id) REFERENCES evaluations(evaluation_id)
+    constraint rescore_items_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id)
+    constraint rescore_items_before_id_fkey FOREIGN KEY (before_id) REFERENCES evaluations(evaluation_id)
+    constraint rescore_items_call_id_fkey FOREIGN KEY (call_id) REFERENCES calls(call_id)
+    constraint rescore_items_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+    constraint rescore_items_pkey PRIMARY KEY (rescore_id, call_id)
+    constraint rescore_items_reason_check CHECK ((length(reason) <= 2000))
+    constraint rescore_items_rescore_id_fkey FOREIGN KEY (rescore_id) REFERENCES rescores(rescore_id)
+    constraint rescore_items_status_check CHECK ((status = ANY (ARRAY['waiting'::text, 'queued'::text, 'assessed'::text, 'skipped'::text, 'failed'::text, 'cancelled'::text])))
+    CREATE INDEX rescore_items_status ON rescore_items USING btree (rescore_id, status, call_id)
+    policy member for all to plumbline_member using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
+    grant insert, select, update to plumbline_member
+-- table rescores, row level security
+    rescore_id uuid not null
+    organization_id uuid not null
+    scorecard_version_id uuid not null
+    status text not null
+    agent_id uuid
+    received_from timestamp with time zone
+    received_before timestamp with time zone
+    cancel_requested boolean not null default false
+    requested_by text not null
+    created_at timestamp with time zone not null
+    ended_at timestamp with time zone
+    constraint rescores_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id)
+    constraint rescores_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+    constraint rescores_pkey PRIMARY KEY (rescore_id)
+    constraint rescores_scorecard_version_id_fkey FOREIGN KEY (scorecard_version_id) REFERENCES scorecard_versions(scorecard_version_id)
+    constraint rescores_status_check CHECK ((status = ANY (ARRAY['waiting'::text, 'running'::text, 'succeeded'::text, 'cancelled'::text])))
+    CREATE INDEX rescores_newest ON rescores USING btree (organization_id, created_at DESC, rescore_id DESC)
+    policy member for all to plumbline_member using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
+    grant insert, select, update to plumbline_member
 -- table scorecard_versions, row level security
     scorecard_version_id uuid not null
     scorecard_id uuid not null
@@ -280,6 +352,31 @@
     policy member for all to plumbline_member using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
     grant delete, insert, select to plumbline_member
     grant select to plumbline_agent
+-- table transcript_versions, row level security
+    call_id uuid not null
+    version integer not null
+    organization_id uuid not null
+    agent_id uuid
+    provider text not null
+    model text
+    language text
+    digest text
+    metrics jsonb
+    utterances jsonb not null
+    corrected_by text
+    corrected_at timestamp with time zone
+    completed_at timestamp with time zone not null
+    replaced_by text not null
+    replaced_at timestamp with time zone not null
+    constraint transcript_versions_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id)
+    constraint transcript_versions_call_id_fkey FOREIGN KEY (call_id) REFERENCES calls(call_id)
+    constraint transcript_versions_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+    constraint transcript_versions_pkey PRIMARY KEY (call_id, version)
+    constraint transcript_versions_version_check CHECK ((version > 0))
+    policy agent for all to plumbline_agent using (agent_id = (current_setting('app.agent'::text))::uuid)
+    policy member for all to plumbline_member using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
+    grant insert, select to plumbline_member
+    grant select to plumbline_agent
 -- table transcriptions, row level security
     call_id uuid not null
     organization_id uuid not null
@@ -293,11 +390,15 @@
     metrics jsonb
     submitted_at timestamp with time zone not null
     completed_at timestamp with time zone
+    version integer not null default 1
+    corrected_by text
+    corrected_at timestamp with time zone
     constraint transcriptions_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id)
     constraint transcriptions_call_id_fkey FOREIGN KEY (call_id) REFERENCES calls(call_id)
     constraint transcriptions_digest_check CHECK ((digest ~ '^[0-9a-f]{64}$'::text))
     constraint transcriptions_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
     constraint transcriptions_pkey PRIMARY KEY (call_id)
+    constraint transcriptions_version_check CHECK ((version > 0))
     policy agent for all to plumbline_agent using (agent_id = (current_setting('app.agent'::text))::uuid)
     policy member for all to plumbline_member using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
     grant insert, select, update to plumbline_member

@@ -7,7 +7,10 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::StartError;
 use crate::{
-    foundation::config::{LanguageModelConfig, ObjectsConfig, SpeechConfig, SpeechProvider},
+    foundation::{
+        config::{CryptoConfig, LanguageModelConfig, ObjectsConfig, SpeechConfig, SpeechProvider},
+        crypto::MasterKey,
+    },
     platform::{
         plugins::{Limits, PluginHost},
         providers::{
@@ -74,6 +77,11 @@ pub(super) fn speech(config: &SpeechConfig) -> Result<Option<Arc<dyn SpeechToTex
             Some(Arc::new(Recogniser::new(settings, http_client()?)?))
         }
     })
+}
+
+/// What seals the keys that sign receipts.
+pub(super) fn master_key(config: &CryptoConfig) -> Result<Option<MasterKey>, StartError> {
+    Ok(config.master_key.as_ref().map(MasterKey::parse).transpose()?)
 }
 
 /// Who answers the scorecards' questions. Without a key nothing is sent to OpenAI; another server may be one that asks for none.

@@ -7,6 +7,7 @@ pub mod migrate;
 pub mod operate;
 pub mod quotas;
 pub mod tenant;
+pub mod verify;
 
 use plumbline::{
     app::StartError,

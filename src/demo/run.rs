@@ -22,8 +22,8 @@ use super::{
     setup::{OPERATORS, Settled, operator, settle},
 };
 use crate::{
-    app::App,
-    foundation::{clock::Clock, config::Config},
+    app::{App, StartError},
+    foundation::{clock::Clock, config::Config, crypto::MasterKey},
     platform::db::{Connections, Owner},
 };
 
@@ -52,6 +52,9 @@ pub async fn run(options: DemoOptions, mut config: Config, stop: CancellationTok
     let acceptor = listen(options.port).await?;
     config.server.bind = address(&acceptor)?;
     config.identity.trust_development_issuer = true;
+    if config.crypto.master_key.is_none() {
+        config.crypto.master_key = Some(MasterKey::generate().map_err(StartError::from)?); // the database is new, and no older key in it
+    }
     config.identity.operator_issuer = Some(issuer.open_realm(OPERATORS)?);
     if config.objects.bucket.is_none() {
         config.objects.directory = options.directory.join("objects");

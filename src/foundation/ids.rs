@@ -68,4 +68,8 @@ ids! {
     BindingId,
     /// A long-running request.
     OperationId,
+    /// A key that signs receipts.
+    ReceiptKeyId,
+    /// Calls under another scorecard version.
+    RescoreId,
 }

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod clock;
 pub mod config;
+pub mod crypto;
 pub mod digest;
 pub mod ids;
 pub mod words;

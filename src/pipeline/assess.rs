@@ -23,7 +23,7 @@ use crate::{
             answer::{self, AnswerError},
             evidence, insights,
             prompt::{self, BoundBuilder, Built},
-            receipt::{Assessment, Receipt},
+            receipt::{About, Assessment, Receipt},
             schema,
             store::{self, ForAssess, NewEvaluation},
         },
@@ -57,7 +57,8 @@ impl Handler for Assess {
             reason: "no scorecard is published for this call; publish one and retry the call".to_owned(),
         })?;
         let evaluation_id = EvaluationId::new();
-        let built = self.build(&material, scorecard, evaluation_id, means.clock.now()).await?;
+        let asked_at = means.clock.now();
+        let built = self.build(&material, scorecard, evaluation_id, asked_at).await?;
         let question = Completion {
             system: built.prompt.system.clone(),
             user: built.prompt.user.clone(),
@@ -66,7 +67,10 @@ impl Handler for Assess {
             max_output_tokens: built.prompt.max_output_tokens,
         };
         let answered = means.language_model.complete(&question).await?;
-        Box::pin(self.record(&grant, lease, call_id, evaluation_id, &material, scorecard, &built, &answered)).await
+        let now = means.clock.now().trunc_subsecs(6);
+        let parameters = means.language_model.parameters(&question);
+        let about = material.about(evaluation_id, asked_at, now, &built.builder, parameters);
+        Box::pin(self.record(&grant, lease, call_id, about, now, &material, scorecard, &built, &answered)).await
     }
 
     async fn gave_up(&self, lease: &Lease, error: &JobError) -> Result<(), DbError> {
@@ -110,7 +114,8 @@ impl Assess {
         grant: &Grant,
         lease: &Lease,
         call_id: CallId,
-        evaluation_id: EvaluationId,
+        about: About,
+        now: DateTime<Utc>,
         material: &ForAssess,
         scorecard: &ScorecardVersion,
         built: &Built,
@@ -119,7 +124,9 @@ impl Assess {
         let raw = answer::parse(&answered.content, &scorecard.for_plugins()).map_err(|error| unusable(lease, error))?;
         let answers = evidence::check(raw, &material.call.utterances)
             .map_err(|error| JobError::Permanent { kind: "transcript_too_large", reason: error.to_string() })?;
+        let evaluation_id = about.evaluation_id;
         let receipt = Receipt::of(&Assessment {
+            about,
             transcript: &material.call.utterances,
             scorecard_version_id: scorecard.scorecard_version_id,
             scorecard_digest: &scorecard.digest,
@@ -132,7 +139,6 @@ impl Assess {
             raw_answer: &answered.content,
             answers: &answers,
         });
-        let now = self.0.clock.now().trunc_subsecs(6);
         let new = NewEvaluation {
             evaluation_id,
             call_id,

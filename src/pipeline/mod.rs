@@ -22,6 +22,7 @@ use crate::{
     foundation::{
         access::{Grant, Permission},
         clock::Clock,
+        crypto::MasterKey,
         ids::{CallId, OrganizationId},
     },
     platform::{
@@ -50,6 +51,8 @@ pub struct Means {
     pub language_model: Arc<dyn LanguageModel>,
     /// Where plugins run.
     pub plugins: Arc<PluginHost>,
+    /// What seals the keys that sign receipts; without it receipts are unsigned.
+    pub master_key: Option<MasterKey>,
     /// How long to wait between two looks at a transcription that runs.
     pub transcription_poll: Duration,
     /// Where providers can reach this server; without it they are asked again and again.

@@ -17,6 +17,7 @@ use crate::{
         calls::{self, model::Stage},
         evaluations::{
             insights,
+            receipt::keys::{self, ReceiptKeyError},
             scoring::{self, BoundScorer, Outcome, Scored, ScorerFailed},
             store::{self, ForScore, NewScores},
         },
@@ -115,12 +116,15 @@ impl Score {
         let Scored { output, scorer, note } = scored;
         // The binding is part of the receipt only when the bound scorer is the one that scored.
         let bound = material.scorer.as_ref().filter(|_| scorer.sha256.is_some());
-        let receipt = material.receipt.clone().scored(
+        let mut receipt = material.receipt.clone().scored(
             &scorer,
             bound.map(|binding| (binding.binding_id, &binding.settings)),
             input,
             &output,
         );
+        let key = material.receipt_key.as_ref();
+        let signer = keys::signer(&self.0.db, grant, self.0.master_key.as_ref(), key, now).await;
+        let signed = receipt.signed(signer.map_err(unsigned)?.as_ref());
         let mut insights = insights::of(&input.scorecard, &material.answers, &output);
         insights.extend(insights::of_voices(&input.utterances));
         let name = format!("{} {}", scorer.name, scorer.version);
@@ -134,6 +138,7 @@ impl Score {
             note: note.as_deref(),
             overall: output.overall,
             receipt: &receipt,
+            signed: &signed,
             evaluated_at: now,
         };
         let overall = output.overall.map(|hundredths| Decimal::new(i64::from(hundredths), 2));
@@ -150,5 +155,13 @@ impl Score {
                 if recorded && moved { Ok(()) } else { Err(JobError::LeaseLost) }
             })
             .await
+    }
+}
+
+/// A receipt that should be signed and cannot be is not recorded unsigned.
+fn unsigned(error: ReceiptKeyError) -> JobError {
+    match error {
+        ReceiptKeyError::Db(error) => error.into(),
+        error => JobError::Permanent { kind: "receipt_key", reason: error.to_string() },
     }
 }

@@ -37,6 +37,7 @@ mod pipeline;
 mod plugins;
 mod providers;
 mod quotas;
+mod receipts;
 mod reuse;
 mod s3;
 mod scorers;

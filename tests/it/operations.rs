@@ -98,6 +98,11 @@ pub fn all(ids: &Ids) -> Vec<Operation> {
         post("retry_call", at("calls", call, "/retry"), no(), RetryCalls),
         get("list_evaluations", of("evaluations"), ReadEvaluations),
         get("get_evaluation", at("evaluations", evaluation, ""), ReadEvaluations),
+        get("get_receipt", at("evaluations", evaluation, "/receipt"), ReadEvaluations),
+        get("get_receipt_bundle", at("evaluations", evaluation, "/receipt-bundle"), VerifyEvaluations),
+        post("verify_evaluation", at("evaluations", evaluation, "/verify"), no(), VerifyEvaluations),
+        get("list_receipt_keys", "/api/receipt-keys".to_owned(), VerifyEvaluations),
+        post("rotate_receipt_key", "/api/receipt-keys".to_owned(), no(), ManageReceiptKeys),
         get("list_scorecards", of(criteria), ReadScorecards),
         post(
             "create_scorecard",

@@ -15,10 +15,10 @@ use crate::{
 };
 
 /// Under which the conversation of the tests holds one monologue.
-const EXAMPLE_SETTINGS: &str = r#"{"longest_turn_words": 8, "deduct_hundredths": 250, "channels": ["chat"]}"#;
+pub const EXAMPLE_SETTINGS: &str = r#"{"longest_turn_words": 8, "deduct_hundredths": 250, "channels": ["chat"]}"#;
 
 /// Stores a component and binds it as the organization's scorer.
-async fn bind(app: &TestApp, tenant: &TestTenant, component: &[u8], settings: &str, policy: &str) {
+pub async fn bind(app: &TestApp, tenant: &TestTenant, component: &[u8], settings: &str, policy: &str) {
     let (digest, key) = (digest::of_bytes(component), format!("plugins/{}", digest::of_bytes(component)));
     let at = object_store::path::Path::from(key.as_str());
     app.app.objects().put(&at, component.to_vec().into()).await.unwrap();
@@ -35,7 +35,7 @@ async fn bind(app: &TestApp, tenant: &TestTenant, component: &[u8], settings: &s
         .await;
 }
 
-async fn unbind(app: &TestApp, tenant: &TestTenant) {
+pub async fn unbind(app: &TestApp, tenant: &TestTenant) {
     app.database.execute(&format!("update {}.plugin_bindings set ended_at = now()", tenant.schema)).await;
 }
 

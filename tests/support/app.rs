@@ -282,6 +282,7 @@ fn settings(stand_ins: &StandIns, objects: &std::path::Path) -> Config {
     config.objects.bucket = None;
     config.objects.directory = objects.to_owned();
     config.identity.trust_development_issuer = true;
+    config.crypto.master_key = Some("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned().into());
     config.speech.provider = Some(config::SpeechProvider::None);
     config.speech.recogniser_base_url = None;
     config.speech.assemblyai_base_url = stand_ins.assemblyai_url();

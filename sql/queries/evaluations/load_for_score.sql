@@ -1,21 +1,29 @@
 -- evaluations/load_for_score: a call's newest evaluation and everything that its score is made of, in one statement
 select c.organization_id, c.agent_id, c.status, c.channel, coalesce(t.language, c.language) as language, c.started_at, c.duration_ms,
-    t.metrics, u.ns, u.speakers, u.starts_ms, u.ends_ms, u.texts,
+    t.metrics, t.version as transcript_version, t.corrected_by, a.sha256 as audio_sha256, u.ns, u.speakers, u.starts_ms, u.ends_ms, u.texts,
     e.evaluation_id, e.status as evaluation_status, e.raw_answer, e.answers, e.receipt, e.assessed_at,
     v.scorecard_version_id, v.scorecard_id, v.version, v.definition, v.digest, v.published_at, v.published_by,
     s.binding_id as scorer_binding_id, s.settings as scorer_settings, s.failure_policy as scorer_policy,
-    sv.digest as scorer_digest, sv.name as scorer_name, sv.version as scorer_version, sv.object_key as scorer_object_key
+    sv.digest as scorer_digest, sv.name as scorer_name, sv.version as scorer_version, sv.object_key as scorer_object_key,
+    k.receipt_key_id, k.public_key as receipt_public_key, k.sealed_private_key
 from tenant.calls c
 join lateral (
     select evaluation_id, scorecard_version_id, status, raw_answer, answers, receipt, assessed_at
     from tenant.evaluations
     where call_id = c.call_id
+      and is_current
       and organization_id = any ($2)
-    order by assessed_at desc, evaluation_id desc
-    limit 1
 ) e on true
 join tenant.scorecard_versions v on v.scorecard_version_id = e.scorecard_version_id and v.organization_id = any ($2)
 left join tenant.transcriptions t on t.call_id = c.call_id and t.organization_id = any ($2)
+left join tenant.audio_files a on a.call_id = c.call_id and a.organization_id = any ($2)
+left join lateral (
+    select receipt_key_id, public_key, sealed_private_key
+    from tenant.receipt_keys
+    where organization_id = any ($3)
+    order by generation desc
+    limit 1
+) k on true
 left join lateral (
     select array_agg(n) as ns, array_agg(speaker) as speakers, array_agg(start_ms) as starts_ms, array_agg(end_ms) as ends_ms,
         array_agg(text) as texts

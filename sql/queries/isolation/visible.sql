@@ -19,11 +19,19 @@ select 'plugin_bindings' as table_name, exists (select from tenant.plugin_bindin
 union all
 select 'plugin_versions' as table_name, exists (select from tenant.plugin_versions) as visible
 union all
+select 'receipt_keys' as table_name, exists (select from tenant.receipt_keys) as visible
+union all
+select 'rescore_items' as table_name, exists (select from tenant.rescore_items) as visible
+union all
+select 'rescores' as table_name, exists (select from tenant.rescores) as visible
+union all
 select 'scorecard_versions' as table_name, exists (select from tenant.scorecard_versions) as visible
 union all
 select 'scorecards' as table_name, exists (select from tenant.scorecards) as visible
 union all
 select 'scores' as table_name, exists (select from tenant.scores) as visible
+union all
+select 'transcript_versions' as table_name, exists (select from tenant.transcript_versions) as visible
 union all
 select 'transcriptions' as table_name, exists (select from tenant.transcriptions) as visible
 union all

@@ -47,6 +47,14 @@ permissions! {
     ManageScorecards = "manage-scorecards",
     /// See evaluations and analyses.
     ReadEvaluations = "read-evaluations",
+    /// Compute evaluations again, and fetch the bundles by which others do.
+    VerifyEvaluations = "verify-evaluations",
+    /// Replace the key that signs receipts.
+    ManageReceiptKeys = "manage-receipt-keys",
+    /// Evaluate many calls under another scorecard version.
+    RescoreCalls = "rescore-calls",
+    /// Correct transcripts.
+    CorrectTranscripts = "correct-transcripts",
     /// Run the pipeline's stages.
     EvaluateCalls = "evaluate-calls",
     /// See waiting and dead jobs.
@@ -124,10 +132,20 @@ impl Role {
             Role::PlatformOperator => matches!(permission, ManageTenants | ReadTenant | ExportTenant),
             Role::TenantAdmin => !matches!(permission, ManageTenants | EvaluateCalls),
             Role::OrganizationAdmin => {
-                matches!(permission, UploadCalls | RetryCalls | RetryJobs | ManageAgents | ManageScorecards)
-                    || reads(permission)
+                matches!(
+                    permission,
+                    UploadCalls
+                        | RetryCalls
+                        | RetryJobs
+                        | ManageAgents
+                        | ManageScorecards
+                        | RescoreCalls
+                        | CorrectTranscripts
+                ) || reads(permission)
             }
-            Role::Evaluator => matches!(permission, UploadCalls | RetryCalls) || sees_calls(permission),
+            Role::Evaluator => {
+                matches!(permission, UploadCalls | RetryCalls | CorrectTranscripts) || sees_calls(permission)
+            }
             Role::Coach => sees_calls(permission),
             Role::Agent => matches!(permission, ReadCalls | ListenCalls | ReadEvaluations),
             Role::Auditor => matches!(permission, ReadTenant) || reads(permission),
@@ -142,7 +160,10 @@ impl Role {
 
 fn sees_calls(permission: Permission) -> bool {
     use Permission::*;
-    matches!(permission, ReadOrganizations | ReadAgents | ReadCalls | ListenCalls | ReadScorecards | ReadEvaluations)
+    matches!(
+        permission,
+        ReadOrganizations | ReadAgents | ReadCalls | ListenCalls | ReadScorecards | ReadEvaluations | VerifyEvaluations
+    )
 }
 
 fn reads(permission: Permission) -> bool {

@@ -16,6 +16,7 @@ const WELL_KNOWN: &[(&str, &str)] = &[
     ("DATABASE_OWNER_URL", "database.owner_url"),
     ("AWS_ACCESS_KEY_ID", "objects.access_key_id"),
     ("AWS_SECRET_ACCESS_KEY", "objects.secret_access_key"),
+    ("PLUMBLINE_MASTER_KEY", "crypto.master_key"),
     ("ASSEMBLYAI_API_KEY", "speech.assemblyai_api_key"),
     ("PLUMBLINE_SPEECH_URL", "speech.recogniser_base_url"),
     ("PLUMBLINE_SPEECH_KEY", "speech.recogniser_api_key"),

@@ -26,6 +26,8 @@ pub struct Config {
     pub archives: ArchivesConfig,
     /// Whose tokens are trusted.
     pub identity: IdentityConfig,
+    /// What secrets are sealed with.
+    pub crypto: CryptoConfig,
     /// Who turns speech into text.
     pub speech: SpeechConfig,
     /// Who answers the scorecards' questions.
@@ -111,6 +113,14 @@ pub struct IdentityConfig {
     pub operator_issuer: Option<String>,
     /// Trust issuers that say of themselves that they are for development. Refused unless the server listens on loopback.
     pub trust_development_issuer: bool,
+}
+
+/// What secrets are sealed with.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CryptoConfig {
+    /// 32 bytes in base64, the same in every process. Without it receipts are not signed. Also `PLUMBLINE_MASTER_KEY`.
+    pub master_key: Option<SecretString>,
 }
 
 /// Who turns speech into text.

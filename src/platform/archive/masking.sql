@@ -71,9 +71,12 @@ $$;
 
 -- It says what it is, keeps what was not masked, and no digest of what was.
 create function pg_temp.masked_receipt(given jsonb) returns jsonb language sql stable strict as $$
-    select pg_temp.other_ids((given
+    select pg_temp.other_ids((given - 'signed_by'
         || jsonb_build_object('masked', true, 'transcript', none, 'prompt', none, 'raw_answer', none, 'answers', none,
             'prompt_note', pg_temp.masked(given ->> 'prompt_note'))
+        || case when jsonb_typeof(given -> 'about') = 'object' then
+               jsonb_build_object('about', (given -> 'about') || jsonb_build_object('audio', null, 'redaction', none, 'metrics', none))
+           else '{}' end
         || case when jsonb_typeof(given -> 'scoring') = 'object' then
                jsonb_build_object('scoring', (given -> 'scoring') || jsonb_build_object('input', none, 'scores', none))
            else '{}' end)::text)::jsonb

@@ -3,7 +3,7 @@
 mod views;
 
 use poem_openapi::{
-    OpenApi, Tags,
+    Enum, OpenApi, Tags,
     param::{Path, Query},
     payload::Json,
 };
@@ -17,6 +17,16 @@ use crate::{
     },
     platform::http::{Cursor, Limit, Listing, Page, Position, Refusal},
 };
+
+/// Which revisions of the calls' evaluations.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename = "EvaluationRevisions", rename_all = "snake_case")]
+enum Revisions {
+    /// The newest of each call.
+    Current,
+    /// Those that were replaced as well.
+    All,
+}
 
 #[derive(Tags)]
 enum Tag {
@@ -34,20 +44,25 @@ pub struct EvaluationsApi {
 impl EvaluationsApi {
     /// List evaluations
     ///
-    /// Newest first. An agent sees those of own calls alone.
+    /// The current evaluation of each call, or all their revisions; newest first. An agent sees those of own calls alone.
     #[oai(path = "/evaluations", method = "get", operation_id = "list_evaluations")]
+    #[allow(clippy::too_many_arguments, reason = "one per query parameter")]
     async fn list_evaluations(
         &self,
         caller: Caller,
         organization_id: Query<Option<OrganizationId>>,
         agent_id: Query<Option<AgentId>>,
         call_id: Query<Option<CallId>>,
+        /// `all` shows evaluations that were replaced as well.
+        revisions: Query<Option<Revisions>>,
         limit: Query<Limit>,
         cursor: Query<Cursor>,
     ) -> Result<Json<Page<EvaluationSummaryView>>, Refusal> {
         let grant = caller.may(Permission::ReadEvaluations)?;
-        let filter = Filter { organization_id: organization_id.0, agent_id: agent_id.0, call_id: call_id.0 };
-        let filters = (filter.organization_id, filter.agent_id, filter.call_id);
+        let all_revisions = revisions.0 == Some(Revisions::All);
+        let filter =
+            Filter { organization_id: organization_id.0, agent_id: agent_id.0, call_id: call_id.0, all_revisions };
+        let filters = (filter.organization_id, filter.agent_id, filter.call_id, all_revisions);
         let listing = Listing::new("list_evaluations", &filters, limit.0, &cursor.0)?;
         let found = self.evaluations.list(&grant, filter, &listing).await?;
         let position = |summary: &Summary| Position::new(summary.assessed_at, summary.evaluation_id.0);

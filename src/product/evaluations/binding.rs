@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use serde_json::Value;
 
-use super::model::FailurePolicy;
+use super::{model::FailurePolicy, store::Binding};
 use crate::{
     foundation::{
         access::Grant,
@@ -14,7 +14,7 @@ use crate::{
     platform::{
         audit::audit,
         db::{Db, DbError, InTenant, Statements},
-        plugins::{PluginError, PluginHost, World},
+        plugins::{Plugin, PluginError, PluginHost, World},
         tenancy::quotas::{self, QuotaError, Quotas, Wanted},
     },
     sql,
@@ -102,6 +102,29 @@ pub async fn bind(
         Ok(binding_id)
     })
     .await
+}
+
+/// The bound plugin, from this process or from the object store; the inner error is the plugin's own fault.
+///
+/// # Errors
+/// When the object store does not give it: that is nobody's plugin's fault.
+pub async fn fetch(
+    plugins: &PluginHost,
+    objects: &dyn ObjectStore,
+    binding: &Binding,
+) -> Result<Result<Plugin, PluginError>, object_store::Error> {
+    if let Some(plugin) = plugins.loaded(&binding.digest).await {
+        return Ok(Ok(plugin));
+    }
+    let bytes = objects.get(&Path::from(binding.object_key.as_str())).await?.bytes().await?;
+    let loaded = plugins.load(bytes).await;
+    Ok(loaded.and_then(|plugin| {
+        if plugin.sha256() == binding.digest {
+            Ok(plugin)
+        } else {
+            Err(PluginError::NotAComponent("its bytes are not those that were bound".to_owned()))
+        }
+    }))
 }
 
 /// Refuses a new version for which there is no room, before it is stored.

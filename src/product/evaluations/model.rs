@@ -4,7 +4,23 @@ use poem_openapi::Enum;
 use serde::{Deserialize, Serialize};
 
 pub use crate::platform::plugins::{CallFacts, Given, Identity, Speaker, Utterance, Verdict};
-use crate::{platform::plugins, product::scorecards::model::AnsweredBy};
+use crate::{platform::plugins, product::scorecards::model::AnsweredBy, words};
+
+words! {
+    /// Why there is a revision of a call's evaluation.
+    pub enum RevisionCause {
+        /// The call's first evaluation.
+        First = "first",
+        /// Another scorecard version was applied.
+        Rescore = "rescore",
+        /// A person answered what only people answer.
+        HumanAnswers = "human_answers",
+        /// The transcript was corrected.
+        TranscriptCorrection = "transcript_correction",
+        /// Somebody wanted a stage to run again.
+        Rerun = "rerun",
+    }
+}
 
 /// How far an evaluation has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]

@@ -7,7 +7,7 @@ use tokio_postgres::{Row, types::Json};
 
 use super::{
     arithmetic,
-    model::{Answer, EvaluationStatus, Insight, InsightKind},
+    model::{Answer, EvaluationStatus, Insight, InsightKind, RevisionCause},
     receipt::Receipt,
     scoring,
 };
@@ -62,6 +62,16 @@ pub struct Summary {
     pub agent_id: Option<AgentId>,
     /// What the call was judged by.
     pub scorecard_version_id: ScorecardVersionId,
+    /// Which of the call's evaluations, from 1.
+    pub revision: i32,
+    /// Why there is this revision.
+    pub cause: RevisionCause,
+    /// The revision before.
+    pub replaces: Option<EvaluationId>,
+    /// Whether it is the call's newest.
+    pub is_current: bool,
+    /// Which version of the transcript it judges, from 1.
+    pub transcript_version: i32,
     /// How far it has come.
     pub status: EvaluationStatus,
     /// Who scored.
@@ -152,6 +162,8 @@ pub struct Filter {
     pub agent_id: Option<AgentId>,
     /// Those of one call.
     pub call_id: Option<CallId>,
+    /// Those that were replaced as well.
+    pub all_revisions: bool,
 }
 
 /// The reading operations on evaluations. Cheap to clone.
@@ -201,9 +213,8 @@ impl Evaluations {
         let organizations: Vec<_> =
             reached.filter(|one| filter.organization_id.is_none_or(|only| only == *one)).collect();
         let (at, id, most) = (listing.after_at(), listing.after_id(), listing.fetch());
-        let rows = on
-            .all(sql!("evaluations/list"), &[&organizations, &filter.agent_id, &filter.call_id, &at, &id, &most])
-            .await?;
+        let query = if filter.all_revisions { sql!("evaluations/list_revisions") } else { sql!("evaluations/list") };
+        let rows = on.all(query, &[&organizations, &filter.agent_id, &filter.call_id, &at, &id, &most]).await?;
         Ok(rows.iter().map(|row| summary(row, "status")).collect::<Result<_, _>>()?)
     }
 }
@@ -219,6 +230,11 @@ fn summary(row: &Row, status: &str) -> Result<Summary, DbError> {
         scorecard_version_id: row.try_get("scorecard_version_id")?,
         // The table's check lets no other word in.
         status: EvaluationStatus::parse(status).unwrap_or(EvaluationStatus::Assessed),
+        revision: row.try_get("revision")?,
+        cause: row.try_get("cause")?,
+        replaces: row.try_get("replaces")?,
+        is_current: row.try_get("is_current")?,
+        transcript_version: row.try_get("transcript_version")?,
         scorer: row.try_get("scorer")?,
         overall: overall.map(i32::unsigned_abs),
         needs_review: row.try_get("needs_review")?,
@@ -266,7 +282,7 @@ fn analysis(row: &Row) -> Result<Analysis, DbError> {
     })
 }
 
-fn scores(row: &Row) -> Result<Vec<CriterionScore>, DbError> {
+pub(super) fn scores(row: &Row) -> Result<Vec<CriterionScore>, DbError> {
     let Some(keys) = row.try_get::<_, Option<Vec<String>>>("keys")? else {
         return Ok(Vec::new());
     };

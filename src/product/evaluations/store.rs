@@ -4,13 +4,16 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio_postgres::{Row, types::Json};
 
-use super::model::{Answer, EvaluationStatus, FailurePolicy, Insight, speaker_of, verdict_word};
-use super::receipt::{Material, Receipt};
+use super::model::{Answer, EvaluationStatus, FailurePolicy, Insight, RevisionCause, speaker_of, verdict_word};
+use super::receipt::{self, About, Material, Receipt, bundle::SignedReceipt, keys::StoredKey};
 use crate::{
-    foundation::ids::{AgentId, BindingId, CallId, EvaluationId, OrganizationId, ScorecardVersionId},
+    foundation::{
+        digest,
+        ids::{AgentId, BindingId, CallId, EvaluationId, OrganizationId, ReceiptKeyId, ScorecardVersionId},
+    },
     platform::{
         db::{DbError, InTenant, Statements, TenantTx},
-        plugins::{CallFacts, CriterionScore, PromptInput, Scorecard, Utterance},
+        plugins::{CallFacts, CriterionScore, Identity, PromptInput, Scorecard, Utterance},
     },
     product::scorecards::model::{Definition, ScorecardVersion},
     sql,
@@ -50,6 +53,23 @@ pub struct CallMaterial {
     pub utterances: Vec<Utterance>,
     /// Conversation metrics: the whole numbers among them.
     pub metrics: Vec<(String, i64)>,
+    /// SHA-256 of the recording; none for a written conversation.
+    pub audio: Option<String>,
+    /// Which version of the transcript this is, from 1.
+    pub transcript_version: i32,
+    /// Whether a person made this version of the one before.
+    pub corrected: bool,
+}
+
+/// The call's current evaluation, to which the next one is a revision.
+#[derive(Clone, Debug)]
+pub struct Previous {
+    /// Its id.
+    pub evaluation_id: EvaluationId,
+    /// Its number.
+    pub revision: i32,
+    /// The version of the transcript that it judged.
+    pub transcript_version: i32,
 }
 
 /// Everything that a prompt is made of.
@@ -61,6 +81,8 @@ pub struct ForAssess {
     pub scorecard: Option<ScorecardVersion>,
     /// The organization's prompt builder.
     pub prompt_builder: Option<Binding>,
+    /// The call's current evaluation, when it has one already.
+    pub previous: Option<Previous>,
 }
 
 impl ForAssess {
@@ -73,6 +95,46 @@ impl ForAssess {
             seed: seed.0.as_u64_pair().1,
             evaluated_at_ms: now.timestamp_millis(),
             metadata: Vec::new(),
+        }
+    }
+
+    /// Which evaluation comes of it, and the circumstances; the receipt's part besides digests. `asked_at` is what the prompt builder was told.
+    pub fn about(
+        &self,
+        evaluation_id: EvaluationId,
+        asked_at: DateTime<Utc>,
+        assessed_at: DateTime<Utc>,
+        builder: &Identity,
+        parameters: Value,
+    ) -> About {
+        let bound = self.prompt_builder.as_ref().filter(|_| builder.sha256.is_some());
+        let previous = self.previous.as_ref();
+        About {
+            evaluation_id,
+            organization_id: self.call.organization_id,
+            revision: previous.map_or(1, |previous| previous.revision + 1),
+            cause: match previous {
+                None => RevisionCause::First,
+                Some(previous) if self.call.corrected && previous.transcript_version < self.call.transcript_version => {
+                    RevisionCause::TranscriptCorrection
+                }
+                Some(_) => RevisionCause::Rerun,
+            },
+            replaces: previous.map(|previous| previous.evaluation_id),
+            rescore_id: None,
+            call: self.call.facts.clone(),
+            audio: self.call.audio.clone(),
+            transcript_version: self.call.transcript_version,
+            redaction: receipt::transcript_digest(&self.call.utterances),
+            metrics: receipt::metrics_digest(&self.call.metrics),
+            asked_in: evaluation_id,
+            asked_at_ms: asked_at.timestamp_millis(),
+            asked: None,
+            reused: None,
+            prompt_binding_id: bound.map(|bound| bound.binding_id),
+            prompt_settings: bound.map(|bound| digest::of_json(&bound.settings)),
+            parameters,
+            assessed_at_ms: assessed_at.timestamp_millis(),
         }
     }
 }
@@ -98,6 +160,8 @@ pub struct ForScore {
     pub scorecard: ScorecardVersion,
     /// The organization's scorer.
     pub scorer: Option<Binding>,
+    /// The key that signs the tenant's receipts, once there is one.
+    pub receipt_key: Option<StoredKey>,
 }
 
 impl ForScore {
@@ -136,7 +200,7 @@ pub struct NewEvaluation<'a> {
     pub prompt_tokens: u64,
     /// Tokens of the answer.
     pub completion_tokens: u64,
-    /// The receipt so far; provider, model, prompt and prompt builder are taken from it.
+    /// The receipt so far; provider, model, prompt, prompt builder and revision are taken from it.
     pub receipt: &'a Receipt,
     /// Now, in whole microseconds: what PostgreSQL keeps, so that the scorer's clock is the same when it is read back.
     pub assessed_at: DateTime<Utc>,
@@ -162,6 +226,8 @@ pub struct NewScores<'a> {
     pub overall: Option<u32>,
     /// The whole receipt.
     pub receipt: &'a Receipt,
+    /// The same as it was signed.
+    pub signed: &'a SignedReceipt,
     /// Now.
     pub evaluated_at: DateTime<Utc>,
 }
@@ -178,7 +244,7 @@ pub async fn load_for_assess(on: &impl InTenant, call_id: CallId) -> Result<Opti
     let call = call(&row, call_id)?;
     let published: Option<ScorecardVersionId> = row.try_get("scorecard_version_id")?;
     let scorecard = published.map(|_| scorecard(&row, call.organization_id)).transpose()?;
-    Ok(Some(ForAssess { scorecard, prompt_builder: binding(&row, "prompt")?, call }))
+    Ok(Some(ForAssess { scorecard, prompt_builder: binding(&row, "prompt")?, previous: previous(&row)?, call }))
 }
 
 /// Records what the language model answered, before anything is scored.
@@ -187,6 +253,7 @@ pub async fn load_for_assess(on: &impl InTenant, call_id: CallId) -> Result<Opti
 /// [`DbError`].
 pub async fn record_assessed(tx: &TenantTx<'_>, new: &NewEvaluation<'_>) -> Result<(), DbError> {
     let builder = &new.receipt.prompt_builder;
+    let about = new.receipt.about.as_ref();
     let prompt_tokens = i64::try_from(new.prompt_tokens).unwrap_or(i64::MAX);
     let completion_tokens = i64::try_from(new.completion_tokens).unwrap_or(i64::MAX);
     tx.execute(
@@ -208,6 +275,12 @@ pub async fn record_assessed(tx: &TenantTx<'_>, new: &NewEvaluation<'_>) -> Resu
             &new.needs_review,
             &Json(new.receipt),
             &new.assessed_at,
+            &about.map_or(1, |about| about.revision),
+            &about.map_or(RevisionCause::First, |about| about.cause),
+            &about.and_then(|about| about.replaces),
+            &about.map_or(1, |about| about.transcript_version),
+            &about.and_then(|about| about.rescore_id),
+            &tx.organizations(),
         ],
     )
     .await?;
@@ -236,6 +309,10 @@ pub async fn load_for_score(on: &impl InTenant, call_id: CallId) -> Result<Optio
         assessed_at: row.try_get("assessed_at")?,
         scorecard: scorecard(&row, call.organization_id)?,
         scorer: binding(&row, "scorer")?,
+        receipt_key: row
+            .try_get::<_, Option<ReceiptKeyId>>("receipt_key_id")?
+            .map(|_| receipt::keys::stored(&row))
+            .transpose()?,
         call,
     }))
 }
@@ -282,6 +359,8 @@ pub async fn record_scored(tx: &TenantTx<'_>, new: &NewScores<'_>) -> Result<boo
                 &kinds,
                 &criteria,
                 &texts,
+                &new.signed.signature,
+                &new.signed.public_key,
             ],
         )
         .await?;
@@ -308,7 +387,7 @@ pub async fn mark_held(tx: &TenantTx<'_>, evaluation_id: EvaluationId, note: &st
 }
 
 /// Plugin versions may belong to the whole tenant.
-fn with_root(on: &impl InTenant) -> Vec<OrganizationId> {
+pub(super) fn with_root(on: &impl InTenant) -> Vec<OrganizationId> {
     on.organizations().iter().copied().chain([on.root()]).collect()
 }
 
@@ -334,7 +413,19 @@ fn call(row: &Row, call_id: CallId) -> Result<CallMaterial, DbError> {
         },
         utterances: utterances(row)?,
         metrics: metrics(row.try_get("metrics")?),
+        audio: row.try_get("audio_sha256")?,
+        transcript_version: row.try_get::<_, Option<i32>>("transcript_version")?.unwrap_or(1),
+        corrected: row.try_get::<_, Option<String>>("corrected_by")?.is_some(),
     })
+}
+
+fn previous(row: &Row) -> Result<Option<Previous>, DbError> {
+    let Some(evaluation_id) = row.try_get("previous_id")? else { return Ok(None) };
+    Ok(Some(Previous {
+        evaluation_id,
+        revision: row.try_get("previous_revision")?,
+        transcript_version: row.try_get("previous_transcript_version")?,
+    }))
 }
 
 fn utterances(row: &Row) -> Result<Vec<Utterance>, DbError> {
@@ -358,7 +449,7 @@ fn utterances(row: &Row) -> Result<Vec<Utterance>, DbError> {
 }
 
 /// The whole numbers of the stored object, sorted by key, so that equal metrics are equal input.
-fn metrics(stored: Option<Value>) -> Vec<(String, i64)> {
+pub(super) fn metrics(stored: Option<Value>) -> Vec<(String, i64)> {
     let Some(Value::Object(stored)) = stored else {
         return Vec::new();
     };
@@ -367,7 +458,7 @@ fn metrics(stored: Option<Value>) -> Vec<(String, i64)> {
     metrics
 }
 
-fn scorecard(row: &Row, organization_id: OrganizationId) -> Result<ScorecardVersion, DbError> {
+pub(super) fn scorecard(row: &Row, organization_id: OrganizationId) -> Result<ScorecardVersion, DbError> {
     let Json::<Definition>(definition) = row.try_get("definition")?;
     Ok(ScorecardVersion {
         scorecard_version_id: row.try_get("scorecard_version_id")?,
@@ -381,7 +472,7 @@ fn scorecard(row: &Row, organization_id: OrganizationId) -> Result<ScorecardVers
     })
 }
 
-fn binding(row: &Row, world: &str) -> Result<Option<Binding>, DbError> {
+pub(super) fn binding(row: &Row, world: &str) -> Result<Option<Binding>, DbError> {
     let column = |name: &str| format!("{world}_{name}");
     let Some(binding_id) = row.try_get(column("binding_id").as_str())? else {
         return Ok(None);

@@ -27,6 +27,7 @@ const CHANGED_BY: &[(&str, &[Permission])] = &[
     ("audio_files", &[Permission::UploadCalls]),
     ("transcriptions", &[Permission::UploadCalls]),
     ("utterances", &[Permission::UploadCalls]),
+    ("receipt_keys", &[Permission::ManageReceiptKeys]),
     ("usage_days", &[Permission::UploadCalls]),
     ("usage_totals", &[Permission::UploadCalls]),
     ("jobs", &[Permission::UploadCalls, Permission::RetryCalls, Permission::RetryJobs]),

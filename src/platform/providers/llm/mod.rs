@@ -15,6 +15,11 @@ pub trait LanguageModel: Send + Sync {
     /// The model that is asked, as configured.
     fn model(&self) -> &str;
 
+    /// What besides the question decides the answer, as it is sent: a receipt names it.
+    fn parameters(&self, _request: &Completion) -> serde_json::Value {
+        serde_json::json!({ "model": self.model() })
+    }
+
     /// Asks once and pays once. An answer that was cut, filtered, refused or is not JSON is an error and never repaired.
     async fn complete(&self, request: &Completion) -> Result<Completed, ProviderError>;
 }

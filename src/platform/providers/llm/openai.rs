@@ -96,6 +96,15 @@ impl LanguageModel for OpenAi {
         &self.settings.model
     }
 
+    fn parameters(&self, request: &Completion) -> Value {
+        let mut parameters = self.body(request);
+        if let Some(sent) = parameters.as_object_mut() {
+            // The question itself has digests of its own.
+            sent.retain(|name, _| !matches!(name.as_str(), "messages" | "response_format"));
+        }
+        parameters
+    }
+
     async fn complete(&self, request: &Completion) -> Result<Completed, ProviderError> {
         let question = Question {
             name: "completion",

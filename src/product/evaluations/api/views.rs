@@ -5,7 +5,7 @@ use poem_openapi::{Enum, Object, types::Any};
 use serde_json::Value;
 
 use super::super::{
-    model::{Answer, EvaluationStatus, Evidence, Insight, InsightKind, Speaker, Verdict},
+    model::{Answer, EvaluationStatus, Evidence, Insight, InsightKind, RevisionCause, Speaker, Verdict},
     reading::{Analysis, Evaluation, Summary},
 };
 use crate::{
@@ -75,6 +75,17 @@ pub(super) struct EvaluationSummaryView {
     #[oai(nullable)]
     agent_id: Option<AgentId>,
     scorecard_version_id: ScorecardVersionId,
+    /// Which of the call's evaluations, from 1; the highest is the current one.
+    revision: i32,
+    /// Why there is this revision.
+    cause: RevisionCause,
+    /// The revision before.
+    #[oai(nullable)]
+    replaces: Option<EvaluationId>,
+    /// Whether it is the call's current one.
+    is_current: bool,
+    /// Which version of the transcript it judges, from 1.
+    transcript_version: i32,
     status: EvaluationStatus,
     /// Who scored: name and version; null before scoring.
     #[oai(nullable)]
@@ -99,6 +110,11 @@ impl From<Summary> for EvaluationSummaryView {
             organization_id: summary.organization_id,
             agent_id: summary.agent_id,
             scorecard_version_id: summary.scorecard_version_id,
+            revision: summary.revision,
+            cause: summary.cause,
+            replaces: summary.replaces,
+            is_current: summary.is_current,
+            transcript_version: summary.transcript_version,
             status: summary.status,
             scorer: summary.scorer,
             overall_score: summary.overall.map(points),
@@ -124,6 +140,17 @@ pub(super) struct EvaluationView {
     scorecard_name: String,
     /// Number of the scorecard version.
     scorecard_version: i32,
+    /// Which of the call's evaluations, from 1; the highest is the current one.
+    revision: i32,
+    /// Why there is this revision.
+    cause: RevisionCause,
+    /// The revision before.
+    #[oai(nullable)]
+    replaces: Option<EvaluationId>,
+    /// Whether it is the call's current one.
+    is_current: bool,
+    /// Which version of the transcript it judges, from 1.
+    transcript_version: i32,
     status: EvaluationStatus,
     /// 0 to 100 with two decimals; null before scoring, and when nothing was applicable.
     #[oai(nullable)]
@@ -273,6 +300,11 @@ impl From<Evaluation> for EvaluationView {
             organization_id,
             agent_id,
             scorecard_version_id,
+            revision,
+            cause,
+            replaces,
+            is_current,
+            transcript_version,
             status,
             scorer,
             overall_score,
@@ -289,6 +321,11 @@ impl From<Evaluation> for EvaluationView {
             scorecard_version_id,
             scorecard_name: evaluation.definition.name,
             scorecard_version: evaluation.version,
+            revision,
+            cause,
+            replaces,
+            is_current,
+            transcript_version,
             status,
             overall_score,
             needs_review,

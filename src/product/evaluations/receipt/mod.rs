@@ -2,6 +2,15 @@
 //!
 //! Every digest is a SHA-256 over canonical JSON (`foundation/digest`), the raw answer's over its bytes. Nothing of the clock or of chance
 //! goes into a score: a scorer's seed is made of the evaluation's id, and its time is the moment when the evidence was checked.
+//!
+//! [`keys`] sign a receipt once it is scored; a [`bundle`] is a receipt with all that it was made of, which [`verify`] computes again, in the
+//! server or far from it. docs/RECEIPTS.md is the format for third parties.
+
+pub mod api;
+pub mod bundle;
+pub mod keys;
+pub mod reading;
+pub mod verify;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -10,24 +19,31 @@ use serde_json::Value;
 use super::{
     answer::{self, AnswerError},
     evidence,
-    model::{Answer, Utterance},
+    model::{Answer, RevisionCause, Utterance},
 };
 use crate::{
     foundation::{
         digest,
-        ids::{BindingId, EvaluationId, ScorecardVersionId},
+        ids::{BindingId, EvaluationId, OrganizationId, ReceiptKeyId, RescoreId, ScorecardVersionId},
     },
     platform::plugins::{CallFacts, Identity, PluginError, Prompt, ScoreInput, ScoreOutput, Scorecard, Scorer},
 };
 
 /// The receipt's own format.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// What went into an evaluation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Receipt {
     /// [`FORMAT`] when it was written.
     pub format: u32,
+    /// Which evaluation this is; none in format 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<About>,
+    /// The key that signs it; none when it is unsigned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<ReceiptKeyId>,
     /// Digest of the transcript.
     pub transcript: String,
     /// The scorecard version.
@@ -57,8 +73,63 @@ pub struct Receipt {
     pub masked: bool,
 }
 
+/// Which evaluation a receipt is about, and the circumstances under which it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    /// The evaluation. The random half of its id is the scorer's seed.
+    pub evaluation_id: EvaluationId,
+    /// The organization that owns the call.
+    pub organization_id: OrganizationId,
+    /// Which of the call's evaluations, from 1.
+    pub revision: i32,
+    /// Why there is this revision.
+    pub cause: RevisionCause,
+    /// The revision before.
+    pub replaces: Option<EvaluationId>,
+    /// The re-score that it is a part of.
+    pub rescore_id: Option<RescoreId>,
+    /// The call as a whole, as prompt builder and scorer were told of it.
+    pub call: CallFacts,
+    /// SHA-256 of the recording; none for a written conversation.
+    pub audio: Option<String>,
+    /// Which version of the transcript, from 1.
+    pub transcript_version: i32,
+    /// Digest of the transcript as it was sent to the language model, without personal data.
+    pub redaction: String,
+    /// Digest of the conversation metrics.
+    pub metrics: String,
+    /// The evaluation for which the language model was asked: another one where its answers were used again.
+    pub asked_in: EvaluationId,
+    /// When it was asked: the prompt builder's clock.
+    pub asked_at_ms: i64,
+    /// The criteria that it was asked about; none when it was all of them.
+    pub asked: Option<Vec<String>>,
+    /// The criteria whose stored answers were used again, and where they were given.
+    pub reused: Option<Reused>,
+    /// The plugin that built the prompt.
+    pub prompt_binding_id: Option<BindingId>,
+    /// Digest of that plugin's settings.
+    pub prompt_settings: Option<String>,
+    /// What besides the question decided the answer: the model that was asked, temperature, seed, most tokens.
+    pub parameters: Value,
+    /// When the evidence was checked: the scorer's clock.
+    pub assessed_at_ms: i64,
+}
+
+/// Answers that were used again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reused {
+    /// The evaluation that they were given in.
+    pub evaluation_id: EvaluationId,
+    /// The criteria.
+    pub criteria: Vec<String>,
+}
+
 /// What went into the scores, and what came out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Scoring {
     /// Who scored: name, version, and for a plugin its digest, contract and engine.
     pub scorer: Identity,
@@ -76,6 +147,8 @@ pub struct Scoring {
 
 /// What is known once the model has answered.
 pub struct Assessment<'a> {
+    /// Which evaluation, under which circumstances.
+    pub about: About,
     /// The transcript that was judged.
     pub transcript: &'a [Utterance],
     /// The scorecard version.
@@ -105,6 +178,8 @@ impl Receipt {
     pub fn of(assessment: &Assessment<'_>) -> Self {
         Self {
             format: FORMAT,
+            about: Some(assessment.about.clone()),
+            signed_by: None,
             transcript: transcript_digest(assessment.transcript),
             scorecard_version_id: assessment.scorecard_version_id,
             scorecard: assessment.scorecard_digest.to_owned(),
@@ -140,11 +215,29 @@ impl Receipt {
         };
         Self { scoring: Some(scoring), ..self }
     }
+
+    /// The receipt as it is signed: its canonical JSON.
+    pub fn payload(&self) -> String {
+        digest::canonical(&serde_json::to_value(self).expect("maps of the product have string keys"))
+    }
 }
 
 /// Digest of a transcript: numbers, speakers, times and words.
 pub fn transcript_digest(transcript: &[Utterance]) -> String {
     digest::of_json(&transcript)
+}
+
+/// Leaves of a scorecard what has these keys.
+pub fn only(scorecard: &mut Scorecard, keys: &[String]) {
+    for section in &mut scorecard.sections {
+        section.criteria.retain(|criterion| keys.contains(&criterion.key));
+    }
+    scorecard.sections.retain(|section| !section.criteria.is_empty());
+}
+
+/// Digest of conversation metrics: the whole numbers among them, sorted by key.
+pub fn metrics_digest(metrics: &[(String, i64)]) -> String {
+    digest::of_json(&metrics)
 }
 
 /// Digest of what was asked: system and user message.
@@ -243,92 +336,4 @@ pub async fn recompute(
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::platform::plugins::{PromptBuilder, PromptInput};
-    use crate::product::evaluations::{
-        prompt::{BuiltIn as BuiltInPrompt, build_with},
-        samples::{facts, scorecard, transcript},
-        scoring::BuiltIn,
-    };
-
-    fn material() -> Material {
-        Material {
-            evaluation_id: EvaluationId(Uuid::from_u128(7 << 64 | 42)),
-            assessed_at: DateTime::from_timestamp_millis(1_700_000_000_123).unwrap(),
-            call: facts(),
-            transcript: transcript(),
-            metrics: vec![("longest_silence_ms".into(), 1_200)],
-            scorecard: scorecard(),
-        }
-    }
-
-    fn raw_answer() -> String {
-        let said = |verdict: &str, quote: &str| json!({"verdict": verdict, "confidence": 0.9, "rationale": "r", "evidence": [{"utterance": 1, "quote": quote}]});
-        json!({"greeting": said("yes", "good morning"), "recap": said("yes", "invented"), "no_insult": said("yes", "how can i help")})
-            .to_string()
-    }
-
-    async fn first_time(material: &Material, raw: &str) -> Receipt {
-        let (call, utterances, scorecard) = (facts(), transcript(), scorecard());
-        let input = PromptInput { call, utterances, scorecard, seed: 0, evaluated_at_ms: 0, metadata: vec![] };
-        let built = build_with(None, &input).await.unwrap();
-        let answers = evidence::check(answer::parse(raw, &material.scorecard).unwrap(), &material.transcript).unwrap();
-        let receipt = Receipt::of(&Assessment {
-            transcript: &material.transcript,
-            scorecard_version_id: ScorecardVersionId(Uuid::from_u128(1)),
-            scorecard_digest: "d",
-            prompt: &built.prompt,
-            prompt_builder: BuiltInPrompt.identity(),
-            prompt_note: None,
-            schema: &built.schema,
-            provider: "openai",
-            model: "m",
-            raw_answer: raw,
-            answers: &answers,
-        });
-        let input = material.score_input(&answers);
-        let output = BuiltIn.score(&input).await.unwrap();
-        receipt.scored(BuiltIn.identity(), None, &input, &output)
-    }
-
-    #[tokio::test]
-    async fn the_same_material_gives_the_same_numbers() {
-        let (material, raw) = (material(), raw_answer());
-        let receipt = first_time(&material, &raw).await;
-        // As it comes back from the database: as JSON, keys in another order.
-        let stored = digest::canonical(&serde_json::to_value(&receipt).unwrap());
-        let receipt: Receipt = serde_json::from_str(&stored).unwrap();
-        let again = recompute(&receipt, &material, &raw, &BuiltIn, None).await.unwrap();
-        assert_eq!(again.differences, Vec::<&str>::new());
-        assert_eq!(again.output.overall, Some(10_000), "the invented quote leaves the denominator");
-        assert_eq!(receipt.scoring.unwrap().overall, Some(10_000));
-    }
-
-    #[tokio::test]
-    async fn a_change_anywhere_is_found() {
-        let raw = raw_answer();
-        let receipt = first_time(&material(), &raw).await;
-        let changed = async |change: fn(&mut Material)| {
-            let mut material = material();
-            change(&mut material);
-            recompute(&receipt, &material, &raw, &BuiltIn, None).await.unwrap().differences
-        };
-        assert_eq!(changed(|m| m.transcript[1].text.push('!')).await, ["transcript", "input"]);
-        assert_eq!(
-            changed(|m| m.transcript[0].text = "Good evening".into()).await,
-            ["transcript", "answers", "input", "scores", "overall"]
-        );
-        assert_eq!(changed(|m| m.metrics[0].1 += 1).await, ["input"]);
-        assert_eq!(changed(|m| m.scorecard.sections[0].weight += 1).await, ["input"]);
-        let other = raw.replace("0.9", "0.8");
-        let found = recompute(&receipt, &material(), &other, &BuiltIn, None).await.unwrap().differences;
-        assert_eq!(found, ["raw_answer", "answers", "input"]);
-        let settings = json!({"deduct": 5});
-        let found = recompute(&receipt, &material(), &raw, &BuiltIn, Some(&settings)).await.unwrap().differences;
-        assert_eq!(found, ["settings"]);
-    }
-}
+mod tests;

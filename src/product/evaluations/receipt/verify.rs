@@ -1,0 +1,308 @@
+//! An evaluation computed again from a bundle, part by part: the same code in the server and on the command line.
+
+use chrono::DateTime;
+use serde_json::Value;
+
+use super::{About, Material, Receipt, Scoring, bundle::Bundle, metrics_digest, prompt_digest, transcript_digest};
+use crate::{
+    foundation::digest,
+    platform::plugins::{Identity, Plugin, PromptInput, ScoreOutput, Scorecard, Scorer},
+    product::evaluations::{
+        answer, evidence,
+        model::{Answer, FailurePolicy},
+        prompt::{self, BoundBuilder},
+        scoring,
+    },
+    words,
+};
+
+words! {
+    /// What came of computing one part again.
+    pub enum Finding {
+        /// It is as the receipt says.
+        Same = "same",
+        /// It is not.
+        Differs = "differs",
+        /// It cannot be told here.
+        CannotBeComputed = "cannot_be_computed",
+    }
+}
+
+/// One part of an evaluation, computed again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Which.
+    pub part: &'static str,
+    /// What came of it.
+    pub finding: Finding,
+    /// Why it differs or cannot be computed, in words that quote nothing of the call.
+    pub why: Option<String>,
+}
+
+/// What came of computing an evaluation again.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Every part, in the order of the computation.
+    pub parts: Vec<Part>,
+    /// The overall score that the receipt names, in hundredths.
+    pub recorded: Option<u32>,
+    /// The scores as they were computed again.
+    pub output: Option<ScoreOutput>,
+    /// The answers as they were computed again.
+    pub answers: Option<Vec<Answer>>,
+}
+
+/// What a bundle does not hold: recordings, plugins, and which keys are to be trusted.
+#[derive(Clone, Debug, Default)]
+pub struct Provided {
+    /// Plugins, which are found by their digest.
+    pub plugins: Vec<Plugin>,
+    /// Why plugins are missing that could have been had.
+    pub without_plugins: Option<String>,
+    /// SHA-256 of the recording.
+    pub audio: Option<String>,
+    /// Public keys to trust, in base64; none trusts the bundle's own.
+    pub keys: Option<Vec<String>>,
+}
+
+impl Report {
+    /// What it comes to: it differs when any part does, and is the same when no part does and the scores were computed.
+    pub fn verdict(&self) -> Finding {
+        if self.parts.iter().any(|part| part.finding == Finding::Differs) {
+            Finding::Differs
+        } else if self.finding("overall") == Some(Finding::Same) && self.finding("scores") == Some(Finding::Same) {
+            Finding::Same
+        } else {
+            Finding::CannotBeComputed
+        }
+    }
+
+    /// What came of a part; none when it was not looked at.
+    pub fn finding(&self, part: &str) -> Option<Finding> {
+        self.parts.iter().find(|found| found.part == part).map(|found| found.finding)
+    }
+
+    /// Notes what came of a part.
+    pub fn note(&mut self, part: &'static str, same: bool) {
+        let finding = if same { Finding::Same } else { Finding::Differs };
+        self.parts.push(Part { part, finding, why: None });
+    }
+
+    /// Notes that a part differs, and why.
+    pub fn differs(&mut self, part: &'static str, why: impl Into<String>) {
+        self.parts.push(Part { part, finding: Finding::Differs, why: Some(why.into()) });
+    }
+
+    /// Notes that a part cannot be told, and why.
+    pub fn cannot(&mut self, part: &'static str, why: impl Into<String>) {
+        self.parts.push(Part { part, finding: Finding::CannotBeComputed, why: Some(why.into()) });
+    }
+}
+
+/// Computes everything again that is deterministic.
+pub async fn verify(bundle: &Bundle, receipt: &Receipt, provided: &Provided) -> Report {
+    let mut report =
+        Report { recorded: receipt.scoring.as_ref().and_then(|scoring| scoring.overall), ..Report::default() };
+    signature(bundle, receipt, provided, &mut report);
+    let Some(about) = &receipt.about else {
+        report.cannot("scores", "the receipt is of format 1, which does not name its circumstances");
+        return report;
+    };
+    if receipt.masked {
+        report.cannot("scores", "the evaluation is a masked copy: what it was made of is not there");
+        return report;
+    }
+    material(bundle, receipt, about, provided, &mut report);
+    built_prompt(bundle, receipt, about, provided, &mut report).await;
+    let Some(scoring) = &receipt.scoring else {
+        report.cannot("scores", "the evaluation is not scored yet");
+        return report;
+    };
+    scored(bundle, receipt, about, scoring, provided, &mut report).await;
+    report
+}
+
+fn signature(bundle: &Bundle, receipt: &Receipt, provided: &Provided, report: &mut Report) {
+    let Some(checked) = bundle.receipt.checked() else {
+        match receipt.signed_by {
+            None => {
+                report.cannot("signature", "the receipt is unsigned: the server had no master key when it was made")
+            }
+            Some(_) => report.differs("signature", "the receipt names a key, and its signature is gone"),
+        }
+        return;
+    };
+    let key = bundle.receipt.public_key.as_deref().unwrap_or_default();
+    let trusted = provided.keys.as_ref().is_none_or(|keys| keys.iter().any(|trusted| trusted == key));
+    match checked {
+        Err(error) => report.differs("signature", error.to_string()),
+        Ok(()) if receipt.signed_by.is_none() => report.differs("signature", "the receipt names no key"),
+        Ok(()) if !trusted => report.differs("signature", "it is right, but of a key that is not to be trusted"),
+        Ok(()) => report.note("signature", true),
+    }
+}
+
+/// What the computation starts from.
+fn material(bundle: &Bundle, receipt: &Receipt, about: &About, provided: &Provided, report: &mut Report) {
+    match (&about.audio, &provided.audio) {
+        (None, None) => {}
+        (None, Some(_)) => report.differs("audio", "the call was written and has no recording"),
+        (Some(_), None) => report.cannot("audio", "the recording is not at hand"),
+        (Some(then), Some(now)) => report.note("audio", then == now),
+    }
+    let transcript = transcript_digest(&bundle.transcript);
+    report.note("transcript", transcript == receipt.transcript);
+    report.note("redaction", transcript == about.redaction);
+    report.note("metrics", metrics_digest(&bundle.metrics) == about.metrics);
+    report.note("scorecard", bundle.scorecard.digest() == receipt.scorecard);
+    report.note("raw_answer", digest::of_bytes(bundle.raw_answer.as_bytes()) == receipt.raw_answer);
+}
+
+/// The prompt as it was asked: of the criteria that were asked about, by the builder that asked.
+async fn built_prompt(bundle: &Bundle, receipt: &Receipt, about: &About, provided: &Provided, report: &mut Report) {
+    let settings = bundle.prompt_settings.as_ref();
+    report.note("prompt_settings", settings.map(digest::of_json) == about.prompt_settings);
+    if about.asked.as_ref().is_some_and(Vec::is_empty) {
+        let why = "nothing was asked: every answer was used again, and the receipt of the evaluation that it was given in has its prompt";
+        report.cannot("prompt", why);
+        return;
+    }
+    let input = PromptInput {
+        call: about.call.clone(),
+        utterances: bundle.transcript.clone(),
+        scorecard: asked_of(bundle, about),
+        seed: about.asked_in.0.as_u64_pair().1,
+        evaluated_at_ms: about.asked_at_ms,
+        metadata: Vec::new(),
+    };
+    let built = match &receipt.prompt_builder.sha256 {
+        None => prompt::build_with(None, &input).await,
+        Some(sha256) => {
+            let Some(plugin) = provided.plugins.iter().find(|plugin| plugin.sha256() == sha256) else {
+                report.cannot("prompt", missing("prompt builder", sha256, provided));
+                return;
+            };
+            let builder = plugin.prompt_builder(&settings.cloned().unwrap_or_default().to_string());
+            let bound = BoundBuilder { builder: builder.as_deref().map_err(Clone::clone), policy: FailurePolicy::Fail };
+            prompt::build_with(Some(bound), &input).await
+        }
+    };
+    let built = match built {
+        Ok(built) => built,
+        Err(error) => return report.cannot("prompt", format!("the prompt builder failed: {}", error.code())),
+    };
+    let same = prompt_digest(&built.prompt) == receipt.prompt;
+    match of_another_version(&receipt.prompt_builder, &built.builder) {
+        Some(why) if !same => report.cannot("prompt", why),
+        _ => report.note("prompt", same),
+    }
+    report.note("schema", digest::of_json(&built.schema) == receipt.schema);
+}
+
+/// The scorecard as far as the language model was asked about it.
+fn asked_of(bundle: &Bundle, about: &About) -> Scorecard {
+    let mut scorecard = bundle.scorecard.for_plugins(bundle.scorecard_version);
+    if let Some(asked) = &about.asked {
+        super::only(&mut scorecard, asked);
+    }
+    scorecard
+}
+
+async fn scored(
+    bundle: &Bundle,
+    receipt: &Receipt,
+    about: &About,
+    scoring: &Scoring,
+    provided: &Provided,
+    report: &mut Report,
+) {
+    let scorecard = bundle.scorecard.for_plugins(bundle.scorecard_version);
+    let settings = bundle.scorer_settings.as_ref();
+    report.note("settings", settings.map(digest::of_json) == scoring.settings);
+    let answers = match answers(bundle, &scorecard) {
+        Ok(answers) => answers,
+        Err(why) => return report.differs("answers", why),
+    };
+    report.note("answers", digest::of_json(&answers) == receipt.answers);
+    let Some(assessed_at) = DateTime::from_timestamp_millis(about.assessed_at_ms) else {
+        return report.cannot("input", "the time of the assessment is out of range");
+    };
+    let material = Material {
+        evaluation_id: about.evaluation_id,
+        assessed_at,
+        call: about.call.clone(),
+        transcript: bundle.transcript.clone(),
+        metrics: bundle.metrics.clone(),
+        scorecard,
+    };
+    let input = material.score_input(&answers);
+    report.answers = Some(answers);
+    report.note("input", digest::of_json(&input) == scoring.input);
+    let scorer = match scorer(scoring, settings, provided) {
+        Ok(scorer) => scorer,
+        Err(why) => return report.cannot("scores", why),
+    };
+    let now = scorer.identity();
+    let unlike = of_another_version(&scoring.scorer, now);
+    match (&scoring.scorer.engine, &now.engine) {
+        (Some(then), Some(here)) if then != here => {
+            report.cannot("engine", format!("it was scored under {then}, and computed again under {here}"));
+        }
+        (then, here) => report.note("engine", then == here),
+    }
+    match &unlike {
+        Some(why) => report.cannot("scorer", why.clone()),
+        None => report.note("scorer", like(&scoring.scorer, now)),
+    }
+    let output = match scorer.score(&input).await {
+        Ok(output) => output,
+        Err(error) => return report.cannot("scores", format!("the scorer failed: {}", error.code())),
+    };
+    let outcome =
+        [("scores", digest::of_json(&output) == scoring.scores), ("overall", output.overall == scoring.overall)];
+    for (part, same) in outcome {
+        match &unlike {
+            Some(why) if !same => report.cannot(part, why.clone()),
+            _ => report.note(part, same),
+        }
+    }
+    report.output = Some(output);
+}
+
+fn answers(bundle: &Bundle, scorecard: &Scorecard) -> Result<Vec<Answer>, String> {
+    let raw = answer::parse(&bundle.raw_answer, scorecard).map_err(|error| error.to_string())?;
+    evidence::check(raw, &bundle.transcript).map_err(|error| error.to_string())
+}
+
+fn scorer(
+    scoring: &Scoring,
+    settings: Option<&Value>,
+    provided: &Provided,
+) -> Result<std::sync::Arc<dyn Scorer>, String> {
+    let Some(sha256) = &scoring.scorer.sha256 else { return Ok(std::sync::Arc::new(scoring::BuiltIn)) };
+    let plugin = provided.plugins.iter().find(|plugin| plugin.sha256() == sha256);
+    let plugin = plugin.ok_or_else(|| missing("scorer", sha256, provided))?;
+    let settings = settings.cloned().unwrap_or_default().to_string();
+    plugin.scorer(&settings).map_err(|error| format!("the scorer cannot be used: {}", error.code()))
+}
+
+fn missing(what: &str, sha256: &str, provided: &Provided) -> String {
+    let why = provided.without_plugins.as_deref().unwrap_or("it is not at hand");
+    format!("the {what} is a plugin with the SHA-256 {sha256}: {why}")
+}
+
+/// The same code, whatever engine runs it.
+fn like(then: &Identity, now: &Identity) -> bool {
+    let parts = |identity: &Identity| {
+        (identity.name.clone(), identity.version.clone(), identity.sha256.clone(), identity.wit.clone())
+    };
+    parts(then) == parts(now)
+}
+
+/// Why the built-in code of this program cannot be held against that of another version.
+fn of_another_version(then: &Identity, now: &Identity) -> Option<String> {
+    let built_in = then.sha256.is_none() && now.sha256.is_none();
+    (built_in && then.version != now.version).then(|| {
+        format!("it was made by {} {}, and this program has {} {}", then.name, then.version, now.name, now.version)
+    })
+}
