@@ -179,6 +179,8 @@ impl<'a> Line<'a> {
             scorecard_id: None,
             external_id: None,
             channel: Channel::Chat,
+            queue: None,
+            direction: None,
             language: Some("en".to_owned()),
             started_at: None,
             agent_channel: 1,

@@ -8,7 +8,6 @@ mod support;
 
 use std::{
     fs::File,
-    io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -23,9 +22,13 @@ use plumbline::{
 use poem::listener::{Acceptor, Listener, TcpListener};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio_util::{io::ReaderStream, sync::CancellationToken};
+use tokio_util::sync::CancellationToken;
 
-use support::{House, Outcome, median, met, rounded, status_kib};
+use support::{
+    House, Outcome, median, met,
+    recording::{record, upload},
+    rounded, status_kib,
+};
 
 const MEGABYTES: u32 = 500;
 const ROUNDS: u32 = 5;
@@ -83,7 +86,7 @@ async fn bench() -> Outcome<()> {
     let client = reqwest::Client::new();
     let mut warm = files.path().join("warm.wav");
     record(&warm, 1, 0)?;
-    upload(&client, &server, &house, &token, &warm).await?;
+    upload(&client, &server.address, &house, &token, &warm).await?;
     let before_kib = status_kib(server.id, "VmRSS")?;
 
     println!(
@@ -95,7 +98,7 @@ async fn bench() -> Outcome<()> {
     for round in 1..=ROUNDS {
         warm = files.path().join(format!("recording-{round}.wav"));
         record(&warm, MEGABYTES, u64::from(round))?; // other bytes each time: the same ones are refused
-        let uploaded = upload(&client, &server, &house, &token, &warm).await?;
+        let uploaded = upload(&client, &server.address, &house, &token, &warm).await?;
         let (copied, bare) = copy(&warm, &files.path().join("copy.wav"))?;
         growth = (status_kib(server.id, "VmHWM")? - before_kib) as f64 / 1024.0;
         println!(
@@ -142,28 +145,6 @@ impl Server {
     }
 }
 
-/// Uploads a file; how many seconds it took until the answer was there.
-async fn upload(client: &reqwest::Client, server: &Server, house: &House, token: &str, path: &Path) -> Outcome<f64> {
-    let file = tokio::fs::File::open(path).await?;
-    let length = file.metadata().await?.len();
-    let body = reqwest::Body::wrap_stream(ReaderStream::with_capacity(file, 512 * 1024));
-    let started = Instant::now();
-    let answer = client
-        .post(format!("http://{}/api/calls?organization_id={}", server.address, house.organization))
-        .bearer_auth(token)
-        .header("content-type", "application/octet-stream")
-        .header("content-length", length)
-        .body(body)
-        .send()
-        .await?;
-    let took = started.elapsed().as_secs_f64();
-    let status = answer.status();
-    if status != 202 {
-        return Err(format!("the upload was answered by {status}: {}", answer.text().await?).into());
-    }
-    Ok(took)
-}
-
 /// Copies a file: seconds until the copy lies on the disk, and until `cp` has ended.
 fn copy(from: &Path, to: &Path) -> Outcome<(f64, f64)> {
     let started = Instant::now();
@@ -175,32 +156,4 @@ fn copy(from: &Path, to: &Path) -> Outcome<(f64, f64)> {
     let synced = started.elapsed().as_secs_f64();
     std::fs::remove_file(to)?;
     Ok((synced, bare))
-}
-
-/// A valid recording of noise: 16-bit mono WAV. It lies on the disk when this returns.
-fn record(path: &Path, megabytes: u32, seed: u64) -> Outcome<()> {
-    let data = megabytes * 1_000_000;
-    let mut file = File::create(path)?;
-    let mut header = b"RIFF".to_vec();
-    header.extend((36 + data).to_le_bytes());
-    header.extend(b"WAVEfmt ");
-    for (value, bytes) in [(16_u32, 4), (1, 2), (1, 2), (16_000, 4), (32_000, 4), (2, 2), (16, 2)] {
-        header.extend(&value.to_le_bytes()[..bytes]);
-    }
-    header.extend(b"data");
-    header.extend(data.to_le_bytes());
-    file.write_all(&header)?;
-    let mut state = 0x9e37_79b9_7f4a_7c15 ^ (seed + 1);
-    let mut block = vec![0_u8; 1_000_000];
-    for _ in 0..megabytes {
-        for word in block.chunks_exact_mut(8) {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            word.copy_from_slice(&state.to_le_bytes());
-        }
-        file.write_all(&block)?;
-    }
-    file.sync_all()?;
-    Ok(())
 }

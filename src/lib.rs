@@ -16,3 +16,5 @@ pub mod platform;
 pub mod product;
 /// The OpenAPI service, Swagger UI and middleware.
 pub mod server;
+/// A scorecard on trial: written conversations in a private database, against labels.
+pub mod trial;

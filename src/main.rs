@@ -1,4 +1,4 @@
-//! `plumbline serve | work | operate | migrate | tenant … | demo | openapi`.
+//! `plumbline serve | work | operate | migrate | tenant … | demo | try | openapi`.
 
 mod commands;
 
@@ -16,6 +16,7 @@ use plumbline::{
         clock::Clock,
         config::{Config, LogFormat, load},
     },
+    trial,
 };
 use poem::listener::TcpAcceptor;
 use tokio::{net::TcpListener, signal::unix::SignalKind};
@@ -71,6 +72,8 @@ enum Command {
         #[arg(long, default_value_t = 8080)]
         port: u16,
     },
+    /// Try a scorecard on written conversations in a private database, against labels if there are some.
+    Try(trial::TrialOptions),
     /// Compute an evaluation again from its receipt's bundle, without a server.
     Verify(verify::VerifyOptions),
     /// Print the OpenAPI document.
@@ -103,7 +106,7 @@ fn told(failure: &Failure) -> String {
 
 fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let config = load(arguments.config.as_deref())?;
-    log(&config, matches!(arguments.command, Command::Demo { .. } | Command::Tenant(_) | Command::Verify(_)))?;
+    log(&config, matches!(arguments.command, Command::Demo { .. } | Command::Tenant(_) | Command::Try(_) | Command::Verify(_)))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match arguments.command {
@@ -117,6 +120,10 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
                 let options = DemoOptions { directory, exit, json, port };
                 let evaluated = Box::pin(demo::run(options, config, stop)).await?;
                 Ok(if evaluated { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            }
+            Command::Try(options) => {
+                let reached = Box::pin(trial::run(&options, config, &stop_on_signal()?)).await?;
+                Ok(if reached { ExitCode::SUCCESS } else { ExitCode::FAILURE })
             }
             Command::Verify(options) => Box::pin(verify::run(options)).await,
             Command::Openapi => {

@@ -6,6 +6,7 @@ pub mod backend;
 pub mod cpu;
 pub mod load;
 pub mod many;
+pub mod recording;
 pub mod relay;
 pub mod transactions;
 

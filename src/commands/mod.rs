@@ -20,6 +20,7 @@ use plumbline::{
         lifecycle::LifecycleError,
         tenancy::quotas::{SetError, UnreadableQuotas, UsageError},
     },
+    trial::TrialError,
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -50,6 +51,8 @@ pub enum Failure {
     Usage(#[from] UsageError),
     #[error(transparent)]
     Demo(#[from] DemoError),
+    #[error(transparent)]
+    Trial(#[from] TrialError),
     #[error(transparent)]
     Io(#[from] std::io::Error),
     #[error("the log filter cannot be read: {0}")]

@@ -7,14 +7,14 @@ pub mod postgres;
 mod providers;
 mod report;
 mod run;
-mod setup;
+pub mod setup;
 mod speech;
 pub mod standins;
 
 use std::path::PathBuf;
 
+pub use self::{client::ApiClient, report::Report, run::run};
 use self::{issuer::IssuerError, postgres::PostgresError};
-pub use self::{report::Report, run::run};
 use crate::{
     app::StartError, foundation::config::ConfigError, platform::db::OwnerError,
     product::evaluations::binding::BindError,

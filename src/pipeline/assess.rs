@@ -21,7 +21,7 @@ use crate::{
         calls::{self, model::Stage},
         evaluations::{
             answer::{self, AnswerError},
-            evidence, insights,
+            conditions, evidence, insights,
             prompt::{self, BoundBuilder, Built},
             receipt::{About, Assessment, Receipt},
             schema,
@@ -124,6 +124,7 @@ impl Assess {
         let raw = answer::parse(&answered.content, &scorecard.for_plugins()).map_err(|error| unusable(lease, error))?;
         let answers = evidence::check(raw, &material.call.utterances)
             .map_err(|error| JobError::Permanent { kind: "transcript_too_large", reason: error.to_string() })?;
+        let answers = conditions::apply(&scorecard.definition, answers);
         let evaluation_id = about.evaluation_id;
         let receipt = Receipt::of(&Assessment {
             about,

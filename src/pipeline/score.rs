@@ -137,6 +137,7 @@ impl Score {
             scorer: &name,
             note: note.as_deref(),
             overall: output.overall,
+            passed: scoring::passed(&material.scorecard.definition, &output),
             receipt: &receipt,
             signed: &signed,
             evaluated_at: now,

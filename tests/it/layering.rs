@@ -18,6 +18,7 @@ const FLOORS: &[&[&str]] = &[
     &["server"],
     &["app"],
     &["demo"],
+    &["trial"],
     &["commands"],
     &["main"],
 ];

@@ -12,6 +12,7 @@ mod calls;
 mod cli;
 mod cli_archive;
 mod cli_life;
+mod cli_try;
 mod crash;
 mod demo;
 mod dialogues;

@@ -2,7 +2,7 @@
 select call.*
 from unnest($1::uuid[]) as organization (id)
 cross join lateral (
-    select call_id, organization_id, agent_id, scorecard_id, external_id, channel, language, status, failed_stage, failure_kind, failure_reason,
+    select call_id, organization_id, agent_id, scorecard_id, external_id, channel, queue, direction, language, status, failed_stage, failure_kind, failure_reason,
        duration_ms, started_at, received_at, transcribed_at, evaluated_at, overall_score
     from tenant.calls
     where organization_id = organization.id

@@ -21,12 +21,37 @@ left join lateral (
     ) ordered
 ) u on true
 left join lateral (
-    select scorecard_version_id, scorecard_id, version, definition, digest, published_at, published_by
-    from tenant.scorecard_versions
-    where organization_id = c.organization_id
-      and organization_id = any ($2)
-      and (c.scorecard_id is null or scorecard_id = c.scorecard_id)
-    order by published_at desc, version desc, scorecard_version_id desc
+    select newest.*
+    from tenant.scorecards s
+    cross join lateral (
+        select scorecard_version_id, scorecard_id, version, definition, digest, published_at, published_by,
+            coalesce(definition -> 'applies_to', '{}') as applies
+        from tenant.scorecard_versions
+        where scorecard_id = s.scorecard_id
+          and organization_id = any ($2)
+        order by version desc
+        limit 1
+    ) newest
+    cross join lateral (
+        select coalesce(newest.applies -> 'queues', '[]') as queues, coalesce(newest.applies -> 'channels', '[]') as channels,
+            coalesce(newest.applies -> 'directions', '[]') as directions, coalesce(newest.applies -> 'languages', '[]') as languages,
+            coalesce((newest.applies -> 'min_duration_ms')::bigint, 0) as min_duration_ms
+    ) a
+    where s.organization_id = c.organization_id
+      and s.organization_id = any ($2)
+      and s.retired_at is null
+      and (s.scorecard_id = c.scorecard_id
+           or c.scorecard_id is null
+              and (a.queues = '[]' or a.queues @> to_jsonb(c.queue))
+              and (a.channels = '[]' or a.channels @> to_jsonb(c.channel))
+              and (a.directions = '[]' or a.directions @> to_jsonb(c.direction))
+              and (a.languages = '[]' or exists (
+                  select from jsonb_array_elements_text(a.languages) spoken (language)
+                  where starts_with(lower(replace(coalesce(t.language, c.language), '_', '-')) || '-', lower(replace(spoken.language, '_', '-')) || '-')))
+              and a.min_duration_ms <= coalesce(c.duration_ms, 0))
+    order by (a.queues <> '[]')::integer + (a.channels <> '[]')::integer + (a.directions <> '[]')::integer + (a.languages <> '[]')::integer
+            + (a.min_duration_ms > 0)::integer desc,
+        newest.published_at desc, newest.version desc, newest.scorecard_version_id desc
     limit 1
 ) v on true
 left join tenant.plugin_bindings p

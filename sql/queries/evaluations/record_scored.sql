@@ -1,8 +1,8 @@
 -- evaluations/record_scored: compare-and-set with scores and insights in one statement; no row means that somebody else scored it first
 with scored as (
     update tenant.evaluations
-    set status = 'evaluated', scorer = $3, scorer_note = $4, overall_score = $5::integer / 100.0, receipt = $6, evaluated_at = $7,
-        signature = $17, public_key = $18
+    set status = 'evaluated', scorer = $3, scorer_note = $4, overall_score = $5::integer / 100.0, passed = $17, receipt = $6, evaluated_at = $7,
+        signature = $18, public_key = $19
     where evaluation_id = $1
       and organization_id = any ($2)
       and status in ('assessed', 'held')

@@ -4,7 +4,7 @@ select found.*,
      where v.scorecard_id = found.scorecard_id and v.organization_id = any ($1)) as published_version
 from unnest($1::uuid[]) as reached (organization_id)
 cross join lateral (
-    select scorecard_id, s.organization_id, name, draft, revision, created_at, updated_at
+    select scorecard_id, s.organization_id, name, draft, retired_at, revision, created_at, updated_at
     from tenant.scorecards s
     where s.organization_id = reached.organization_id
       and (s.created_at, s.scorecard_id)

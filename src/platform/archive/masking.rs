@@ -58,6 +58,8 @@ pub const TABLES: &[TableClass] = &[
         Copied(&[
             ("external_id", Pseudonym),
             ("channel", Keep),
+            ("queue", Keep),
+            ("direction", Keep),
             ("language", Keep),
             ("status", Keep),
             ("failed_stage", Keep),

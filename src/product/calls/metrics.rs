@@ -35,6 +35,14 @@ pub struct SpeakerMetrics {
     pub talk_ms: Option<u64>,
 }
 
+/// The metrics that rules and scorers know by name: the whole numbers of [`ConversationMetrics`].
+pub const KEYS: &[&str] = &["utterances", "words"];
+
+/// Whether a conversation can have a metric that is called so.
+pub fn is_known(key: &str) -> bool {
+    KEYS.contains(&key)
+}
+
 #[derive(Default)]
 struct Part {
     utterances: u64,
@@ -108,6 +116,14 @@ mod tests {
         let long = Utterance { start_ms: Some(0), end_ms: Some(i64::MAX), ..says(Speaker::Agent, "one") };
         let metrics = measure(&[long.clone(), long.clone(), long]);
         assert_eq!(metrics.speakers[0].talk_ms, Some(u64::MAX));
+    }
+
+    #[test]
+    fn the_keys_are_those_of_the_whole_numbers() {
+        let measured = serde_json::to_value(ConversationMetrics::default()).unwrap();
+        let whole = measured.as_object().unwrap().iter().filter(|(_, value)| value.is_i64() || value.is_u64());
+        assert_eq!(whole.map(|(key, _)| key.as_str()).collect::<Vec<_>>(), KEYS);
+        assert!(!is_known("speakers"));
     }
 
     #[test]

@@ -175,9 +175,11 @@ fn check(grant: &Grant, details: &CallDetails) -> Result<(), CallError> {
         let reason = "must be from 1900 to 9999".to_owned();
         return Err(CallError::Invalid { field: "started_at".to_owned(), reason });
     }
-    if details.external_id.as_ref().is_some_and(|name| name.contains('\0')) {
-        let reason = "may not hold a NUL character".to_owned();
-        return Err(CallError::Invalid { field: "external_id".to_owned(), reason });
+    for (field, name) in [("external_id", &details.external_id), ("queue", &details.queue)] {
+        if name.as_ref().is_some_and(|name| name.contains('\0')) {
+            let reason = "may not hold a NUL character".to_owned();
+            return Err(CallError::Invalid { field: field.to_owned(), reason });
+        }
     }
     Ok(())
 }
@@ -199,6 +201,8 @@ fn arriving(call_id: CallId, details: &CallDetails, status: CallStatus, now: Dat
         scorecard_id: details.scorecard_id,
         external_id: details.external_id.clone(),
         channel: details.channel,
+        queue: details.queue.clone(),
+        direction: details.direction,
         language: details.language.clone(),
         status,
         failure: None,

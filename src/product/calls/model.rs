@@ -46,6 +46,14 @@ words! {
         Email = "email",
     }
 
+    /// Who called whom.
+    pub enum Direction {
+        /// The customer called.
+        Inbound = "inbound",
+        /// The organization called.
+        Outbound = "outbound",
+    }
+
     /// Who speaks.
     pub enum Speaker {
         /// The contact centre's side.
@@ -83,12 +91,16 @@ pub struct Call {
     pub organization_id: OrganizationId,
     /// The person heard on it, when known.
     pub agent_id: Option<AgentId>,
-    /// The scorecard that it is to be evaluated by, when not the organization's newest.
+    /// The scorecard that it is to be evaluated by, when not the one that fits it best.
     pub scorecard_id: Option<ScorecardId>,
     /// The uploader's own name for it.
     pub external_id: Option<String>,
     /// How it was held.
     pub channel: Channel,
+    /// The queue that it came by, when known.
+    pub queue: Option<String>,
+    /// Who called whom, when known.
+    pub direction: Option<Direction>,
     /// Its language (BCP 47), when known.
     pub language: Option<String>,
     /// How far it has come.
@@ -127,12 +139,16 @@ pub struct CallDetails {
     pub organization_id: OrganizationId,
     /// The person heard on it.
     pub agent_id: Option<AgentId>,
-    /// The scorecard to evaluate it by; none for the organization's newest.
+    /// The scorecard to evaluate it by; none for the one that fits best.
     pub scorecard_id: Option<ScorecardId>,
     /// The uploader's own name for it, unique in the organization.
     pub external_id: Option<String>,
     /// How it was held.
     pub channel: Channel,
+    /// The queue that it came by.
+    pub queue: Option<String>,
+    /// Who called whom.
+    pub direction: Option<Direction>,
     /// Its language (BCP 47).
     pub language: Option<String>,
     /// When it began.

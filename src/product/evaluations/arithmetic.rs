@@ -1,39 +1,29 @@
 //! The arithmetic of scores. Pure, exact, and rounded once.
 //!
-//! * A criterion has a value from 0 to 1 (a "yes" is 1, a "no" is 0), or none: "not applicable" and "unverified" leave the denominator.
-//! * A section's score is Σ weight · value / Σ weight over its criteria that have a value; it has none when no criterion has one.
-//! * The overall score is Σ section weight · section score / Σ section weight over the sections that have a score.
+//! * A criterion has a share: its weight, or with points the most points that it can be worth. Of its share it earns a part, all, or less than
+//!   nothing. A criterion that is not applicable, unverified, pending or unscored has neither: it leaves the denominator.
+//! * A section's score is Σ earned / Σ share over its criteria that count, at least 0 and at most 1; it has none when all shares together are 0.
+//! * The overall score is the mean of the sections' scores, weighed by the sections' weights; with points by the shares that counted.
 //! * Auto-fails, in this order: first a failed criterion of kind *section* makes its section 0, and the overall score is made of that 0;
 //!   then a failed criterion of kind *evaluation* makes the overall score 0 (its section keeps its own score).
 //! * All of that is computed in exact fractions. Only what is shown is rounded: half up, to hundredths of a point of 0–100.
 //!
-//! # Worked examples
-//! | sections (weight: criteria as weight×verdict) | sections | overall |
-//! |---|---|---|
-//! | 1: 2×yes 1×no | 66.67 | 66.67 |
-//! | 1: 2×yes 1×no · 3: 1×yes | 66.67, 100 | (2/3 + 3) / 4 = 91.67 |
-//! | 1: 2×yes 1×n/a · 3: 1×n/a | 100, none | 100: the second section has no denominator |
-//! | 1: 1×yes 1×no(section) · 1: 1×yes | 0, 100 | 50 |
-//! | 1: 1×yes 1×no(evaluation) · 1: 1×yes | 50, 100 | 0 |
-//! | 1: 1×n/a | none | none |
-//! | 1: 7×yes 193×no (3.5 %) | 3.5 | 3.5 |
-//! | 1: 1×yes 799×no (0.125 %) | 0.13 | 0.13: half is rounded up |
-//! | 1: 1×yes 2×no · 1: 1×yes 2×no · 1: 1×yes 2×no | 33.33 each | 33.33 |
-//!
-//! Rounding sections first would give another overall score: 1: 1×yes 2×no · 2: 2×yes 1×no is 5/9 = 55.56, and the rounded sections
-//! (33.33 and 66.67) would give the same only by luck.
+//! The worked examples are in `docs/SCORING.md`; a test holds that table against this code.
 
 use num_bigint::BigInt;
 use num_rational::BigRational;
-use num_traits::{ToPrimitive, Zero};
+use num_traits::{One, Signed, ToPrimitive, Zero};
 
 use crate::platform::plugins::{AutoFail, FULL_SCORE};
+
+/// Parts of a share: what is earned is counted in them, so that percentages and hundredths of a percent are whole.
+const PARTS: i64 = 10_000;
 
 /// A section with what was found in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SectionMarks {
-    /// Its share among the sections.
-    pub weight: u32,
+    /// Its share among the sections; none with points, where the points that counted are its share.
+    pub weight: Option<u32>,
     /// Its criteria.
     pub criteria: Vec<CriterionMark>,
 }
@@ -42,11 +32,46 @@ pub struct SectionMarks {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CriterionMark {
     /// Its share in the section.
-    pub weight: u32,
-    /// Its value in hundredths of a point, 0..=10000; none leaves the denominator.
-    pub value: Option<u32>,
+    share: u32,
+    /// What it earned, in ten-thousandths of one share; none leaves the denominator.
+    earned: Option<i64>,
     /// What fails with it, if it failed.
-    pub failed: AutoFail,
+    failed: AutoFail,
+}
+
+impl CriterionMark {
+    /// Of a weight, by a percentage from −100 to 100; what lies beyond is cut.
+    pub fn weighed(weight: u32, percent: Option<i32>) -> Self {
+        let part = |percent: i32| i64::from(percent.clamp(-100, 100)) * (PARTS / 100);
+        Self { share: weight, earned: percent.map(|percent| i64::from(weight) * part(percent)), failed: AutoFail::None }
+    }
+
+    /// By points, of the most that there can be.
+    pub fn points(most: u32, points: Option<i32>) -> Self {
+        Self { share: most, earned: points.map(|points| i64::from(points) * PARTS), failed: AutoFail::None }
+    }
+
+    /// Of a share, by a score in hundredths of a percent: 0..=10000.
+    pub fn scored(share: u32, score: Option<u32>) -> Self {
+        let earned = score.map(|score| i64::from(share) * i64::from(score.min(FULL_SCORE)));
+        Self { share, earned, failed: AutoFail::None }
+    }
+
+    /// The same criterion, failed: with it fails what its auto-fail names.
+    #[must_use]
+    pub fn failing(self, what: AutoFail) -> Self {
+        Self { failed: what, ..self }
+    }
+
+    /// What is shown of it: the part of its share that it earned, in hundredths of a percent from 0 to 10000; none where it does not count. Of
+    /// a criterion that can earn nothing: all, unless it takes points away.
+    pub fn shown(&self) -> Option<u32> {
+        let earned = self.earned?;
+        if self.share == 0 {
+            return Some(if earned < 0 { 0 } else { FULL_SCORE });
+        }
+        Some(rounded(&bounded(BigRational::new(BigInt::from(earned), BigInt::from(i64::from(self.share) * PARTS)))))
+    }
 }
 
 /// What the marks come to, in hundredths of a point: 0..=10000, none where nothing was applicable.
@@ -60,39 +85,37 @@ pub struct Totals {
 
 /// Scores sections and the whole.
 pub fn score(sections: &[SectionMarks]) -> Totals {
-    let exact: Vec<Option<BigRational>> = sections.iter().map(section).collect();
-    let weighted = sections.iter().zip(&exact).filter_map(|(section, score)| Some((section.weight, score.clone()?)));
+    let exact: Vec<Option<(BigInt, BigRational)>> = sections.iter().map(section).collect();
+    let (mut sum, mut weights) = (BigRational::zero(), BigInt::zero());
+    for (weight, score) in exact.iter().flatten() {
+        sum += score * weight;
+        weights += weight;
+    }
     let failed = sections.iter().flat_map(|section| &section.criteria).any(|mark| mark.failed == AutoFail::Evaluation);
-    let overall = mean(weighted).map(|score| if failed { BigRational::zero() } else { score });
+    let overall = (!weights.is_zero()).then(|| sum / weights);
     Totals {
-        sections: exact.iter().map(|score| score.as_ref().map(rounded)).collect(),
-        overall: overall.as_ref().map(rounded),
+        sections: exact.iter().map(|score| score.as_ref().map(|(_, score)| rounded(score))).collect(),
+        overall: if failed { Some(0) } else { overall.as_ref().map(rounded) },
     }
 }
 
-/// A section's exact score, from 0 to 1.
-fn section(section: &SectionMarks) -> Option<BigRational> {
-    let full = BigInt::from(FULL_SCORE);
-    let values = section
-        .criteria
-        .iter()
-        .filter_map(|mark| Some((mark.weight, BigRational::new(BigInt::from(mark.value?), full.clone()))));
-    let score = mean(values)?;
+/// A section's weight and its exact score, from 0 to 1.
+fn section(section: &SectionMarks) -> Option<(BigInt, BigRational)> {
+    let counting = section.criteria.iter().filter_map(|mark| Some((mark.share, mark.earned?)));
+    // At most 200 criteria of 50,000 points: 64 bits hold far more.
+    let (share, earned) =
+        counting.fold((0i64, 0i64), |(shares, all), (share, earned)| (shares + i64::from(share), all + earned));
+    if share == 0 {
+        return None;
+    }
     let failed = section.criteria.iter().any(|mark| mark.failed == AutoFail::Section);
-    Some(if failed { BigRational::zero() } else { score })
+    let score = BigRational::new(BigInt::from(earned), BigInt::from(share) * PARTS);
+    let score = if failed { BigRational::zero() } else { bounded(score) };
+    Some((section.weight.map_or_else(|| BigInt::from(share), BigInt::from), score))
 }
 
-/// Σ weight · value / Σ weight; none when all weights together are 0.
-fn mean(values: impl Iterator<Item = (u32, BigRational)>) -> Option<BigRational> {
-    let mut sum = BigRational::zero();
-    let mut weights = 0u64;
-    for (weight, value) in values {
-        weights += u64::from(weight);
-        if !value.is_zero() {
-            sum += value * BigInt::from(weight);
-        }
-    }
-    (weights > 0).then(|| sum / BigInt::from(weights))
+fn bounded(score: BigRational) -> BigRational {
+    if score.is_negative() { BigRational::zero() } else { score.min(BigRational::one()) }
 }
 
 /// From 0..=1 to hundredths of a point, half up: ⌊20000 · score + 1⌋ / 2 in whole numbers.

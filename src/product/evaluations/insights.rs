@@ -2,24 +2,25 @@
 
 use std::collections::HashMap;
 
-use super::{
-    arithmetic,
-    model::{Answer, Evidence, Insight, InsightKind, Speaker, Utterance, Verdict, speaker_word, verdict_word},
-    scoring,
-};
-use crate::platform::plugins::{self, AutoFail, Criterion, FULL_SCORE, ScoreOutput, Scorecard};
+use super::model::{Answer, Evidence, Insight, InsightKind, Speaker, Utterance, Verdict, speaker_word, verdict_word};
+use crate::platform::plugins::{self, AutoFail, Criterion, CriterionScore, FULL_SCORE, ScoreOutput, Scorecard};
 
 /// The findings, in the order of the scorecard; a scorer's own come last.
 pub fn of(scorecard: &Scorecard, answers: &[Answer], output: &ScoreOutput) -> Vec<Insight> {
     let answers: HashMap<&str, &Answer> = answers.iter().map(|answer| (answer.criterion.as_str(), answer)).collect();
-    let totals = arithmetic::score(&scoring::marks(scorecard, &output.criteria));
+    let scores: HashMap<&str, &CriterionScore> =
+        output.criteria.iter().map(|score| (score.key.as_str(), score)).collect();
     let mut found = Vec::new();
-    for (section, score) in scorecard.sections.iter().zip(totals.sections) {
+    for section in &scorecard.sections {
+        let mut counting = section.criteria.iter().filter_map(|criterion| {
+            let score = scores.get(criterion.key.as_str())?;
+            score.score.map(|full| full == FULL_SCORE && score.passed != Some(false))
+        });
         let met = section.criteria.iter().filter(|criterion| {
             answers.get(criterion.key.as_str()).is_some_and(|answer| answer.verdict == Verdict::Yes)
         });
         let met = met.count();
-        if score == Some(FULL_SCORE) && met > 0 {
+        if met > 0 && counting.all(|full| full) {
             let text = format!("{}: every applicable criterion is met ({met}).", section.name);
             found.push(Insight { kind: InsightKind::Strength, criterion: None, text });
         }
@@ -136,7 +137,7 @@ mod tests {
         let answers = evidence::check(raw, &transcript()).unwrap();
         let mut input = score_input([Verdict::Yes; 3]);
         input.answers = answers.iter().map(Answer::for_plugins).collect();
-        let mut output = scoring::BuiltIn.score(&input).await.unwrap();
+        let mut output = crate::product::evaluations::scoring::BuiltIn.score(&input).await.unwrap();
         output.insights.push(plugins::Insight {
             kind: plugins::InsightKind::Other,
             text: "Long monologue.".into(),

@@ -9,7 +9,7 @@ use super::{
     arithmetic,
     model::{Answer, EvaluationStatus, Insight, InsightKind, RevisionCause},
     receipt::Receipt,
-    scoring,
+    scoring::{self, BuiltIn, Said},
 };
 use crate::{
     foundation::{
@@ -78,6 +78,8 @@ pub struct Summary {
     pub scorer: Option<String>,
     /// The overall score in hundredths.
     pub overall: Option<u32>,
+    /// Whether the call passed; none before scoring and without a pass mark.
+    pub passed: Option<bool>,
     /// Whether a person has to look.
     pub needs_review: bool,
     /// When the evidence was checked.
@@ -120,11 +122,21 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// The score of each section in hundredths, in the scorecard's order: the product's arithmetic over the scores of the criteria, whoever
-    /// gave them.
+    /// The score of each section in hundredths, in the scorecard's order: the product's arithmetic over what the answers are worth, or over the
+    /// scores of the criteria where a plugin gave them.
     pub fn section_scores(&self) -> Vec<Option<u32>> {
         let scorecard = self.definition.for_plugins(self.version.unsigned_abs());
-        arithmetic::score(&scoring::marks(&scorecard, &self.scores)).sections
+        let marks = match &self.summary.scorer {
+            Some(scorer) if BuiltIn::is_called(scorer) => {
+                let said = self
+                    .answers
+                    .iter()
+                    .map(|answer| (answer.criterion.as_str(), Said { verdict: answer.verdict, worth: answer.worth }));
+                scoring::marks_of_answers(&scorecard, &said.collect())
+            }
+            _ => scoring::marks(&scorecard, &self.scores),
+        };
+        arithmetic::score(&marks).sections
     }
 }
 
@@ -237,6 +249,7 @@ fn summary(row: &Row, status: &str) -> Result<Summary, DbError> {
         transcript_version: row.try_get("transcript_version")?,
         scorer: row.try_get("scorer")?,
         overall: overall.map(i32::unsigned_abs),
+        passed: row.try_get("passed")?,
         needs_review: row.try_get("needs_review")?,
         assessed_at: row.try_get("assessed_at")?,
         evaluated_at: row.try_get("evaluated_at")?,

@@ -1,8 +1,13 @@
 //! A small scorecard and a small call, for the tests of this room.
 
-use crate::platform::plugins::{
-    Answer, AutoFail, CallFacts, Criterion, Evidence, Given, ScoreInput, Scorecard, Section, Speaker, Utterance,
-    Verdict,
+use serde_json::json;
+
+use crate::{
+    platform::plugins::{
+        Answer, AutoFail, CallFacts, Criterion, Evidence, Given, ScoreInput, Scorecard, Section, Speaker, Utterance,
+        Verdict,
+    },
+    product::scorecards::model::Definition,
 };
 
 fn criterion(key: &str, weight: u32, auto_fail: AutoFail, not_applicable: bool) -> Criterion {
@@ -27,6 +32,19 @@ pub(super) fn scorecard() -> Scorecard {
             section("conduct", 3, vec![criterion("no_insult", 1, AutoFail::Evaluation, false)]),
         ],
     }
+}
+
+/// The definition that [`scorecard`] is seen of.
+pub(super) fn definition() -> Definition {
+    let definition: Definition = serde_json::from_value(json!({"name": "Service", "sections": [
+        {"key": "opening", "name": "OPENING", "weight": 1, "criteria": [
+            {"key": "greeting", "question": "Did the agent do greeting?", "guidance": "Guidance of greeting.", "weight": 2},
+            {"key": "recap", "question": "Did the agent do recap?", "guidance": "Guidance of recap.", "not_applicable": true}]},
+        {"key": "conduct", "name": "CONDUCT", "weight": 3, "criteria": [
+            {"key": "no_insult", "question": "Did the agent do no_insult?", "guidance": "Guidance of no_insult.", "auto_fail": "evaluation"}]}]}))
+    .unwrap();
+    assert_eq!(definition.for_plugins(1), scorecard());
+    definition
 }
 
 pub(super) fn transcript() -> Vec<Utterance> {

@@ -8,20 +8,30 @@ use super::{
     arithmetic::{self, CriterionMark, SectionMarks},
     model::{FailurePolicy, Verdict},
 };
-use crate::platform::plugins::{
-    AutoFail, CriterionScore, FULL_SCORE, Identity, PluginError, ScoreInput, ScoreOutput, Scorecard, Scorer,
+use crate::{
+    platform::plugins::{
+        AutoFail, Criterion, CriterionScore, FULL_SCORE, Identity, PluginError, ScoreInput, ScoreOutput, Scorecard,
+        Scorer,
+    },
+    product::scorecards::model::{self, Definition},
 };
 
-/// The scorer that is part of the product: [`arithmetic`] over the verdicts, and nothing else.
+/// The scorer that is part of the product: [`arithmetic`] over what the answers are worth, and nothing else.
 pub struct BuiltIn;
 
 impl BuiltIn {
+    /// Whether it is the one that is called so, `name version`, on an evaluation.
+    pub fn is_called(scorer: &str) -> bool {
+        let own = Self::its_identity();
+        scorer.strip_prefix(own.name.as_str()) == Some(&format!(" {}", own.version))
+    }
+
     /// Its name and version; the version changes with every change of what it computes.
     fn its_identity() -> &'static Identity {
         static IDENTITY: OnceLock<Identity> = OnceLock::new();
         IDENTITY.get_or_init(|| Identity {
             name: "builtin".to_owned(),
-            version: "1.0.0".to_owned(),
+            version: "2.0.0".to_owned(),
             sha256: None,
             wit: None,
             engine: None,
@@ -36,51 +46,107 @@ impl Scorer for BuiltIn {
     }
 
     async fn score(&self, input: &ScoreInput) -> Result<ScoreOutput, PluginError> {
-        let verdicts: HashMap<&str, Verdict> =
-            input.answers.iter().map(|answer| (answer.criterion.as_str(), answer.verdict)).collect();
-        let criteria: Vec<CriterionScore> = input
-            .scorecard
-            .criteria()
-            .map(|criterion| {
-                let passed = match verdicts.get(criterion.key.as_str()) {
-                    Some(Verdict::Yes) => Some(true),
-                    Some(Verdict::No) => Some(false),
-                    Some(_) | None => None,
-                };
-                let note = match (passed, criterion.auto_fail) {
-                    (Some(false), AutoFail::Section) => Some("Fails its section.".to_owned()),
-                    (Some(false), AutoFail::Evaluation) => Some("Fails the evaluation.".to_owned()),
-                    _ => None,
-                };
-                let score = passed.map(|passed| if passed { FULL_SCORE } else { 0 });
-                CriterionScore { key: criterion.key.clone(), score, passed, note }
-            })
+        let answers: Answers<'_> = input
+            .answers
+            .iter()
+            .map(|answer| (answer.criterion.as_str(), Said { verdict: answer.verdict, worth: answer.worth }))
             .collect();
-        let overall = arithmetic::score(&marks(&input.scorecard, &criteria)).overall;
+        let score = |criterion: &Criterion| {
+            let said = answers.get(criterion.key.as_str()).copied();
+            let passed = said.and_then(Said::passed);
+            let score = mark(input.scorecard.points, criterion, said).shown();
+            let note = note(input.scorecard.points, criterion, said);
+            CriterionScore { key: criterion.key.clone(), score, passed, note }
+        };
+        let criteria = input.scorecard.criteria().map(score).collect();
+        let overall = arithmetic::score(&marks_of_answers(&input.scorecard, &answers)).overall;
         Ok(ScoreOutput { criteria, overall, insights: Vec::new(), metadata: Vec::new() })
     }
+}
+
+/// What counts of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Whether it fails.
+    pub verdict: Verdict,
+    /// What it is worth; none leaves the denominator.
+    pub worth: Option<i32>,
+}
+
+impl Said {
+    fn passed(self) -> Option<bool> {
+        self.worth?;
+        match self.verdict {
+            Verdict::Yes => Some(true),
+            Verdict::No => Some(false),
+            Verdict::NotApplicable | Verdict::Unverified | Verdict::Answered | Verdict::Pending => None,
+        }
+    }
+}
+
+/// Answers by the keys of their criteria.
+pub type Answers<'a> = HashMap<&'a str, Said>;
+
+/// What answers mean for their sections: how the built-in scorer sees them.
+pub fn marks_of_answers(scorecard: &Scorecard, answers: &Answers<'_>) -> Vec<SectionMarks> {
+    sections(scorecard, |criterion| mark(scorecard.points, criterion, answers.get(criterion.key.as_str()).copied()))
 }
 
 /// What scores of criteria, whoever gave them, mean for their sections.
 pub fn marks(scorecard: &Scorecard, scores: &[CriterionScore]) -> Vec<SectionMarks> {
     let scores: HashMap<&str, &CriterionScore> = scores.iter().map(|score| (score.key.as_str(), score)).collect();
+    sections(scorecard, |criterion| {
+        let score = scores.get(criterion.key.as_str());
+        let failed = score.is_some_and(|score| score.passed == Some(false));
+        let mark = CriterionMark::scored(criterion.weight, score.and_then(|score| score.score));
+        mark.failing(if failed { criterion.auto_fail } else { AutoFail::None })
+    })
+}
+
+fn sections(scorecard: &Scorecard, mark: impl Fn(&Criterion) -> CriterionMark) -> Vec<SectionMarks> {
     let sections = scorecard.sections.iter().map(|section| SectionMarks {
-        weight: section.weight,
-        criteria: section
-            .criteria
-            .iter()
-            .map(|criterion| {
-                let score = scores.get(criterion.key.as_str());
-                let failed = score.is_some_and(|score| score.passed == Some(false));
-                CriterionMark {
-                    weight: criterion.weight,
-                    value: score.and_then(|score| score.score),
-                    failed: if failed { criterion.auto_fail } else { AutoFail::None },
-                }
-            })
-            .collect(),
+        weight: (!scorecard.points).then_some(section.weight),
+        criteria: section.criteria.iter().map(&mark).collect(),
     });
     sections.collect()
+}
+
+fn mark(points: bool, criterion: &Criterion, said: Option<Said>) -> CriterionMark {
+    let passed = said.and_then(Said::passed);
+    let worth = said.and_then(|said| said.worth.filter(|_| passed.is_some()));
+    let mark = match points {
+        true => CriterionMark::points(criterion.weight, worth),
+        false => CriterionMark::weighed(criterion.weight, worth),
+    };
+    mark.failing(if passed == Some(false) { criterion.auto_fail } else { AutoFail::None })
+}
+
+/// What the score alone does not tell: what failed with the criterion, and what was taken away.
+fn note(points: bool, criterion: &Criterion, said: Option<Said>) -> Option<String> {
+    let said = said?;
+    let passed = said.passed()?;
+    let fails = match (passed, criterion.auto_fail) {
+        (false, AutoFail::Section) => Some("Fails its section.".to_owned()),
+        (false, AutoFail::Evaluation) => Some("Fails the evaluation.".to_owned()),
+        _ => None,
+    };
+    let taken = said.worth.filter(|worth| *worth < 0).map(|worth| match points {
+        true => format!("Takes {} points away.", worth.unsigned_abs()),
+        false => format!("Takes {} % of its share away.", worth.unsigned_abs().min(100)),
+    });
+    let said: Vec<String> = [fails, taken].into_iter().flatten().collect();
+    (!said.is_empty()).then(|| said.join(" "))
+}
+
+/// Whether the call passes: its overall score, as it is shown, is the pass mark or more, and nothing failed the evaluation. None without a pass
+/// mark, and where nothing was scored.
+pub fn passed(definition: &Definition, output: &ScoreOutput) -> Option<bool> {
+    let (mark, overall) = (definition.pass_mark?, output.overall?);
+    let failed = definition.criteria().any(|criterion| {
+        let failed = |score: &CriterionScore| score.key == criterion.key && score.passed == Some(false);
+        criterion.auto_fail == model::AutoFail::Evaluation && output.criteria.iter().any(failed)
+    });
+    Some(!failed && overall >= mark.saturating_mul(FULL_SCORE / 100))
 }
 
 /// A bound scorer (or why it could not be loaded), and what to do when it fails.
@@ -197,6 +263,70 @@ mod tests {
         unanswered.answers.remove(1);
         let output = BuiltIn.score(&unanswered).await.unwrap();
         assert_eq!((output.criteria[1].score, output.overall), (None, Some(10_000)));
+    }
+
+    fn worth(mut input: ScoreInput, worths: [Option<i32>; 3]) -> ScoreInput {
+        for (answer, worth) in input.answers.iter_mut().zip(worths) {
+            answer.worth = worth;
+        }
+        input
+    }
+
+    #[tokio::test]
+    async fn answers_count_with_what_they_are_worth() {
+        let input = worth(score_input([Yes, No, Yes]), [Some(50), Some(-100), Some(100)]);
+        let output = BuiltIn.score(&input).await.unwrap();
+        let shown: Vec<_> = output.criteria.iter().map(|score| (score.score, score.passed)).collect();
+        assert_eq!(shown, [(Some(5_000), Some(true)), (Some(0), Some(false)), (Some(10_000), Some(true))]);
+        assert_eq!(output.criteria[1].note.as_deref(), Some("Takes 100 % of its share away."));
+        assert_eq!(output.overall, Some(7_500), "(2·0.5 − 1) / 3 = 0, and 3/4 of 1");
+        let unscored = worth(score_input([Yes, Verdict::Answered, Yes]), [Some(50), None, None]);
+        let output = BuiltIn.score(&unscored).await.unwrap();
+        assert_eq!(
+            (output.overall, output.criteria[2].passed),
+            (Some(5_000), None),
+            "what has no worth does not count"
+        );
+    }
+
+    #[tokio::test]
+    async fn points_are_counted_over_the_most_that_there_can_be() {
+        let mut input = worth(score_input([Yes, Yes, Yes]), [Some(2), Some(-1), Some(1)]);
+        input.scorecard.points = true; // of 2, 1 and 1
+        let output = BuiltIn.score(&input).await.unwrap();
+        assert_eq!(output.overall, Some(5_000), "1 of 3 and 1 of 1 points");
+        assert_eq!(output.criteria[1].note.as_deref(), Some("Takes 1 points away."));
+        let sections = arithmetic::score(&marks_of_answers(
+            &input.scorecard,
+            &input
+                .answers
+                .iter()
+                .map(|answer| (answer.criterion.as_str(), Said { verdict: answer.verdict, worth: answer.worth }))
+                .collect(),
+        ));
+        assert_eq!(sections.sections, [Some(3_333), Some(10_000)]);
+    }
+
+    #[tokio::test]
+    async fn a_call_passes_at_the_pass_mark() {
+        let definition = |pass_mark| Definition { pass_mark, ..crate::product::evaluations::samples::definition() };
+        let with = async |verdicts, mark| {
+            let output = BuiltIn.score(&score_input(verdicts)).await.unwrap();
+            passed(&definition(Some(mark)), &output)
+        };
+        assert_eq!(with([Yes, No, Yes], 91).await, Some(true), "91.67");
+        assert_eq!(with([Yes, No, Yes], 92).await, Some(false));
+        assert_eq!(with([Yes, Yes, Yes], 100).await, Some(true));
+        assert_eq!(with([Yes, Yes, No], 0).await, Some(false), "it fails the evaluation, whatever the mark");
+        assert_eq!(with([No, No, Yes], 0).await, Some(true));
+        assert_eq!(with([Unverified, Unverified, Unverified], 0).await, None, "there is no score");
+        assert_eq!(passed(&definition(None), &BuiltIn.score(&score_input([Yes, Yes, Yes])).await.unwrap()), None);
+    }
+
+    #[test]
+    fn the_built_in_scorer_knows_its_name() {
+        assert!(BuiltIn::is_called("builtin 2.0.0"));
+        assert!(!BuiltIn::is_called("builtin 1.0.0") && !BuiltIn::is_called("theirs 2.0.0"));
     }
 
     /// Does what the test says.

@@ -174,6 +174,7 @@ impl ForScore {
             transcript: self.call.utterances.clone(),
             metrics: self.call.metrics.clone(),
             scorecard: self.scorecard.for_plugins(),
+            definition: self.scorecard.definition.clone(),
         }
     }
 }
@@ -224,6 +225,8 @@ pub struct NewScores<'a> {
     pub note: Option<&'a str>,
     /// In hundredths.
     pub overall: Option<u32>,
+    /// Whether the call passes, where there is a pass mark.
+    pub passed: Option<bool>,
     /// The whole receipt.
     pub receipt: &'a Receipt,
     /// The same as it was signed.
@@ -359,6 +362,7 @@ pub async fn record_scored(tx: &TenantTx<'_>, new: &NewScores<'_>) -> Result<boo
                 &kinds,
                 &criteria,
                 &texts,
+                &new.passed,
                 &new.signed.signature,
                 &new.signed.public_key,
             ],

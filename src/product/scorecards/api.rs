@@ -1,20 +1,30 @@
 //! `/api/evaluation-criteria`: a handler asks for a grant, calls one operation, and answers with a view.
 
-use chrono::{DateTime, Utc};
+mod file;
+mod views;
+
 use poem_openapi::{
-    Object, OpenApi, Tags,
+    OpenApi, Tags,
     param::{Header, Path, Query},
     payload::Json,
 };
 
+use self::{
+    file::{DefinitionFile, Format, SentDefinition},
+    views::{
+        DifferenceView, LintReport, NewScorecardBody, ScorecardFromTemplateBody, ScorecardVersionView, ScorecardView,
+        TemplateList,
+    },
+};
 use super::{
     Scorecards,
-    model::{Definition, Scorecard, ScorecardVersion},
+    model::{Definition, Scorecard, ScorecardVersion, lint},
+    versions::Side,
 };
 use crate::{
     foundation::{
         access::{Caller, Permission},
-        ids::{OrganizationId, ScorecardId, ScorecardVersionId},
+        ids::{OrganizationId, ScorecardId},
     },
     platform::http::{
         Created, Cursor, ETag, Fresh, IdempotencyKey, IfMatch, IfNoneMatch, Limit, Listing, Once, Page, Position,
@@ -156,93 +166,137 @@ impl ScorecardsApi {
         let found = self.scorecards.version(&grant, scorecard_id.0, version.0).await?;
         Ok(known.0.answer(ETag::of_digest(&found.digest), || found.into()))
     }
-}
 
-/// A scorecard to be made.
-#[derive(Object)]
-#[oai(rename = "NewScorecard", deny_unknown_fields)]
-struct NewScorecardBody {
-    /// The organization whose calls it is for.
-    organization_id: OrganizationId,
-    /// Its first draft.
-    definition: Definition,
-}
-
-/// A scorecard as the API shows it.
-#[derive(Object)]
-#[oai(rename = "Scorecard")]
-struct ScorecardView {
-    scorecard_id: ScorecardId,
-    /// The organization whose calls it is for.
-    organization_id: OrganizationId,
-    /// What people call it.
-    name: String,
-    /// The next version while it is being written; null when all is published.
-    #[oai(nullable)]
-    draft: Option<Definition>,
-    /// Number of the newest published version; null before the first.
-    #[oai(nullable)]
-    published_version: Option<i32>,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-}
-
-impl From<Scorecard> for ScorecardView {
-    fn from(scorecard: Scorecard) -> Self {
-        let Scorecard {
-            scorecard_id,
-            organization_id,
-            name,
-            draft,
-            published_version,
-            revision: _,
-            created_at,
-            updated_at,
-        } = scorecard;
-        Self { scorecard_id, organization_id, name, draft, published_version, created_at, updated_at }
+    /// Retire a scorecard
+    ///
+    /// No call is judged by it from now on. Evaluations keep the version that they were made by. 409 when it was never published.
+    #[oai(path = "/:scorecard_id/retire", method = "post", operation_id = "retire_scorecard")]
+    async fn retire_scorecard(
+        &self,
+        caller: Caller,
+        scorecard_id: Path<ScorecardId>,
+    ) -> Result<Tagged<ScorecardView>, Refusal> {
+        let grant = caller.may(Permission::ManageScorecards)?;
+        let changed = self.scorecards.retire(&grant, scorecard_id.0).await?;
+        Ok(Tagged::of(changed.etag(), changed.into()))
     }
-}
 
-/// A published version of a scorecard as the API shows it.
-#[derive(Object)]
-#[oai(rename = "ScorecardVersion")]
-struct ScorecardVersionView {
-    scorecard_version_id: ScorecardVersionId,
-    scorecard_id: ScorecardId,
-    /// The organization whose calls it is for.
-    organization_id: OrganizationId,
-    /// Counts from 1.
-    version: i32,
-    /// What it asks.
-    definition: Definition,
-    /// SHA-256 of the definition's canonical JSON, as receipts carry it.
-    digest: String,
-    published_at: DateTime<Utc>,
-    /// Who published it.
-    published_by: String,
-}
+    /// Reactivate a retired scorecard
+    ///
+    /// Calls are judged by its newest version again.
+    #[oai(path = "/:scorecard_id/reactivate", method = "post", operation_id = "reactivate_scorecard")]
+    async fn reactivate_scorecard(
+        &self,
+        caller: Caller,
+        scorecard_id: Path<ScorecardId>,
+    ) -> Result<Tagged<ScorecardView>, Refusal> {
+        let grant = caller.may(Permission::ManageScorecards)?;
+        let changed = self.scorecards.reactivate(&grant, scorecard_id.0).await?;
+        Ok(Tagged::of(changed.etag(), changed.into()))
+    }
 
-impl From<ScorecardVersion> for ScorecardVersionView {
-    fn from(version: ScorecardVersion) -> Self {
-        let ScorecardVersion {
-            scorecard_version_id,
-            scorecard_id,
-            organization_id,
-            version,
-            definition,
-            digest,
-            published_at,
-            published_by,
-        } = version;
-        Self {
-            scorecard_version_id,
-            scorecard_id,
-            organization_id,
-            version,
-            definition,
-            digest,
-            published_at,
-            published_by,
-        }
+    /// Compare two versions of a scorecard
+    ///
+    /// What makes `to` out of `from`: criteria and sections that came, went or changed, field by field.
+    #[oai(path = "/:scorecard_id/diff", method = "get", operation_id = "diff_scorecard")]
+    async fn diff_scorecard(
+        &self,
+        caller: Caller,
+        scorecard_id: Path<ScorecardId>,
+        /// A version's number, `newest` or `draft`; `newest` when absent.
+        from: Query<Option<String>>,
+        /// A version's number, `newest` or `draft`; `draft` when absent.
+        to: Query<Option<String>>,
+    ) -> Result<Json<DifferenceView>, Refusal> {
+        let grant = caller.may(Permission::ReadScorecards)?;
+        let side = |name: &'static str, word: &Option<String>, absent| {
+            word.as_deref().map_or(Ok(absent), str::parse::<Side>).map_err(|why| Refusal::invalid(name, why))
+        };
+        let (from, to) = (side("from", &from.0, Side::Newest)?, side("to", &to.0, Side::Draft)?);
+        Ok(Json(self.scorecards.compare(&grant, scorecard_id.0, from, to).await?.into()))
+    }
+
+    /// Check a definition
+    ///
+    /// Whether it is valid and makes sense. Nothing is kept. An error would keep it from being published, a warning would not.
+    #[oai(path = "/lint", method = "post", operation_id = "lint_definition")]
+    async fn lint_definition(&self, caller: Caller, definition: Json<Definition>) -> Result<Json<LintReport>, Refusal> {
+        caller.may(Permission::ManageScorecards)?;
+        Ok(Json(lint(&definition.0).into()))
+    }
+
+    /// Check the draft of a scorecard
+    ///
+    /// As `lint_definition` does. 409 when there is no draft.
+    #[oai(path = "/:scorecard_id/lint", method = "post", operation_id = "lint_scorecard_draft")]
+    async fn lint_scorecard_draft(
+        &self,
+        caller: Caller,
+        scorecard_id: Path<ScorecardId>,
+    ) -> Result<Json<LintReport>, Refusal> {
+        let grant = caller.may(Permission::ManageScorecards)?;
+        Ok(Json(self.scorecards.lint_draft(&grant, scorecard_id.0).await?.into()))
+    }
+
+    /// List the templates
+    ///
+    /// Scorecards to begin with, by key. They are valid and make sense as they are.
+    #[oai(path = "/templates", method = "get", operation_id = "list_scorecard_templates")]
+    async fn list_scorecard_templates(&self, caller: Caller) -> Result<Json<TemplateList>, Refusal> {
+        caller.may(Permission::ReadScorecards)?;
+        Ok(Json(TemplateList::all()))
+    }
+
+    /// Create a scorecard from a template
+    ///
+    /// It begins as a draft like any other, and has no tie to the template afterwards.
+    #[oai(path = "/from-template", method = "post", operation_id = "create_scorecard_from_template")]
+    async fn create_scorecard_from_template(
+        &self,
+        caller: Caller,
+        #[oai(name = "Idempotency-Key")] key: Header<IdempotencyKey>,
+        new: Json<ScorecardFromTemplateBody>,
+    ) -> Result<Created<ScorecardView>, Refusal> {
+        let grant = caller.may(Permission::ManageScorecards)?;
+        let keyed = key.0.request("create_scorecard_from_template").with(&new.0);
+        let ScorecardFromTemplateBody { organization_id, template, name } = new.0;
+        let Once { value: made, replayed } =
+            self.scorecards.create_from_template(&grant, &keyed, organization_id, &template, name).await?;
+        Ok(Created::of(replayed, format!("/api/evaluation-criteria/{}", made.scorecard_id), made.etag(), made.into()))
+    }
+
+    /// Import a scorecard
+    ///
+    /// A definition as JSON or YAML, as `export_scorecard_version` writes it; it becomes the draft of a new scorecard. YAML may hold no aliases.
+    #[oai(path = "/import", method = "post", operation_id = "import_scorecard")]
+    async fn import_scorecard(
+        &self,
+        caller: Caller,
+        /// The organization whose calls it is for.
+        organization_id: Query<OrganizationId>,
+        #[oai(name = "Idempotency-Key")] key: Header<IdempotencyKey>,
+        sent: SentDefinition,
+    ) -> Result<Created<ScorecardView>, Refusal> {
+        let grant = caller.may(Permission::ManageScorecards)?;
+        let keyed = key.0.request("import_scorecard").with(&organization_id.0).with(&sent.0);
+        let Once { value: made, replayed } = self.scorecards.create(&grant, &keyed, organization_id.0, sent.0).await?;
+        Ok(Created::of(replayed, format!("/api/evaluation-criteria/{}", made.scorecard_id), made.etag(), made.into()))
+    }
+
+    /// Export a published version of a scorecard
+    ///
+    /// Its definition alone, as a file that `import_scorecard` takes.
+    #[oai(path = "/:scorecard_id/versions/:version/export", method = "get", operation_id = "export_scorecard_version")]
+    async fn export_scorecard_version(
+        &self,
+        caller: Caller,
+        scorecard_id: Path<ScorecardId>,
+        version: Path<i32>,
+        /// `yaml` when absent.
+        format: Query<Option<Format>>,
+    ) -> Result<DefinitionFile, Refusal> {
+        let grant = caller.may(Permission::ReadScorecards)?;
+        let found = self.scorecards.version(&grant, scorecard_id.0, version.0).await?;
+        DefinitionFile::of(&found, format.0.unwrap_or(Format::Yaml))
     }
 }

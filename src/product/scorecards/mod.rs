@@ -2,14 +2,16 @@
 
 pub mod api;
 pub mod model;
+mod retirement;
 mod store;
+mod versions;
 
 use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use serde_json::json;
 
-use self::model::{Definition, Scorecard, ScorecardVersion, Violation};
+use self::model::{Definition, Scorecard, ScorecardVersion, Severity, Violation, lint};
 use crate::{
     foundation::{
         access::Grant,
@@ -18,7 +20,7 @@ use crate::{
     },
     platform::{
         audit::audit,
-        db::{Db, DbError, InTenant, TenantTx},
+        db::{Db, DbError, TenantTx},
         http::{ETag, IfMatch, KeyError, Keyed, Kind, Listing, Once, Problem, Refusal, etag::stale, once},
     },
 };
@@ -47,6 +49,15 @@ pub enum ScorecardError {
     /// The draft says what the newest version says.
     #[error("the draft is the same as version {0}")]
     Unchanged(i32),
+    /// It cannot be retired before it judges anything.
+    #[error("the scorecard was never published, so there is nothing to retire")]
+    NeverPublished,
+    /// It is retired, and takes no new versions.
+    #[error("the scorecard is retired; reactivate it before you publish")]
+    Retired,
+    /// There is no template of that key.
+    #[error("there is no such template")]
+    NoTemplate,
     /// Somebody else changed it first.
     #[error("the scorecard was changed since it was read")]
     Stale,
@@ -72,8 +83,12 @@ impl From<ScorecardError> for Refusal {
             ScorecardError::NameTaken => {
                 Problem::new(Kind::Conflict, error.to_string()).field("name", "is taken").into()
             }
-            ScorecardError::NoDraft | ScorecardError::Unchanged(_) => {
-                Refusal::new(Kind::IllegalState, error.to_string())
+            ScorecardError::NoDraft
+            | ScorecardError::Unchanged(_)
+            | ScorecardError::NeverPublished
+            | ScorecardError::Retired => Refusal::new(Kind::IllegalState, error.to_string()),
+            ScorecardError::NoTemplate => {
+                Problem::new(Kind::Unprocessable, error.to_string()).field("template", "names no template").into()
             }
             ScorecardError::Stale => stale(),
             ScorecardError::Key(error) => error.into(),
@@ -120,6 +135,7 @@ impl Scorecards {
                         name: definition.name.clone(),
                         draft: Some(definition),
                         published_version: None,
+                        retired_at: None,
                         revision: 1,
                         created_at: now,
                         updated_at: now,
@@ -193,7 +209,8 @@ impl Scorecards {
     /// Makes the draft an immutable version; from then on calls of the organization are judged by it.
     ///
     /// # Errors
-    /// [`ScorecardError::NotFound`], [`ScorecardError::NoDraft`], [`ScorecardError::Unchanged`], [`ScorecardError::Stale`].
+    /// [`ScorecardError::NotFound`], [`ScorecardError::NoDraft`], [`ScorecardError::Retired`], [`ScorecardError::Unchanged`], [`ScorecardError::Stale`];
+    /// [`ScorecardError::Invalid`] also for what [`model::lint`] calls an error.
     pub async fn publish(
         &self,
         grant: &Grant,
@@ -208,7 +225,10 @@ impl Scorecards {
                     let found = found?.ok_or(ScorecardError::NotFound)?;
                     let newest = newest?;
                     let definition = found.draft.clone().ok_or(ScorecardError::NoDraft)?;
-                    definition.validate().map_err(ScorecardError::Invalid)?;
+                    if found.retired_at.is_some() {
+                        return Err(ScorecardError::Retired);
+                    }
+                    sensible(&definition)?;
                     let digest = definition.digest();
                     if let Some(same) = newest.as_ref().filter(|newest| newest.digest == digest) {
                         return Err(ScorecardError::Unchanged(same.version));
@@ -236,52 +256,18 @@ impl Scorecards {
             .await
     }
 
-    /// One published version.
-    ///
-    /// # Errors
-    /// [`ScorecardError::NoVersion`], also for a scorecard that the grant does not reach.
-    pub async fn version(
-        &self,
-        grant: &Grant,
-        id: ScorecardId,
-        version: i32,
-    ) -> Result<ScorecardVersion, ScorecardError> {
-        store::find_version(&self.db.alone(grant), id, Some(version)).await?.ok_or(ScorecardError::NoVersion)
-    }
-
-    /// A page of a scorecard's published versions, newest first.
-    ///
-    /// # Errors
-    /// [`ScorecardError::NotFound`].
-    pub async fn versions(
-        &self,
-        grant: &Grant,
-        id: ScorecardId,
-        listing: &Listing,
-    ) -> Result<Vec<ScorecardVersion>, ScorecardError> {
-        let found = store::list_versions(&self.db.alone(grant), id, listing).await?;
-        if found.is_empty() {
-            self.get(grant, id).await?; // without any version, it is still there; or it is not
-        }
-        Ok(found)
-    }
-
     /// As PostgreSQL keeps it: in microseconds.
     fn now(&self) -> DateTime<Utc> {
         self.clock.now().trunc_subsecs(6)
     }
 }
 
-/// What calls of the organization are judged by: its newest published version, or that of the named scorecard.
-///
-/// # Errors
-/// [`DbError`].
-pub async fn active(
-    on: &impl InTenant,
-    organization: OrganizationId,
-    scorecard: Option<ScorecardId>,
-) -> Result<Option<ScorecardVersion>, DbError> {
-    store::active(on, organization, scorecard).await
+/// Refuses what lint calls an error; warnings are for people.
+fn sensible(definition: &Definition) -> Result<(), ScorecardError> {
+    let errors = lint(definition).into_iter().filter(|finding| finding.severity == Severity::Error);
+    let errors: Vec<Violation> =
+        errors.map(|finding| Violation { field: finding.field, message: finding.message }).collect();
+    if errors.is_empty() { Ok(()) } else { Err(ScorecardError::Invalid(errors)) }
 }
 
 impl Scorecard {

@@ -54,6 +54,18 @@ pub(super) async fn update_draft(
     Ok(changed == 1)
 }
 
+/// Retires revision `expected` or brings it back; `false` when the scorecard has another by now.
+pub(super) async fn set_retired(
+    tx: &TenantTx<'_>,
+    id: ScorecardId,
+    expected: i32,
+    retired_at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<bool, DbError> {
+    let query = sql!("scorecards/set_retired");
+    Ok(tx.execute(query, &[&id, &tx.organizations(), &expected, &retired_at, &now]).await? == 1)
+}
+
 /// Makes the draft of revision `expected` a version; `false` when the scorecard has another revision by now.
 pub(super) async fn publish(tx: &TenantTx<'_>, new: &ScorecardVersion, expected: i32) -> Result<bool, DbError> {
     let written = tx
@@ -95,15 +107,6 @@ pub(super) async fn list_versions(
     rows.iter().map(scorecard_version).collect()
 }
 
-pub(super) async fn active(
-    on: &impl InTenant,
-    organization: OrganizationId,
-    scorecard: Option<ScorecardId>,
-) -> Result<Option<ScorecardVersion>, DbError> {
-    let row = on.opt(sql!("scorecards/active"), &[&organization, &on.organizations(), &scorecard]).await?;
-    row.as_ref().map(scorecard_version).transpose()
-}
-
 fn scorecard(row: &Row) -> Result<Scorecard, DbError> {
     Ok(Scorecard {
         scorecard_id: row.try_get("scorecard_id")?,
@@ -111,6 +114,7 @@ fn scorecard(row: &Row) -> Result<Scorecard, DbError> {
         name: row.try_get("name")?,
         draft: row.try_get::<_, Option<Json<Definition>>>("draft")?.map(|Json(draft)| draft),
         published_version: row.try_get("published_version")?,
+        retired_at: row.try_get("retired_at")?,
         revision: row.try_get("revision")?,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,

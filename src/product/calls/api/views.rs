@@ -12,7 +12,7 @@ use crate::{
         CallError,
         audio::AudioFault,
         metrics::ConversationMetrics,
-        model::{Call, CallDetails, CallStatus, Channel, Speaker, Stage, Utterance},
+        model::{Call, CallDetails, CallStatus, Channel, Direction, Speaker, Stage, Utterance},
         store::Transcript,
     },
 };
@@ -25,13 +25,18 @@ pub struct NewConversation {
     organization_id: OrganizationId,
     /// The person who spoke for the organization.
     agent_id: Option<AgentId>,
-    /// The scorecard to evaluate it by; the organization's newest when absent.
+    /// The scorecard to evaluate it by; the one that fits it best when absent.
     scorecard_id: Option<ScorecardId>,
     /// Your own name for it, unique in the organization.
     #[oai(validator(min_length = 1, max_length = 200))]
     external_id: Option<String>,
     /// How it was held.
     channel: Channel,
+    /// The queue that it came by: scorecards are chosen by it.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    queue: Option<String>,
+    /// Who called whom.
+    direction: Option<Direction>,
     /// BCP 47: `en`, `en-GB`.
     #[oai(validator(min_length = 2, max_length = 35, pattern = "^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$"))]
     language: Option<String>,
@@ -67,11 +72,16 @@ pub struct RecordingFields {
     organization_id: OrganizationId,
     /// The person heard on it.
     agent_id: Option<AgentId>,
-    /// The scorecard to evaluate it by; the organization's newest when absent.
+    /// The scorecard to evaluate it by; the one that fits it best when absent.
     scorecard_id: Option<ScorecardId>,
     /// Your own name for it, unique in the organization.
     #[oai(validator(min_length = 1, max_length = 200))]
     external_id: Option<String>,
+    /// The queue that it came by: scorecards are chosen by it.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    queue: Option<String>,
+    /// Who called whom.
+    direction: Option<Direction>,
     /// BCP 47: `en`, `en-GB`.
     #[oai(validator(min_length = 2, max_length = 35, pattern = "^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$"))]
     language: Option<String>,
@@ -85,14 +95,26 @@ pub struct RecordingFields {
 impl NewConversation {
     /// Details and utterances apart.
     pub fn parts(self) -> (CallDetails, Vec<Utterance>) {
-        let Self { organization_id, agent_id, scorecard_id, external_id, channel, language, started_at, utterances } =
-            self;
+        let Self {
+            organization_id,
+            agent_id,
+            scorecard_id,
+            external_id,
+            channel,
+            queue,
+            direction,
+            language,
+            started_at,
+            utterances,
+        } = self;
         let details = CallDetails {
             organization_id,
             agent_id,
             scorecard_id,
             external_id,
             channel,
+            queue,
+            direction,
             language,
             started_at,
             agent_channel: 1,
@@ -120,6 +142,8 @@ impl RecordingFields {
             scorecard_id: self.scorecard_id,
             external_id: self.external_id.clone(),
             channel: Channel::Phone,
+            queue: self.queue.clone(),
+            direction: self.direction,
             language: self.language.clone(),
             started_at: self.started_at,
             agent_channel: self.agent_channel.unwrap_or(1),
@@ -143,6 +167,10 @@ pub struct CallView {
     pub external_id: Option<String>,
     /// How it was held.
     pub channel: Channel,
+    /// The queue that it came by, when known.
+    pub queue: Option<String>,
+    /// Who called whom, when known.
+    pub direction: Option<Direction>,
     /// BCP 47, when known.
     pub language: Option<String>,
     /// How far it has come.
@@ -188,6 +216,8 @@ impl From<Call> for CallView {
             scorecard_id: call.scorecard_id,
             external_id: call.external_id,
             channel: call.channel,
+            queue: call.queue,
+            direction: call.direction,
             language: call.language,
             status: call.status,
             failure: call.failure.map(|failure| FailureView {

@@ -93,6 +93,9 @@ pub(super) struct EvaluationSummaryView {
     /// 0 to 100 with two decimals; null before scoring, and when nothing was applicable.
     #[oai(nullable)]
     overall_score: Option<f64>,
+    /// Whether the call reached the scorecard's pass mark and nothing failed the evaluation; null before scoring, and without a pass mark.
+    #[oai(nullable)]
+    passed: Option<bool>,
     /// Whether a person has to look: an answer was left out because its evidence is not in the transcript.
     needs_review: bool,
     /// When the language model's answer was recorded.
@@ -118,6 +121,7 @@ impl From<Summary> for EvaluationSummaryView {
             status: summary.status,
             scorer: summary.scorer,
             overall_score: summary.overall.map(points),
+            passed: summary.passed,
             needs_review: summary.needs_review,
             assessed_at: summary.assessed_at,
             evaluated_at: summary.evaluated_at,
@@ -155,6 +159,12 @@ pub(super) struct EvaluationView {
     /// 0 to 100 with two decimals; null before scoring, and when nothing was applicable.
     #[oai(nullable)]
     overall_score: Option<f64>,
+    /// Whether the call reached the pass mark and nothing failed the evaluation; null before scoring, and without a pass mark.
+    #[oai(nullable)]
+    passed: Option<bool>,
+    /// The overall score from which a call passes: 0 to 100; null when the scorecard version has none.
+    #[oai(nullable)]
+    pass_mark: Option<u32>,
     /// Whether a person has to look: an answer was left out because its evidence is not in the transcript.
     needs_review: bool,
     /// The scorecard's sections, in order.
@@ -308,6 +318,7 @@ impl From<Evaluation> for EvaluationView {
             status,
             scorer,
             overall_score,
+            passed,
             needs_review,
             assessed_at,
             evaluated_at,
@@ -328,6 +339,8 @@ impl From<Evaluation> for EvaluationView {
             transcript_version,
             status,
             overall_score,
+            passed,
+            pass_mark: evaluation.definition.pass_mark,
             needs_review,
             sections,
             insights: evaluation.insights.into_iter().map(InsightView::from).collect(),

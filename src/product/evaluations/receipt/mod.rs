@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::{
     answer::{self, AnswerError},
-    evidence,
+    conditions, evidence,
     model::{Answer, RevisionCause, Utterance},
 };
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
         ids::{BindingId, EvaluationId, OrganizationId, ReceiptKeyId, RescoreId, ScorecardVersionId},
     },
     platform::plugins::{CallFacts, Identity, PluginError, Prompt, ScoreInput, ScoreOutput, Scorecard, Scorer},
+    product::scorecards::model::Definition,
 };
 
 /// The receipt's own format.
@@ -260,6 +261,8 @@ pub struct Material {
     pub metrics: Vec<(String, i64)>,
     /// The scorecard version.
     pub scorecard: Scorecard,
+    /// Its definition.
+    pub definition: Definition,
 }
 
 impl Material {
@@ -317,6 +320,7 @@ pub async fn recompute(
     settings: Option<&Value>,
 ) -> Result<Recomputed, RecomputeError> {
     let answers = evidence::check(answer::parse(raw_answer, &material.scorecard)?, &material.transcript)?;
+    let answers = conditions::apply(&material.definition, answers);
     let input = material.score_input(&answers);
     let output = scorer.score(&input).await?;
     let scoring = receipt.scoring.as_ref();

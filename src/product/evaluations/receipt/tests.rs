@@ -7,7 +7,7 @@ use super::*;
 use crate::platform::plugins::{PromptBuilder, PromptInput};
 use crate::product::evaluations::{
     prompt::{BuiltIn as BuiltInPrompt, build_with},
-    samples::{facts, scorecard, transcript},
+    samples::{definition, facts, scorecard, transcript},
     scoring::BuiltIn,
 };
 
@@ -19,6 +19,7 @@ fn material() -> Material {
         transcript: transcript(),
         metrics: vec![("longest_silence_ms".into(), 1_200)],
         scorecard: scorecard(),
+        definition: definition(),
     }
 }
 

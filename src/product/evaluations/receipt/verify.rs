@@ -8,7 +8,7 @@ use crate::{
     foundation::digest,
     platform::plugins::{Identity, Plugin, PromptInput, ScoreOutput, Scorecard, Scorer},
     product::evaluations::{
-        answer, evidence,
+        answer, conditions, evidence,
         model::{Answer, FailurePolicy},
         prompt::{self, BoundBuilder},
         scoring,
@@ -234,6 +234,7 @@ async fn scored(
         transcript: bundle.transcript.clone(),
         metrics: bundle.metrics.clone(),
         scorecard,
+        definition: bundle.scorecard.clone(),
     };
     let input = material.score_input(&answers);
     report.answers = Some(answers);
@@ -271,7 +272,8 @@ async fn scored(
 
 fn answers(bundle: &Bundle, scorecard: &Scorecard) -> Result<Vec<Answer>, String> {
     let raw = answer::parse(&bundle.raw_answer, scorecard).map_err(|error| error.to_string())?;
-    evidence::check(raw, &bundle.transcript).map_err(|error| error.to_string())
+    let answers = evidence::check(raw, &bundle.transcript).map_err(|error| error.to_string())?;
+    Ok(conditions::apply(&bundle.scorecard, answers))
 }
 
 fn scorer(

@@ -138,6 +138,19 @@ impl AnswerType {
         most.max(0)
     }
 
+    /// The least that an answer can be worth: never above 0 for those that may choose nothing or name a number in no range.
+    pub fn least(&self) -> i32 {
+        match self.kind {
+            AnswerKind::YesNo => self.yes.min(self.no),
+            AnswerKind::SingleChoice => self.choices.iter().map(|choice| choice.score).min().unwrap_or(0),
+            AnswerKind::MultipleChoice => {
+                self.choices.iter().fold(0, |sum: i32, choice| sum.saturating_add(choice.score.min(0)))
+            }
+            AnswerKind::Number => self.ranges.iter().map(|range| range.score).min().unwrap_or(0).min(0),
+            AnswerKind::Text => 0,
+        }
+    }
+
     /// What an answer is worth. `said` is yes, no, not applicable, or anything for the other types, whose answer is what is given.
     ///
     /// # Errors
@@ -190,6 +203,32 @@ impl AnswerType {
                 range.map(|range| range.key.as_str()).into_iter().collect()
             }
             _ => vec![],
+        }
+    }
+
+    /// Every word that an answer can be known by, besides "not applicable".
+    pub fn possible_words(&self) -> Vec<&str> {
+        match self.kind {
+            AnswerKind::YesNo => vec!["yes", "no"],
+            AnswerKind::SingleChoice | AnswerKind::MultipleChoice => {
+                self.choices.iter().map(|choice| choice.key.as_str()).collect()
+            }
+            AnswerKind::Number => self.ranges.iter().map(|range| range.key.as_str()).collect(),
+            AnswerKind::Text => vec![],
+        }
+    }
+
+    /// The words of the answers that fail the criterion.
+    pub fn failing_words(&self) -> Vec<&str> {
+        match self.kind {
+            AnswerKind::YesNo => vec!["no"],
+            AnswerKind::SingleChoice | AnswerKind::MultipleChoice => {
+                self.choices.iter().filter(|choice| choice.fails).map(|choice| choice.key.as_str()).collect()
+            }
+            AnswerKind::Number => {
+                self.ranges.iter().filter(|range| range.fails).map(|range| range.key.as_str()).collect()
+            }
+            AnswerKind::Text => vec![],
         }
     }
 

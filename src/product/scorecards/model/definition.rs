@@ -146,6 +146,18 @@ pub struct Criterion {
     pub tags: Vec<Tag>,
 }
 
+impl Criterion {
+    /// The words that a condition may ask for.
+    pub fn possible_words(&self) -> Vec<&str> {
+        let mut words = self.answer.possible_words();
+        let left_out = self.not_applicable || self.rule.as_ref().is_some_and(|rule| rule.applies_when.is_some());
+        if left_out && self.answer.is_scored() {
+            words.push("not_applicable");
+        }
+        words
+    }
+}
+
 /// Who answers a criterion.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, Enum)]
 #[serde(rename_all = "snake_case")]

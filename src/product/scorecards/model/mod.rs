@@ -1,7 +1,5 @@
 //! The scorecard: sections of weighted criteria. What makes a definition valid, and what makes two of them the same. No I/O.
 
-use std::collections::HashSet;
-
 use chrono::{DateTime, Utc};
 use poem_openapi::Object;
 use serde::{Deserialize, Serialize};
@@ -16,11 +14,20 @@ use crate::{
 
 mod answers;
 mod definition;
+mod diff;
+mod lint;
 mod rule;
+mod template;
+mod validate;
+mod yaml;
 
 pub use answers::{AnswerKind, AnswerType, Choice, Judged, Range};
 pub use definition::{AnsweredBy, AppliesTo, AutoFail, Condition, Criterion, Definition, Scoring, Section, Tag};
+pub use diff::{Change, ChangeKind, ChangedField, Subject, diff};
+pub use lint::{Finding, LintCode, Severity, lint};
 pub use rule::{Choose, MetricRule, Near, PhraseRule, Rule, RuleAnswers, RuleGroup, RuleSpeaker, Within};
+pub use template::Template;
+pub use yaml::{Unreadable, from_document, from_yaml, to_yaml};
 
 /// Most sections of a scorecard.
 pub const MAX_SECTIONS: usize = 100;
@@ -32,8 +39,6 @@ const KEY_LENGTH: usize = 64;
 const NAME_LENGTH: usize = 200;
 const QUESTION_LENGTH: usize = 1_000;
 const TEXT_LENGTH: usize = 4_000;
-/// Further mistakes are not listed.
-const MAX_VIOLATIONS: usize = 50;
 
 /// One mistake in a definition, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Object)]
@@ -46,37 +51,6 @@ pub struct Violation {
 }
 
 impl Definition {
-    /// Holds the definition against the rules of its type.
-    ///
-    /// # Errors
-    /// Every mistake (the first 50), with the path of the field.
-    pub fn validate(&self) -> Result<(), Vec<Violation>> {
-        let mut found = Violations::default();
-        found.text("name", &self.name, 1, NAME_LENGTH);
-        found.text("description", &self.description, 0, TEXT_LENGTH);
-        found.count("sections", "sections", self.sections.len(), MAX_SECTIONS);
-        let criteria = self.criteria().count();
-        if criteria > MAX_CRITERIA {
-            found.add("sections", format!("has {criteria} criteria in all; at most {MAX_CRITERIA} are allowed"));
-        }
-        let (mut sections, mut keys) = (HashSet::new(), HashSet::new());
-        for (s, section) in self.sections.iter().enumerate() {
-            let at = format!("sections[{s}]");
-            found.key(&at, &section.key, &mut sections);
-            found.text(&format!("{at}.name"), &section.name, 1, NAME_LENGTH);
-            found.weight(&at, section.weight);
-            found.count(&format!("{at}.criteria"), "criteria", section.criteria.len(), MAX_CRITERIA);
-            for (c, criterion) in section.criteria.iter().enumerate() {
-                let at = format!("{at}.criteria[{c}]");
-                found.key(&at, &criterion.key, &mut keys);
-                found.text(&format!("{at}.question"), &criterion.question, 1, QUESTION_LENGTH);
-                found.text(&format!("{at}.guidance"), &criterion.guidance, 0, TEXT_LENGTH);
-                found.weight(&at, criterion.weight);
-            }
-        }
-        if found.0.is_empty() { Ok(()) } else { Err(found.0) }
-    }
-
     /// SHA-256 of the canonical JSON: equal for equal definitions, however they were spelled.
     pub fn digest(&self) -> String {
         digest::of_json(self)
@@ -120,52 +94,6 @@ impl Criterion {
     }
 }
 
-#[derive(Default)]
-struct Violations(Vec<Violation>);
-
-impl Violations {
-    fn add(&mut self, field: &str, message: String) {
-        if self.0.len() < MAX_VIOLATIONS {
-            self.0.push(Violation { field: field.to_owned(), message });
-        }
-    }
-
-    fn text(&mut self, field: &str, text: &str, least: usize, most: usize) {
-        let length = text.chars().count();
-        if length > most {
-            self.add(field, format!("has {length} characters; at most {most} are allowed"));
-        } else if least > 0 && text.trim().is_empty() {
-            self.add(field, "must not be empty".to_owned());
-        } else if text.contains('\0') {
-            self.add(field, "must not contain a NUL character".to_owned());
-        }
-    }
-
-    fn count(&mut self, field: &str, what: &str, count: usize, most: usize) {
-        if count == 0 {
-            self.add(field, format!("needs at least one of its {what}"));
-        } else if count > most {
-            self.add(field, format!("has {count} {what}; at most {most} are allowed"));
-        }
-    }
-
-    fn weight(&mut self, at: &str, weight: u32) {
-        if !(1..=MAX_WEIGHT).contains(&weight) {
-            self.add(&format!("{at}.weight"), format!("must be 1 to {MAX_WEIGHT}"));
-        }
-    }
-
-    fn key<'a>(&mut self, at: &str, key: &'a str, seen: &mut HashSet<&'a str>) {
-        let field = format!("{at}.key");
-        let proper = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        if key.is_empty() || key.len() > KEY_LENGTH || !key.chars().all(proper) {
-            self.add(&field, format!("must be 1 to {KEY_LENGTH} of a-z, 0-9 and _"));
-        } else if !seen.insert(key) {
-            self.add(&field, "is used twice".to_owned());
-        }
-    }
-}
-
 /// An organization's evaluation criteria, through all their versions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scorecard {
@@ -181,6 +109,9 @@ pub struct Scorecard {
     pub published_version: Option<i32>,
     /// Counts the changes; the ETag.
     pub revision: i32,
+    /// When it was retired; no call is judged by it since.
+    #[serde(default)]
+    pub retired_at: Option<DateTime<Utc>>,
     /// When it was created.
     pub created_at: DateTime<Utc>,
     /// When it last changed.
