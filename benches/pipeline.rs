@@ -138,6 +138,7 @@ impl<'a> Line<'a> {
             objects: Arc::new(object_store::memory::InMemory::new()),
             speech: None,
             language_model: Arc::new(AtOnce),
+            prices: plumbline::product::evaluations::cost::Prices::default(),
             plugins: Arc::new(PluginHost::new(Limits::default())?),
             transcription_poll: Duration::from_secs(1),
             public_url: None,
@@ -267,6 +268,6 @@ impl LanguageModel for AtOnce {
             (key.clone(), json!({ "verdict": "yes", "confidence": 0.9, "rationale": rationale, "evidence": evidence }))
         };
         let content = Value::Object(criteria.map(answer).collect()).to_string();
-        Ok(Completed { content, model: "at-once".to_owned(), prompt_tokens: 0, completion_tokens: 0, request_id: None })
+        Ok(Completed { content, model: "at-once".to_owned(), fingerprint: None, prompt_tokens: 0, completion_tokens: 0, request_id: None })
     }
 }

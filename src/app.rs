@@ -154,6 +154,7 @@ impl App {
             objects: objects.clone(),
             speech: means::speech(&config.speech)?,
             language_model: means::language_model(&config.language_model)?,
+            prices: means::prices(&config.prices),
             plugins: means::plugins()?,
             public_url: config.server.public_url.clone(),
             master_key: means::master_key(&config.crypto)?,
