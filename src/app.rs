@@ -50,7 +50,9 @@ use crate::{
         },
         evaluations::{
             api::EvaluationsApi,
+            human::HumanAnswers,
             reading::Evaluations,
+            spending::Spending,
             receipt::{api::ReceiptsApi, keys::ReceiptKeys, reading::Receipts},
         },
         scorecards::{Scorecards, api::ScorecardsApi},
@@ -208,7 +210,20 @@ impl App {
                 wake: self.wake.clone(),
             },
             ScorecardsApi { scorecards: Scorecards::new(db.clone(), clock.clone()) },
-            EvaluationsApi { evaluations: Evaluations::new(db.clone()) },
+            EvaluationsApi {
+                evaluations: Evaluations::new(db.clone()),
+                human: HumanAnswers {
+                    db: db.clone(),
+                    clock: clock.clone(),
+                    stages: Arc::new(Order),
+                    wake: self.wake.clone(),
+                },
+                spending: Spending {
+                    db: db.clone(),
+                    evaluations: Evaluations::new(db.clone()),
+                    prices: Arc::new(self.means.prices.clone()),
+                },
+            },
             ReceiptsApi {
                 receipts: Receipts {
                     db: db.clone(),

@@ -211,3 +211,162 @@ async fn orders_in_a_transcript_are_words_and_nothing_else() {
     }
     app.finish().await;
 }
+
+#[tokio::test]
+async fn a_person_answers_and_the_evaluation_is_scored_again() {
+    let app = TestApp::start().await;
+    let tenant = app.tenant("acme").await;
+    app.publish(&tenant, &tenant.sales, &mixed()).await;
+    let admin = app.admin(&tenant);
+    let id = app.send(&admin, &conversation(&tenant.sales)).await;
+    app.drain().await;
+    let first = app.analysis(&admin, &id).await.expect(200)["evaluation"].clone();
+    let at = |evaluation: &Value| format!("/api/evaluations/{}/answers", evaluation["evaluation_id"].as_str().unwrap());
+    let answer = json!({"criterion": "form", "verdict": "no", "rationale": "A field is empty.", "quotes": ["My gateway is down"]});
+    let with = |name: &str, value: Value| {
+        let mut changed = answer.clone();
+        changed[name] = value;
+        changed
+    };
+    for (wrong, field) in [
+        (with("criterion", json!("nothing")), "criterion"),
+        (with("verdict", json!("answered")), "verdict"),
+        (with("verdict", json!("not_applicable")), "verdict"),
+        (with("rationale", json!(" ")), "rationale"),
+        (with("quotes", json!(["Nobody has ever said so"])), "quotes"),
+    ] {
+        let refused = admin.post(&at(&first), &wrong).await;
+        assert_eq!(refused.status, 422, "{field}: {}", refused.body);
+        assert_eq!(refused.body["errors"][0]["field"], json!(field), "{}", refused.body);
+    }
+    admin.post(&at(&first), &with("criterion", json!("promised"))).await.refused(409, "illegal-state");
+
+    let taken = admin.post(&at(&first), &answer).await.expect(200);
+    assert_eq!(taken["replaces"], first["evaluation_id"]);
+    admin.post(&at(&first), &answer).await.refused(409, "illegal-state");
+    app.drain().await;
+    let second = app.analysis(&admin, &id).await.expect(200)["evaluation"].clone();
+    assert_eq!(second["evaluation_id"], taken["evaluation_id"]);
+    assert_eq!((&second["overall_score"], &second["needs_review"]), (&json!(73.33), &json!(false)), "440 / 6: {second:#}");
+    let kept = admin.get(&at(&first).replace("/answers", "")).await.expect(200);
+    assert_eq!((&kept["overall_score"], asked(&app)), (&json!(88.0), 1), "the one before stays, and nobody was asked");
+    let verified = admin.post(&at(&second).replace("/answers", "/verify"), &json!({})).await.expect(200);
+    assert_eq!(verified["verdict"], json!("same"), "{verified:#}");
+    let audited = format!("select count(*) from {}.audit_events where action = 'evaluation.answered'", tenant.schema);
+    assert_eq!(app.database.count(&audited).await, 1);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_evaluation_says_what_it_cost() {
+    let app = TestApp::with(|config| {
+        let price = plumbline::foundation::config::ModelPriceConfig { input: 1.25, output: 10.0 };
+        config.prices.models.insert("stand-in".to_owned(), price);
+    })
+    .await;
+    let tenant = app.ready_tenant("acme").await;
+    let admin = app.admin(&tenant);
+    let id = app.send(&admin, &conversation(&tenant.sales)).await;
+    app.drain().await;
+    let evaluation = app.analysis(&admin, &id).await.expect(200)["evaluation"].clone();
+    let cost = format!("/api/evaluations/{}/cost", evaluation["evaluation_id"].as_str().unwrap());
+    let cost = admin.get(&cost).await.expect(200);
+    let count = |name: &str| evaluation[name].as_f64().unwrap();
+    let expected = (count("prompt_tokens") * 1.25 + count("completion_tokens") * 10.0).round() / 1e6;
+    assert_eq!((&cost["currency"], &cost["cost"], &cost["audio"]), (&json!("USD"), &json!(expected), &Value::Null), "{cost:#}");
+    let criteria = cost["criteria"].as_array().unwrap();
+    let tokens: i64 = criteria.iter().map(|criterion| criterion["prompt_tokens"].as_i64().unwrap()).sum();
+    assert_eq!((criteria.len(), json!(tokens)), (5, evaluation["prompt_tokens"].clone()));
+    let shares: f64 = criteria.iter().map(|criterion| criterion["cost"].as_f64().unwrap()).sum();
+    assert!((shares - expected).abs() < 1e-9);
+    let days = admin.get(&format!("/api/evaluation-costs?organization_id={}", tenant.sales)).await.expect(200);
+    assert_eq!((&days["days"][0]["day"], &days["days"][0]["cost"]), (&json!("2026-11-23"), &json!(expected)), "{days}");
+    assert_eq!((&days["days"][0]["evaluations"], &days["days"][0]["unpriced"]), (&json!(1), &json!(0)));
+    app.finish().await;
+}
+
+/// A number in a range, by a generator that a failing run can repeat.
+fn random(state: &mut u64, below: u64) -> u64 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*state >> 33) % below
+}
+
+/// Every call was assessed, scored and followed up exactly once, and every token that was paid is counted once.
+async fn nothing_lost_nothing_twice(app: &TestApp, schema: &str, calls: i64) {
+    for (what, count, expected) in [
+        ("evaluated calls", "calls where status = 'evaluated' and overall_score = 87.5".to_owned(), calls),
+        ("evaluations", "evaluations".to_owned(), calls),
+        ("scores", "scores".to_owned(), calls * 5),
+        ("follow-ups", "audit_events where action = 'call.evaluated'".to_owned(), calls),
+        ("answers that were bought", "model_answers where counted".to_owned(), calls),
+    ] {
+        let found = app.database.count(&format!("select count(*) from {schema}.{count}")).await;
+        assert_eq!(found, expected, "{what}");
+    }
+    let paid = tokens(app, schema, "model_answers").await;
+    assert_eq!(tokens(app, schema, "usage_days").await, paid);
+    assert_eq!(tokens(app, schema, "usage_costs").await, paid);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn random_crashes_lose_nothing_and_buy_nothing_twice() {
+    const CALLS: i64 = 15;
+    const KILLS: u64 = 25;
+    let seed = std::env::var("PLUMBLINE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_123);
+    eprintln!("PLUMBLINE_SEED={seed}");
+    let mut state: u64 = seed;
+    let app = TestApp::start().await;
+    let tenant = app.ready_tenant("acme").await;
+    let (admin, schema) = (app.admin(&tenant), tenant.schema.clone());
+
+    // Statements fail at random, after the model has answered as well: the transaction is lost, and the job comes back.
+    let tables = ["evaluations", "scores", "insights"];
+    let triggers = tables.map(|table| {
+        format!("create trigger crash before insert on {schema}.{table} for each statement execute function {schema}.crash();")
+    });
+    app.database
+        .execute(&format!(
+            "create function {schema}.crash() returns trigger language plpgsql as $$
+             begin if random() < 0.3 then raise exception 'crash' using errcode = '40001'; end if; return null; end $$;
+             {}",
+            triggers.concat()
+        ))
+        .await;
+    for _ in 0..CALLS {
+        app.send(&admin, &conversation(&tenant.sales)).await;
+    }
+    app.drain_all().await;
+    nothing_lost_nothing_twice(&app, &schema, CALLS).await;
+    assert_eq!(i64::try_from(asked(&app)).unwrap(), CALLS, "each distinct request is paid once");
+
+    // Workers are killed at random, wherever they are; their leases run out.
+    for _ in 0..CALLS {
+        app.send(&admin, &conversation(&tenant.sales)).await;
+    }
+    for _ in 0..KILLS {
+        let worker = app.app.worker();
+        let running = tokio::spawn(async move { worker.drain().await });
+        tokio::time::sleep(std::time::Duration::from_millis(random(&mut state, 120))).await;
+        running.abort();
+        let _ = running.await;
+        app.advance(1_000);
+    }
+    for table in tables {
+        app.database.execute(&format!("drop trigger crash on {schema}.{table}")).await;
+    }
+    app.drain_all().await;
+    // An attempt may have died for good of eight crashes: a person retries it.
+    let failed = admin.get("/api/calls?status=failed").await.body["items"].as_array().cloned().unwrap_or_default();
+    for call in failed {
+        let id = call["call_id"].as_str().unwrap();
+        if call["status"] == "failed" {
+            admin.post(&format!("/api/calls/{id}/retry"), &json!({})).await.expect(200);
+        }
+    }
+    app.drain_all().await;
+    nothing_lost_nothing_twice(&app, &schema, 2 * CALLS).await;
+    // Between the provider's answer and its storing nothing can be remembered: the jobs that ran when a worker was killed there ask again.
+    let most = 2 * CALLS + i64::try_from(KILLS).unwrap() * 16;
+    assert!((2 * CALLS..=most).contains(&i64::try_from(asked(&app)).unwrap()), "{}", asked(&app));
+    app.finish().await;
+}

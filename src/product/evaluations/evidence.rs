@@ -98,6 +98,16 @@ fn standing(claimed: Verdict, kind: AnswerKind, chosen: bool, evidence: &[Eviden
     if verified || (evidence.is_empty() && stands_alone) { claimed } else { Verdict::Unverified }
 }
 
+/// Whether every one of these quotes is in the transcript.
+///
+/// # Errors
+/// [`TooLarge`].
+pub fn are_said(quotes: &[String], transcript: &[Utterance]) -> Result<bool, TooLarge> {
+    let quotes: Vec<Quote> = quotes.iter().map(|quote| Quote { utterance: 0, quote: quote.clone() }).collect();
+    let found = Index::of(transcript)?.find(&quotes.iter().collect::<Vec<_>>());
+    Ok(found.iter().all(Option::is_some))
+}
+
 /// How many quotes of these answers the language model gave, and how many of them were rejected.
 pub fn rejected(answers: &[Answer]) -> (usize, usize) {
     let of_the_model = answers.iter().filter(|answer| answer.answered_by == AnsweredBy::LanguageModel);
