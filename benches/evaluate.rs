@@ -101,7 +101,8 @@ async fn prompt_tokens(definition: &Definition) -> Outcome<usize> {
         metadata: prompt::metadata(questions.asked()),
     };
     let built = prompt::build_with(None, &input, questions.asked()).await?;
-    let characters = [&built.prompt.system, &built.prompt.user, &built.schema.to_string()].map(|text| text.chars().count());
+    let characters =
+        [&built.prompt.system, &built.prompt.user, &built.schema.to_string()].map(|text| text.chars().count());
     Ok(characters.iter().sum::<usize>().div_ceil(4))
 }
 

@@ -130,4 +130,3 @@ async fn publish_scorecard(house: &House) -> Outcome<()> {
     }))?;
     publish(house, definition).await
 }
-

@@ -106,7 +106,10 @@ fn told(failure: &Failure) -> String {
 
 fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let config = load(arguments.config.as_deref())?;
-    log(&config, matches!(arguments.command, Command::Demo { .. } | Command::Tenant(_) | Command::Try(_) | Command::Verify(_)))?;
+    log(
+        &config,
+        matches!(arguments.command, Command::Demo { .. } | Command::Tenant(_) | Command::Try(_) | Command::Verify(_)),
+    )?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match arguments.command {

@@ -89,7 +89,16 @@ impl<'a> Line<'a> {
         let settings = WorkerSettings::default();
         let worker = Worker::new(db.clone(), Clock::system(), wake.clone(), settings, handlers(&means));
         let worker = tokio::spawn(Arc::new(worker).run(stop.clone()));
-        Ok(Self { conversation, house, db, wake, watcher: house.client().await?, sent: AtomicUsize::new(0), stop, worker })
+        Ok(Self {
+            conversation,
+            house,
+            db,
+            wake,
+            watcher: house.client().await?,
+            sent: AtomicUsize::new(0),
+            stop,
+            worker,
+        })
     }
 
     /// Sends calls and returns when all are evaluated and followed up.
@@ -168,6 +177,13 @@ impl LanguageModel for AtOnce {
             (key.clone(), json!({ "verdict": "yes", "confidence": 0.9, "rationale": rationale, "evidence": evidence }))
         };
         let content = Value::Object(criteria.map(answer).collect()).to_string();
-        Ok(Completed { content, model: "at-once".to_owned(), fingerprint: None, prompt_tokens: 0, completion_tokens: 0, request_id: None })
+        Ok(Completed {
+            content,
+            model: "at-once".to_owned(),
+            fingerprint: None,
+            prompt_tokens: 0,
+            completion_tokens: 0,
+            request_id: None,
+        })
     }
 }

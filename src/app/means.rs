@@ -8,7 +8,10 @@ use secrecy::{ExposeSecret, SecretString};
 use super::StartError;
 use crate::{
     foundation::{
-        config::{CryptoConfig, LanguageModelConfig, ModelPriceConfig, ObjectsConfig, PricesConfig, SpeechConfig, SpeechProvider},
+        config::{
+            CryptoConfig, LanguageModelConfig, ModelPriceConfig, ObjectsConfig, PricesConfig, SpeechConfig,
+            SpeechProvider,
+        },
         crypto::MasterKey,
     },
     platform::{

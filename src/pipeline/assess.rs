@@ -66,7 +66,8 @@ impl Handler for Assess {
             [] => (prompt::nothing(), None),
             _ => {
                 let built = self.build(&material, scorecard, &questions, evaluation_id, asked_at).await?;
-                let of = Of { call_id, organization_id: material.call.organization_id, agent_id: material.call.agent_id };
+                let of =
+                    Of { call_id, organization_id: material.call.organization_id, agent_id: material.call.agent_id };
                 let heard = Asking { means, grant: &grant, of }.ask(&built, &questions).await?;
                 (built, Some(heard))
             }
@@ -229,8 +230,6 @@ async fn count(
 fn unusable(error: Unusable) -> JobError {
     match error {
         Unusable::Answer(error) => JobError::Permanent { kind: error.code(), reason: error.to_string() },
-        Unusable::Evidence(error) => {
-            JobError::Permanent { kind: "transcript_too_large", reason: error.to_string() }
-        }
+        Unusable::Evidence(error) => JobError::Permanent { kind: "transcript_too_large", reason: error.to_string() },
     }
 }

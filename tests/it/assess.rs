@@ -22,7 +22,8 @@ fn greeting_rule() -> Value {
 
 /// Everybody answers something: a rule, the language model in every type, a person, and a plugin that is not there.
 fn mixed() -> Value {
-    let choice = |key: &str, score: i32, guidance: &str| json!({"key": key, "label": key, "score": score, "guidance": guidance});
+    let choice =
+        |key: &str, score: i32, guidance: &str| json!({"key": key, "label": key, "score": score, "guidance": guidance});
     let when = |criterion: &str, answered: &str| json!({"criterion": criterion, "answered": [answered]});
     json!({"name": "Mixed", "least_confidence": 50, "sections": [{"key": "s", "name": "S", "criteria": [
         {"key": "greeted", "question": "Greeted?", "answered_by": "rule", "rule": greeting_rule()},
@@ -147,7 +148,8 @@ async fn an_answer_that_was_paid_is_not_bought_again() {
     app.drain().await;
     assert_eq!((app.call(&admin, &id).await["overall_score"].clone(), asked(&app)), (json!(87.5), 1));
     let evaluation = app.analysis(&admin, &id).await.expect(200)["evaluation"].clone();
-    let of_the_evaluation = evaluation["prompt_tokens"].as_i64().unwrap() + evaluation["completion_tokens"].as_i64().unwrap();
+    let of_the_evaluation =
+        evaluation["prompt_tokens"].as_i64().unwrap() + evaluation["completion_tokens"].as_i64().unwrap();
     for table in ["usage_days", "usage_costs"] {
         assert_eq!(tokens(&app, schema, table).await, of_the_evaluation, "{table}: counted once");
     }
@@ -191,7 +193,9 @@ async fn orders_in_a_transcript_are_words_and_nothing_else() {
     let admin = app.admin(&tenant);
     let verdicts = async |id: &str| -> Vec<Value> {
         let analysis = app.analysis(&admin, id).await.expect(200);
-        ["greeting", "name", "refund", "next_step", "insult"].map(|key| criterion(&analysis, key)["verdict"].clone()).to_vec()
+        ["greeting", "name", "refund", "next_step", "insult"]
+            .map(|key| criterion(&analysis, key)["verdict"].clone())
+            .to_vec()
     };
     let clean = app.send(&admin, &conversation(&tenant.sales)).await;
     app.drain().await;
@@ -247,7 +251,11 @@ async fn a_person_answers_and_the_evaluation_is_scored_again() {
     app.drain().await;
     let second = app.analysis(&admin, &id).await.expect(200)["evaluation"].clone();
     assert_eq!(second["evaluation_id"], taken["evaluation_id"]);
-    assert_eq!((&second["overall_score"], &second["needs_review"]), (&json!(73.33), &json!(false)), "440 / 6: {second:#}");
+    assert_eq!(
+        (&second["overall_score"], &second["needs_review"]),
+        (&json!(73.33), &json!(false)),
+        "440 / 6: {second:#}"
+    );
     let kept = admin.get(&at(&first).replace("/answers", "")).await.expect(200);
     assert_eq!((&kept["overall_score"], asked(&app)), (&json!(88.0), 1), "the one before stays, and nobody was asked");
     let verified = admin.post(&at(&second).replace("/answers", "/verify"), &json!({})).await.expect(200);
@@ -273,7 +281,11 @@ async fn an_evaluation_says_what_it_cost() {
     let cost = admin.get(&cost).await.expect(200);
     let count = |name: &str| evaluation[name].as_f64().unwrap();
     let expected = (count("prompt_tokens") * 1.25 + count("completion_tokens") * 10.0).round() / 1e6;
-    assert_eq!((&cost["currency"], &cost["cost"], &cost["audio"]), (&json!("USD"), &json!(expected), &Value::Null), "{cost:#}");
+    assert_eq!(
+        (&cost["currency"], &cost["cost"], &cost["audio"]),
+        (&json!("USD"), &json!(expected), &Value::Null),
+        "{cost:#}"
+    );
     let criteria = cost["criteria"].as_array().unwrap();
     let tokens: i64 = criteria.iter().map(|criterion| criterion["prompt_tokens"].as_i64().unwrap()).sum();
     assert_eq!((criteria.len(), json!(tokens)), (5, evaluation["prompt_tokens"].clone()));

@@ -149,7 +149,8 @@ impl Role {
                 ) || reads(permission)
             }
             Role::Evaluator => {
-                matches!(permission, UploadCalls | RetryCalls | CorrectTranscripts | AnswerCriteria) || sees_calls(permission)
+                matches!(permission, UploadCalls | RetryCalls | CorrectTranscripts | AnswerCriteria)
+                    || sees_calls(permission)
             }
             Role::Coach => sees_calls(permission),
             Role::Agent => matches!(permission, ReadCalls | ListenCalls | ReadEvaluations),

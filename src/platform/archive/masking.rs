@@ -107,7 +107,10 @@ pub const TABLES: &[TableClass] = &[
             ("fingerprint", Keep),
             ("parameters", Keep),
             ("human_answers", Constant("'[]'::jsonb")),
-            ("answers", MaskTexts(&["criterion", "claimed", "verdict", "speaker", "answered_by", "reason", "choices", "way"])),
+            (
+                "answers",
+                MaskTexts(&["criterion", "claimed", "verdict", "speaker", "answered_by", "reason", "choices", "way"]),
+            ),
             ("scorer", Keep),
             ("scorer_note", Mask),
             ("receipt", Receipt),

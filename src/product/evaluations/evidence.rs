@@ -42,11 +42,7 @@ pub struct TooLarge;
 ///
 /// # Errors
 /// [`TooLarge`].
-pub fn check(
-    answers: Vec<RawAnswer>,
-    asked: &[&Criterion],
-    transcript: &[Utterance],
-) -> Result<Vec<Answer>, TooLarge> {
+pub fn check(answers: Vec<RawAnswer>, asked: &[&Criterion], transcript: &[Utterance]) -> Result<Vec<Answer>, TooLarge> {
     let index = Index::of(transcript)?;
     let quotes: Vec<&Quote> = answers.iter().flat_map(|answer| &answer.quotes).collect();
     let mut places = index.find(&quotes).into_iter();

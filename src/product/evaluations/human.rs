@@ -227,8 +227,7 @@ fn revised(
     now: DateTime<Utc>,
 ) -> Result<(Vec<Answer>, Receipt), HumanAnswerError> {
     let (call, definition) = (&stored.call, &stored.scorecard.definition);
-    let answers =
-        Questions::of(definition, &call.utterances, &call.metrics).answers(&stored.raw_answer, human)?;
+    let answers = Questions::of(definition, &call.utterances, &call.metrics).answers(&stored.raw_answer, human)?;
     let about = stored.receipt.about.clone().ok_or(HumanAnswerError::NotScored)?;
     let about = About {
         evaluation_id: EvaluationId::new(),

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::model::{Answer, Evidence, Insight, InsightKind, Reason, Speaker, Utterance, Verdict, speaker_word, verdict_word};
+use super::model::{
+    Answer, Evidence, Insight, InsightKind, Reason, Speaker, Utterance, Verdict, speaker_word, verdict_word,
+};
 use crate::platform::plugins::{self, AutoFail, Criterion, CriterionScore, FULL_SCORE, ScoreOutput, Scorecard};
 
 /// The findings, in the order of the scorecard; a scorer's own come last.
@@ -82,7 +84,10 @@ fn of_answer(criterion: &Criterion, section: &str, answer: &Answer, found: &mut 
         }
         Verdict::Unverified => {
             if answer.reason == Some(Reason::UnusableAnswer) {
-                let text = format!("{} The model's answer could not be used: not counted until a person has looked.", criterion.question);
+                let text = format!(
+                    "{} The model's answer could not be used: not counted until a person has looked.",
+                    criterion.question
+                );
                 return add(InsightKind::Note, text);
             }
             let why = match answer.evidence.len() {
@@ -96,7 +101,8 @@ fn of_answer(criterion: &Criterion, section: &str, answer: &Answer, found: &mut 
             add(InsightKind::UnverifiedEvidence, text);
         }
         Verdict::Pending if answer.reason == Some(Reason::LowConfidence) => {
-            let text = format!("{} The model was too unsure of its answer: a person has to answer.", criterion.question);
+            let text =
+                format!("{} The model was too unsure of its answer: a person has to answer.", criterion.question);
             add(InsightKind::Note, text);
         }
         Verdict::Yes | Verdict::NotApplicable | Verdict::Answered | Verdict::Pending => {}

@@ -272,7 +272,8 @@ mod tests {
         let built = build_with(None, &input, &asked).await.unwrap();
         let user: Value = serde_json::from_str(&built.prompt.user).unwrap();
         assert_eq!(user["criteria"][0]["answer"], Value::Null);
-        let tone = json!({"type": "choice", "choices": [{"key": "warm", "label": "WARM"}, {"key": "cold", "label": "COLD"}]});
+        let tone =
+            json!({"type": "choice", "choices": [{"key": "warm", "label": "WARM"}, {"key": "cold", "label": "COLD"}]});
         assert_eq!(user["criteria"][1]["answer"], tone);
         assert_eq!(user["criteria"][3]["answer"], json!({"type": "number", "unit": "offers"}));
         assert!(!built.prompt.user.contains("score"));
@@ -324,10 +325,7 @@ mod tests {
             Some("The bound prompt builder failed (trap); the built-in one took its place.")
         );
         for policy in [FailurePolicy::Hold, FailurePolicy::Fail] {
-            assert!(matches!(
-                ask(bound(policy), &input()).await,
-                Err(PromptError::Plugin(PluginError::Trap(_)))
-            ));
+            assert!(matches!(ask(bound(policy), &input()).await, Err(PromptError::Plugin(PluginError::Trap(_)))));
         }
     }
 }

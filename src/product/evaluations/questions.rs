@@ -193,8 +193,8 @@ fn asked<'a>(definition: &'a Definition, ruled: &[Answer]) -> Vec<&'a Criterion>
     let mut known: HashMap<&str, (&Criterion, Known<'_>)> = HashMap::new();
     let mut asked = vec![];
     for criterion in definition.criteria() {
-        let hidden = criterion.shown_when.as_ref().is_some_and(|condition| {
-            match known.get(condition.criterion.as_str()) {
+        let hidden =
+            criterion.shown_when.as_ref().is_some_and(|condition| match known.get(condition.criterion.as_str()) {
                 None => true,
                 Some((_, Known::NotShown)) => true,
                 Some((_, Known::Nothing)) => false,
@@ -202,8 +202,7 @@ fn asked<'a>(definition: &'a Definition, ruled: &[Answer]) -> Vec<&'a Criterion>
                     let words = other.answer.words(answer.verdict, &answer.given);
                     !words.iter().any(|word| condition.answered.iter().any(|wanted| wanted == word))
                 }
-            }
-        });
+            });
         let of_rules = ruled.iter().find(|answer| answer.criterion == criterion.key);
         let now = match of_rules {
             _ if hidden => Known::NotShown,

@@ -126,7 +126,13 @@ mod tests {
         let mut definition = every_type();
         let tone = definition.sections[0].criteria.iter_mut().find(|c| c.key == "tone").unwrap();
         let choice = tone.answer.choices[0].clone();
-        tone.answer.choices = (0..MAX_ENUM_VALUES).map(|n| { let mut c = choice.clone(); c.key = format!("c{n}"); c }).collect();
+        tone.answer.choices = (0..MAX_ENUM_VALUES)
+            .map(|n| {
+                let mut c = choice.clone();
+                c.key = format!("c{n}");
+                c
+            })
+            .collect();
         assert_eq!(schema(&definition)["properties"]["tone"]["properties"]["choice"], json!({"type": "string"}));
         assert_eq!(strict(&schema(&definition)), 5);
     }

@@ -4,10 +4,10 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio_postgres::{Row, types::Json};
 
-use super::{evidence, prompt};
 use super::model::{Answer, EvaluationStatus, FailurePolicy, Insight, RevisionCause, speaker_of, verdict_word};
 use super::questions::{HumanAnswer, Questions};
 use super::receipt::{self, About, Material, Receipt, bundle::SignedReceipt, keys::StoredKey};
+use super::{evidence, prompt};
 use crate::{
     foundation::{
         digest,

@@ -148,7 +148,9 @@ fn fitting<'c>(choices: &'c [Choice], transcript: &[Heard<'_>]) -> Vec<(&'c str,
 fn text(transcript: &[Heard<'_>]) -> (Map<String, Value>, Judgement) {
     let first = transcript.iter().find(|heard| heard.speaker == Speaker::Customer).or(transcript.first());
     let evidence: Vec<Evidence> = first.map(whole).into_iter().collect();
-    let text = evidence.first().map_or_else(|| "Nobody said anything.".to_owned(), |quote| format!("The customer said: {}", quote.quote));
+    let text = evidence
+        .first()
+        .map_or_else(|| "Nobody said anything.".to_owned(), |quote| format!("The customer said: {}", quote.quote));
     let rationale = "The stand-in cannot summarise: it repeats what the customer said first.".to_owned();
     (one("text", json!(text)), Judgement { verdict: Verdict::Answered, confidence: 0.9, rationale, evidence })
 }
@@ -197,8 +199,12 @@ mod tests {
     #[test]
     fn choices_follow_their_own_guidance() {
         let choice = |key: &str, guidance: &str| json!({"key": key, "label": key, "guidance": guidance});
-        let choices = json!([choice("none", "Otherwise yes."), choice("sorry", r#"Yes if the agent says "sorry"."#),
-            choice("bill", r#"Yes if anyone says "bill"."#), choice("line", r#"Yes if anyone says "line"."#)]);
+        let choices = json!([
+            choice("none", "Otherwise yes."),
+            choice("sorry", r#"Yes if the agent says "sorry"."#),
+            choice("bill", r#"Yes if anyone says "bill"."#),
+            choice("line", r#"Yes if anyone says "line"."#)
+        ]);
         let single = answered(json!({"type": "choice", "choices": choices}), "", &CALL);
         assert_eq!((&single["verdict"], &single["choice"]), (&json!("answered"), &json!("sorry")));
         assert_eq!(single["evidence"][0]["utterance"], 3);

@@ -144,11 +144,8 @@ pub(super) async fn count_cost(
     now: DateTime<Utc>,
 ) -> Result<(), DbError> {
     let tokens = [whole(prompt_tokens), whole(completion_tokens)];
-    tx.execute(
-        sql!("usage/count_cost"),
-        &[&organization, &day_of(now), &tokens[0], &tokens[1], &micros.map(whole)],
-    )
-    .await?;
+    tx.execute(sql!("usage/count_cost"), &[&organization, &day_of(now), &tokens[0], &tokens[1], &micros.map(whole)])
+        .await?;
     Ok(())
 }
 

@@ -142,11 +142,25 @@ fn distance(one: &[char], other: &str) -> usize {
 /// The words that must not differ: those with a digit, and negations.
 fn stubborn(words: &str) -> Vec<&str> {
     let negates = |word: &str| {
-        matches!(word, "no" | "not" | "never" | "none" | "nothing" | "nobody" | "nowhere" | "neither" | "nor" | "without" | "cannot")
-            || word.strip_suffix("nt").is_some_and(|verb| {
-                let verbs = ["do", "does", "did", "is", "are", "was", "were", "ca", "wo", "would", "could", "should", "has", "have", "had", "must"];
-                verbs.contains(&verb)
-            })
+        matches!(
+            word,
+            "no" | "not"
+                | "never"
+                | "none"
+                | "nothing"
+                | "nobody"
+                | "nowhere"
+                | "neither"
+                | "nor"
+                | "without"
+                | "cannot"
+        ) || word.strip_suffix("nt").is_some_and(|verb| {
+            let verbs = [
+                "do", "does", "did", "is", "are", "was", "were", "ca", "wo", "would", "could", "should", "has", "have",
+                "had", "must",
+            ];
+            verbs.contains(&verb)
+        })
     };
     let kept = |word: &&str| negates(word) || word.contains(|c: char| c.is_numeric());
     words.split_whitespace().filter(kept).collect()
@@ -191,7 +205,10 @@ mod tests {
     #[test]
     fn distances_are_those_of_levenshtein() {
         let apart = |one: &str, other| distance(&one.chars().collect::<Vec<_>>(), other);
-        assert_eq!((apart("kitten", "sitting"), apart("", "abc"), apart("abc", ""), apart("same", "same")), (3, 3, 3, 0));
+        assert_eq!(
+            (apart("kitten", "sitting"), apart("", "abc"), apart("abc", ""), apart("same", "same")),
+            (3, 3, 3, 0)
+        );
         let nearest = |pattern: &str, window, edits| nearest(&pattern.chars().collect::<Vec<_>>(), window, edits);
         assert_eq!(nearest("abcd", "xxabxdxx", 1), Some((2, 6)));
         assert_eq!(nearest("abcd", "xxabxxx", 1), None);

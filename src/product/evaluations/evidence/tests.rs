@@ -55,7 +55,11 @@ fn spelling_is_forgiven() {
         Some((1, "speaking with Zoë".into())),
         "composed and decomposed letters are the same"
     );
-    assert_eq!(words(1, "Ｇｏｏｄ morn\u{00AD}ing you’re"), Some((1, "Good morning, you’re".into())), "full width, soft hyphen");
+    assert_eq!(
+        words(1, "Ｇｏｏｄ morn\u{00AD}ing you’re"),
+        Some((1, "Good morning, you’re".into())),
+        "full width, soft hyphen"
+    );
     assert_eq!(words(4, "助かり"), Some((4, "助かり".into())));
 }
 
@@ -67,7 +71,7 @@ fn other_words_are_not() {
         "speaking to Zoë",
         "help I don't",
         "harged",
-        "morning you speaking",
+        "morning you spoke",
         "",
         "…",
         "ありがとうね",
@@ -176,8 +180,10 @@ fn what_stands_and_what_does_not() {
 
 #[test]
 fn quotes_stay_with_their_answers() {
-    let answers =
-        vec![answer(Verdict::Yes, &["never", "let me check"]), answer(Verdict::No, &["how can I help", "card was charged twice"])];
+    let answers = vec![
+        answer(Verdict::Yes, &["never", "let me check"]),
+        answer(Verdict::No, &["how can I help", "card was charged twice"]),
+    ];
     let checked = check(answers, &transcript()).unwrap();
     let found: Vec<Vec<_>> =
         checked.iter().map(|a| a.evidence.iter().map(|e| e.found.as_ref().map(|p| p.utterance)).collect()).collect();

@@ -8,14 +8,16 @@ use crate::product::evaluations::samples::{every_type, transcript};
 fn mixed() -> Definition {
     let rule = json!({"yes_when": {"phrase": {"any_of": ["good morning"], "speaker": "agent"}}});
     let when = |criterion: &str, answered: &str| json!({"criterion": criterion, "answered": [answered]});
-    let definition: Definition = serde_json::from_value(json!({"name": "Mixed", "least_confidence": 60, "sections": [{"key": "s", "name": "S", "criteria": [
+    let definition: Definition = serde_json::from_value(
+        json!({"name": "Mixed", "least_confidence": 60, "sections": [{"key": "s", "name": "S", "criteria": [
         {"key": "greeted", "question": "Greeted?", "answered_by": "rule", "rule": rule},
         {"key": "warmly", "question": "Warmly?", "shown_when": when("greeted", "yes")},
         {"key": "thanked", "question": "Thanked?", "shown_when": when("warmly", "yes")},
         {"key": "refund", "question": "Refunded?", "shown_when": when("greeted", "no")},
         {"key": "form", "question": "Form filled in?", "answered_by": "human"},
         {"key": "after", "question": "Form sent?", "shown_when": when("form", "yes")},
-        {"key": "script", "question": "Script kept?", "answered_by": "plugin"}]}]}))
+        {"key": "script", "question": "Script kept?", "answered_by": "plugin"}]}]}),
+    )
     .unwrap();
     assert_eq!(definition.validate(), Ok(()));
     definition

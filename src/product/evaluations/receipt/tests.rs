@@ -58,7 +58,8 @@ async fn first_time(material: &Material, raw: &str) -> Receipt {
     let (call, utterances, scorecard) = (facts(), transcript(), scorecard());
     let input = PromptInput { call, utterances, scorecard, seed: 0, evaluated_at_ms: 0, metadata: vec![] };
     let built = build_with(None, &input, &material.definition.criteria().collect::<Vec<_>>()).await.unwrap();
-    let answers = Questions::of(&material.definition, &material.transcript, &material.metrics).answers(raw, &[]).unwrap();
+    let answers =
+        Questions::of(&material.definition, &material.transcript, &material.metrics).answers(raw, &[]).unwrap();
     let receipt = Receipt::of(&Assessment {
         about: about(material),
         transcript: &material.transcript,
