@@ -2,7 +2,7 @@
 
 mod load;
 
-use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroUsize, path::PathBuf};
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -32,6 +32,8 @@ pub struct Config {
     pub speech: SpeechConfig,
     /// Who answers the scorecards' questions.
     pub language_model: LanguageModelConfig,
+    /// What providers cost.
+    pub prices: PricesConfig,
     /// How jobs are worked off.
     pub worker: WorkerConfig,
     /// What is logged.
@@ -205,10 +207,34 @@ pub struct LanguageModelConfig {
     pub project: Option<String>,
     /// Sent only when set: reasoning models refuse it.
     pub temperature: Option<f64>,
+    /// Sent only when set: asks the provider to answer equal questions equally.
+    pub seed: Option<i64>,
     /// The most tokens that one answer may cost.
     pub max_completion_tokens: Option<u32>,
     /// The time that one request may take.
     pub timeout_seconds: u64,
+}
+
+/// What providers cost. What has no price is shown without one.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PricesConfig {
+    /// The currency's name.
+    pub currency: String,
+    /// By the model's name, of which the longest beginning counts.
+    pub models: BTreeMap<String, ModelPriceConfig>,
+    /// An hour of audio, by the provider's name.
+    pub audio_hours: BTreeMap<String, f64>,
+}
+
+/// What a language model costs.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelPriceConfig {
+    /// A million tokens of questions.
+    pub input: f64,
+    /// A million tokens of answers.
+    pub output: f64,
 }
 
 /// How jobs are worked off.
