@@ -127,6 +127,7 @@ async fn a_tenant_reaches_nothing_of_another() {
             match answer.status {
                 // A list is empty of what is foreign; nothing else is found, and nothing is made.
                 200 if list => {}
+                200 if operation.id == "lint_definition" => {} // it speaks of what was sent
                 201 if matches!(operation.id, "create_organization" | "rotate_receipt_key") => {} // in the caller's own tenant
                 400 | 403 | 404 | 409 | 422 => {}
                 status => panic!("{who}, {}: {status} {told}", operation.id),

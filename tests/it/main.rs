@@ -42,6 +42,7 @@ mod receipts;
 mod rescore;
 mod reuse;
 mod s3;
+mod scorecards;
 mod scorers;
 mod speech;
 mod sql;

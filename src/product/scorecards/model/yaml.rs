@@ -159,6 +159,9 @@ sections:
         shape("just words");
         shape("");
         assert!(shape("name: S\nsections: []\ncolour: red\n").contains("colour"));
+        let two =
+            SMALL.replace("any_of: [good morning]}", "any_of: [a]}\n            metric: {metric: words, at_most: 1}");
+        assert!(shape(&two).contains("exactly one of"), "{}", shape(&two));
         assert!(matches!(from_yaml(&"a".repeat(MAX_BYTES + 1)), Err(Unreadable::TooLong(_))));
     }
 
