@@ -1,14 +1,18 @@
 //! Settings: from a file and from the environment, which wins. `docs/plumbline.sample.toml` documents every one; a test keeps it complete.
 
 mod load;
+mod prices;
 
-use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroUsize, path::PathBuf};
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf};
 
 use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
-pub use self::load::{ConfigError, defaults, load};
+pub use self::{
+    load::{ConfigError, defaults, load},
+    prices::{ModelPriceConfig, PricesConfig},
+};
 
 /// Everything that can be set. `Debug` shows no secret.
 #[derive(Clone, Debug, Deserialize)]
@@ -213,28 +217,6 @@ pub struct LanguageModelConfig {
     pub max_completion_tokens: Option<u32>,
     /// The time that one request may take.
     pub timeout_seconds: u64,
-}
-
-/// What providers cost. What has no price is shown without one.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PricesConfig {
-    /// The currency's name.
-    pub currency: String,
-    /// By the model's name, of which the longest beginning counts.
-    pub models: BTreeMap<String, ModelPriceConfig>,
-    /// An hour of audio, by the provider's name.
-    pub audio_hours: BTreeMap<String, f64>,
-}
-
-/// What a language model costs.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModelPriceConfig {
-    /// A million tokens of questions.
-    pub input: f64,
-    /// A million tokens of answers.
-    pub output: f64,
 }
 
 /// How jobs are worked off.
