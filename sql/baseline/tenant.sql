@@ -398,11 +398,16 @@ create table transcriptions (
     metrics jsonb,
     submitted_at timestamp with time zone not null,
     completed_at timestamp with time zone,
+    redacted_digest text,
+    redaction jsonb,
+    redaction_digest text,
     version integer not null default 1,
     corrected_by text,
     corrected_at timestamp with time zone,
     constraint transcriptions_digest_check CHECK ((digest ~ '^[0-9a-f]{64}$'::text)),
     constraint transcriptions_pkey PRIMARY KEY (call_id),
+    constraint transcriptions_redacted_digest_check CHECK ((redacted_digest ~ '^[0-9a-f]{64}$'::text)),
+    constraint transcriptions_redaction_digest_check CHECK ((redaction_digest ~ '^[0-9a-f]{64}$'::text)),
     constraint transcriptions_version_check CHECK ((version > 0)),
     constraint transcriptions_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id),
     constraint transcriptions_call_id_fkey FOREIGN KEY (call_id) REFERENCES calls(call_id),
@@ -417,6 +422,7 @@ create table utterances (
     start_ms bigint,
     end_ms bigint,
     text text not null,
+    redacted_text text,
     constraint utterances_check CHECK ((end_ms >= start_ms)),
     constraint utterances_n_check CHECK ((n > 0)),
     constraint utterances_pkey PRIMARY KEY (call_id, n),
@@ -430,9 +436,9 @@ CREATE INDEX agents_newest ON agents USING btree (organization_id, created_at DE
 CREATE INDEX audit_events_newest ON audit_events USING btree (organization_id, occurred_at DESC, audit_event_id DESC);
 CREATE INDEX calls_agent ON calls USING btree (agent_id, received_at DESC, call_id DESC);
 CREATE INDEX calls_newest ON calls USING btree (organization_id, received_at DESC, call_id DESC);
-CREATE INDEX evaluations_newest ON evaluations USING btree (organization_id, assessed_at DESC, evaluation_id DESC);
 CREATE INDEX evaluations_current ON evaluations USING btree (organization_id, assessed_at DESC, evaluation_id DESC) WHERE is_current;
 CREATE INDEX evaluations_call ON evaluations USING btree (call_id, assessed_at DESC);
+CREATE INDEX evaluations_newest ON evaluations USING btree (organization_id, assessed_at DESC, evaluation_id DESC);
 CREATE UNIQUE INDEX evaluations_revision ON evaluations USING btree (call_id, revision);
 CREATE UNIQUE INDEX evaluations_one_current ON evaluations USING btree (call_id) WHERE is_current;
 CREATE INDEX idempotency_keys_created ON idempotency_keys USING btree (created_at);
@@ -548,5 +554,7 @@ insert into refinery_schema_history (version, name, applied_on, checksum)
     values (2, 'usage', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '1251302755304794697');
 insert into refinery_schema_history (version, name, applied_on, checksum)
     values (3, 'scorecards', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '16908678744670212078');
+insert into refinery_schema_history (version, name, applied_on, checksum)
+    values (4, 'transcripts', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '12406765896840810478');
 insert into refinery_schema_history (version, name, applied_on, checksum)
     values (6, 'receipts', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '7419353941711043075');
