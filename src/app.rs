@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     foundation::{clock::Clock, config::Config, crypto::CryptoError},
-    pipeline::{self, Means, Order, WebhooksApi},
+    pipeline::{self, Means, Order, RerunApi, WebhooksApi},
     platform::{
         archive::{self, api::ArchivesApi},
         db::{Connections, Db, OwnerError, check_least_privilege},
@@ -36,6 +36,7 @@ use crate::{
         operations::api::OperationsApi,
         plugins::PluginError,
         providers::ProviderError,
+        staging::Staging,
         tenancy::{
             Tenants,
             organizations::{Organizations, api::OrganizationsApi},
@@ -52,6 +53,7 @@ use crate::{
             api::EvaluationsApi,
             reading::Evaluations,
             receipt::{api::ReceiptsApi, keys::ReceiptKeys, reading::Receipts},
+            rescore::{Rescores, api::RescoresApi},
         },
         scorecards::{Scorecards, api::ScorecardsApi},
     },
@@ -208,15 +210,7 @@ impl App {
                 wake: self.wake.clone(),
             },
             ScorecardsApi { scorecards: Scorecards::new(db.clone(), clock.clone()) },
-            EvaluationsApi { evaluations: Evaluations::new(db.clone()) },
-            ReceiptsApi {
-                receipts: Receipts {
-                    db: db.clone(),
-                    objects: self.objects.clone(),
-                    plugins: self.means.plugins.clone(),
-                },
-                keys: ReceiptKeys { db: db.clone(), clock: clock.clone(), master: self.means.master_key.clone() },
-            },
+            self.evaluation_apis(),
             JobsApi { db: db.clone(), clock: clock.clone(), wake: self.wake.clone() },
             WebhooksApi {
                 db: db.clone(),
@@ -244,6 +238,29 @@ impl App {
                 },
             },
             TenantsApi { lifecycle: self.lifecycle() },
+        )
+    }
+
+    /// What is asked about evaluations: a tuple of its own, because one holds no more than sixteen.
+    fn evaluation_apis(&self) -> impl OpenApi + 'static {
+        let (db, clock) = (&self.db, &self.clock);
+        (
+            EvaluationsApi { evaluations: Evaluations::new(db.clone()) },
+            ReceiptsApi {
+                receipts: Receipts {
+                    db: db.clone(),
+                    objects: self.objects.clone(),
+                    plugins: self.means.plugins.clone(),
+                },
+                keys: ReceiptKeys { db: db.clone(), clock: clock.clone(), master: self.means.master_key.clone() },
+            },
+            RescoresApi {
+                rescores: Rescores { db: db.clone(), clock: clock.clone(), price: None },
+                scorecards: Scorecards::new(db.clone(), clock.clone()),
+                tenants: self.tenants.clone(),
+                wake: self.wake.clone(),
+            },
+            RerunApi { db: db.clone(), clock: clock.clone(), tenants: self.tenants.clone(), wake: self.wake.clone() },
         )
     }
 
@@ -306,6 +323,12 @@ impl App {
         Arc::new(Worker::new(self.db.clone(), self.clock.clone(), self.wake.clone(), settings, handlers))
     }
 
+    /// What killed processes leave behind in a local object directory.
+    pub fn staging(&self) -> Staging {
+        let objects = &self.config.objects;
+        Staging::of(objects.bucket.is_none().then(|| objects.directory.clone()))
+    }
+
     /// Works off jobs, and sweeps, until `stop`.
     pub async fn work(&self, stop: CancellationToken) {
         tokio::join!(self.worker().run(stop.clone()), self.sweep_until(stop));
@@ -323,7 +346,12 @@ impl App {
             tracing::warn!(%error, "expired archives could not be swept");
             0
         });
-        Ok(expired + sweep::sweep(&self.db, self.objects.as_ref(), before).await?)
+        let unfinished = self.staging().remove("", Some(before.into())).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "unfinished files could not be swept");
+            0
+        });
+        let unfinished = usize::try_from(unfinished).unwrap_or(usize::MAX);
+        Ok(expired + unfinished + sweep::sweep(&self.db, self.objects.as_ref(), before).await?)
     }
 
     async fn sweep_until(&self, stop: CancellationToken) {

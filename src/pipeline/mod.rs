@@ -6,6 +6,8 @@
 mod assess;
 mod follow_up;
 mod plugin;
+mod rerun;
+mod rescore;
 mod score;
 mod transcribe;
 mod webhook;
@@ -16,8 +18,14 @@ use chrono::{DateTime, Utc};
 use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 
-pub use self::webhook::WebhooksApi;
-use self::{assess::Assess, follow_up::FollowUp, score::Score, transcribe::Transcribe};
+use self::{
+    assess::Assess,
+    follow_up::FollowUp,
+    rescore::{RescoreOne, RescoreRange},
+    score::Score,
+    transcribe::Transcribe,
+};
+pub use self::{rerun::RerunApi, webhook::WebhooksApi};
 use crate::{
     foundation::{
         access::{Grant, Permission},
@@ -71,6 +79,8 @@ pub fn handlers(means: &Arc<Means>) -> Vec<Arc<dyn Handler>> {
         Arc::new(Assess(means.clone())),
         Arc::new(Score(means.clone())),
         Arc::new(FollowUp(means.clone())),
+        Arc::new(RescoreRange(means.clone())),
+        Arc::new(RescoreOne(means.clone())),
     ]
 }
 

@@ -320,15 +320,34 @@ pub struct Transcript {
     pub metrics: Option<ConversationMetrics>,
     /// When it was there.
     pub completed_at: DateTime<Utc>,
+    /// Which version of the call's transcript this is, from 1.
+    pub version: i32,
+    /// Who made it of the version before; none when a recogniser or the uploader did.
+    pub corrected_by: Option<String>,
+    /// When.
+    pub corrected_at: Option<DateTime<Utc>>,
     /// What was said, raw or without personal data.
     pub utterances: Vec<Utterance>,
 }
 
 /// A call's finished transcript, without personal data unless it is to be `raw`.
 pub async fn find_transcript(on: &impl InTenant, call_id: CallId, raw: bool) -> Result<Option<Transcript>, DbError> {
-    let Some(row) = on.opt(sql!("calls/find_transcript"), &[&call_id, &on.organizations(), &raw]).await? else {
-        return Ok(None);
-    };
+    let row = on.opt(sql!("calls/find_transcript"), &[&call_id, &on.organizations(), &raw]).await?;
+    row.map(|row| transcript(&row, raw)).transpose()
+}
+
+/// A version of a call's transcript that was replaced, without personal data unless it is to be `raw`.
+pub async fn find_transcript_version(
+    on: &impl InTenant,
+    call_id: CallId,
+    version: i32,
+    raw: bool,
+) -> Result<Option<Transcript>, DbError> {
+    let row = on.opt(sql!("calls/find_transcript_version"), &[&call_id, &version, &on.organizations()]).await?;
+    row.map(|row| transcript(&row, raw)).transpose()
+}
+
+fn transcript(row: &Row, raw: bool) -> Result<Transcript, DbError> {
     let stored = |what| move |source| DbError::Stored { what, source };
     let mut utterances: Vec<Utterance> =
         serde_json::from_value(row.try_get("utterances")?).map_err(stored("utterances"))?;
@@ -336,14 +355,15 @@ pub async fn find_transcript(on: &impl InTenant, call_id: CallId, raw: bool) -> 
     let mut redaction = redaction.map(|Json(spans)| spans).unwrap_or_default();
     let mut redacted_digest: Option<String> = row.try_get("redacted_digest")?;
     if row.try_get("unredacted")? {
-        // It was written before transcripts were redacted.
-        let redacted = redaction::redact(&utterances, &[]);
+        // It was written before transcripts were redacted, or is a version that was replaced: only its raw text is kept.
+        let known: Vec<redaction::Entity> = redaction::entities(&utterances, &redaction);
+        let redacted = redaction::redact(&utterances, &known);
         let texts = redacted.applied(&utterances);
         redacted_digest = Some(digest::of_json(&texts));
         redaction = redacted.spans;
         utterances = if raw { utterances } else { texts };
     }
-    Ok(Some(Transcript {
+    Ok(Transcript {
         organization_id: row.try_get("organization_id")?,
         redacted_digest,
         redaction,
@@ -358,7 +378,57 @@ pub async fn find_transcript(on: &impl InTenant, call_id: CallId, raw: bool) -> 
             .transpose()
             .map_err(stored("metrics"))?,
         completed_at: row.try_get("completed_at")?,
-    }))
+        version: row.try_get("version")?,
+        corrected_by: row.try_get("corrected_by")?,
+        corrected_at: row.try_get("corrected_at")?,
+    })
+}
+
+/// What a person made of a transcript.
+pub struct Corrected<'a> {
+    /// Digest of the utterances.
+    pub digest: &'a str,
+    /// Digest of the utterances without personal data.
+    pub redacted_digest: &'a str,
+    /// What personal data was replaced where.
+    pub redaction: &'a [Span],
+    /// How the talking was shared.
+    pub metrics: &'a ConversationMetrics,
+}
+
+/// Keeps version `of` of a transcript, and makes its head the next one: a person's, with this digest and these metrics, or one that waits to be
+/// recognised anew. `false` when the transcript is another version by now.
+pub async fn replace_transcript(
+    tx: &TenantTx<'_>,
+    call_id: CallId,
+    of: i32,
+    corrected: Option<&Corrected<'_>>,
+    now: DateTime<Utc>,
+) -> Result<bool, DbError> {
+    let metrics = corrected.map(|corrected| corrected.metrics);
+    let metrics =
+        metrics.map(serde_json::to_value).transpose().map_err(|source| DbError::Stored { what: "metrics", source })?;
+    let digest = corrected.map(|corrected| corrected.digest);
+    let redacted_digest = corrected.map(|corrected| corrected.redacted_digest);
+    let spans = corrected.map(|corrected| corrected.redaction);
+    let params: [&(dyn postgres_types::ToSql + Sync); 10] = [
+        &call_id,
+        &of,
+        &tx.organizations(),
+        &tx.grant().actor(),
+        &now,
+        &digest,
+        &metrics,
+        &redacted_digest,
+        &spans.map(Json),
+        &spans.map(redaction::digest),
+    ];
+    Ok(tx.execute(sql!("calls/replace_transcript"), &params).await? == 1)
+}
+
+/// Lets nobody move the call before the transaction ends; `false` when it has another status.
+pub async fn hold(tx: &TenantTx<'_>, call_id: CallId, status: CallStatus) -> Result<bool, DbError> {
+    Ok(tx.opt(sql!("calls/hold"), &[&call_id, &status, &tx.organizations()]).await?.is_some())
 }
 
 /// Work that runs at the recogniser.

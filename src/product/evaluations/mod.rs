@@ -4,6 +4,7 @@
 //! against the transcript; [`rules`] answer what needs no model; [`conditions`] take out what is not asked; [`scoring`] turns the verdicts into scores by exact
 //! [`arithmetic`], or lets the organization's plugin do it;
 //! [`insights`] says what follows; [`receipt`] keeps the digests of everything that went in. [`store`] writes it down for the stages.
+//! [`rescore`] applies another scorecard version to many calls, and [`reuse`]s the answers that still stand.
 
 pub mod answer;
 pub mod api;
@@ -16,6 +17,8 @@ pub mod model;
 pub mod prompt;
 pub mod reading;
 pub mod receipt;
+pub mod rescore;
+pub mod reuse;
 pub mod rules;
 #[cfg(test)]
 mod samples;

@@ -96,6 +96,17 @@ impl Redaction {
     }
 }
 
+/// What spans of a raw transcript stand for, so that what a recogniser once found is found again when words around it have changed.
+pub fn entities(transcript: &[Utterance], spans: &[Span]) -> Vec<Entity> {
+    let said = |span: &Span| {
+        let utterance = transcript.iter().find(|utterance| utterance.n == span.utterance)?;
+        let (from, to) = (span.start_char as usize, span.end_char as usize);
+        let text: String = utterance.text.chars().skip(from).take(to.saturating_sub(from)).collect();
+        Some(Entity { kind: span.kind.as_str().to_owned(), text })
+    };
+    spans.iter().filter_map(said).collect()
+}
+
 /// Redacts a transcript; `entities` are what the recogniser found in it.
 pub fn redact(transcript: &[Utterance], entities: &[Entity]) -> Redaction {
     let tokens: Vec<Tokens<'_>> = transcript.iter().map(|utterance| Tokens::of(&utterance.text)).collect();
@@ -291,6 +302,6 @@ fn kind_of(entity: &str) -> Option<PersonalData> {
         | "number_sequence" => Number,
         "ip_address" => Ip,
         "url" => Url,
-        _ => return None,
+        own => return own.parse().ok(),
     })
 }

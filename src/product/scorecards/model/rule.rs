@@ -1,6 +1,6 @@
 //! Rules that answer criteria: phrases with their surroundings, and conversation metrics with thresholds. No I/O.
 
-use poem_openapi::{Enum, Object, Union};
+use poem_openapi::{Enum, Object};
 use serde::{Deserialize, Serialize};
 
 /// How rules answer a criterion. For `yes_no` give `yes_when`; for choices `choose`; for `number` `number_from`.
@@ -38,9 +38,8 @@ pub struct Choose {
 }
 
 /// Something that holds of a conversation or does not, exactly.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Union)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[oai(externally_tagged, rename_all = "snake_case")]
 pub enum Rule {
     /// Words that are said.
     Phrase(PhraseRule),

@@ -1,0 +1,378 @@
+//! Re-scores: one job paces a re-score's calls, and one job for each call assesses it under the new version; its score is the pipeline's usual one.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, SubsecRound, Utc};
+use futures_util::TryFutureExt;
+
+use super::{Means, enqueue, grant, plugin};
+use crate::{
+    foundation::{access::Grant, ids::EvaluationId},
+    platform::{
+        db::{DbError, TenantTx},
+        jobs::{self, Handler, Job, JobError, Lease},
+        providers::llm::{Completed, Completion},
+        tenancy::quotas,
+    },
+    product::{
+        calls::{
+            self,
+            model::{CallStatus, Stage},
+        },
+        evaluations::{
+            answer::{self, AnswerError},
+            conditions, evidence, insights,
+            model::RevisionCause,
+            prompt::{self, BoundBuilder, Built},
+            receipt::{self, About, Assessment, Receipt, Reused},
+            rescore::{
+                RescoreCall, RescoreCalls,
+                model::RescoreStatus,
+                store::{self as rescores, Current, Item, Outcome},
+            },
+            reuse::{self, Plan},
+            schema,
+            store::{self, ForAssess, NewEvaluation},
+        },
+        scorecards::model::ScorecardVersion,
+    },
+};
+
+/// Calls of one re-score that are queued at once, so that it takes neither the queue nor the tenant's quota of waiting jobs.
+const AT_ONCE: i64 = 50;
+/// Between two looks at how far it is.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often an unusable answer is paid for.
+const UNUSABLE_ANSWERS: i16 = 3;
+
+/// Paces the calls of a re-score.
+pub(super) struct RescoreRange(pub(super) Arc<Means>);
+
+#[async_trait::async_trait]
+impl Handler for RescoreRange {
+    fn kind(&self) -> &'static str {
+        RescoreCalls::KIND
+    }
+
+    async fn run(&self, lease: &Lease) -> Result<(), JobError> {
+        let id = lease.job::<RescoreCalls>()?.rescore_id;
+        let (grant, now) = (grant(lease), self.0.clock.now());
+        let over = self
+            .0
+            .db
+            .tenant(&grant, "rescore.pace", async |tx| {
+                let Some(found) = rescores::find(tx, id).await? else {
+                    jobs::finish(tx, lease).await?;
+                    return Ok::<_, JobError>(true);
+                };
+                if found.cancel_requested {
+                    rescores::cancel_items(tx, id).await?;
+                }
+                let left = if found.cancel_requested { 0 } else { found.progress.waiting };
+                if left == 0 && found.progress.running == 0 {
+                    let ended =
+                        if found.cancel_requested { RescoreStatus::Cancelled } else { RescoreStatus::Succeeded };
+                    rescores::mark(tx, id, ended, Some(now)).await?;
+                    jobs::finish(tx, lease).await?;
+                    return Ok(true);
+                }
+                rescores::mark(tx, id, RescoreStatus::Running, None).await?;
+                if left > 0 {
+                    let room = AT_ONCE.saturating_sub(found.progress.running).max(0);
+                    for call_id in rescores::queue_items(tx, id, room).await? {
+                        jobs::enqueue(tx, found.organization_id, &RescoreCall { rescore_id: id, call_id }, now, now)
+                            .await?;
+                    }
+                }
+                Ok(false)
+            })
+            .await?;
+        if over { Ok(()) } else { Err(JobError::NotYet { reason: "calls are being evaluated", after: PAUSE }) }
+    }
+
+    /// It stays as it is, and its dead job can be retried.
+    async fn gave_up(&self, lease: &Lease, error: &JobError) -> Result<(), DbError> {
+        super::bury(&self.0, lease, error).await
+    }
+}
+
+/// Assesses one call of a re-score.
+pub(super) struct RescoreOne(pub(super) Arc<Means>);
+
+#[async_trait::async_trait]
+impl Handler for RescoreOne {
+    fn kind(&self) -> &'static str {
+        RescoreCall::KIND
+    }
+
+    async fn run(&self, lease: &Lease) -> Result<(), JobError> {
+        let job = lease.job::<RescoreCall>()?;
+        let grant = grant(lease);
+        let on = self.0.db.alone(&grant);
+        let item = rescores::find_item(&on, job.rescore_id, job.call_id).await?;
+        let Some(item) = item.filter(|item| item.is_due) else {
+            return self.0.db.tenant(&grant, "rescore.done_before", async |tx| jobs::finish(tx, lease).await).await;
+        };
+        if item.cancel_requested {
+            return self.end(&grant, lease, &job, &Outcome::Cancelled).await;
+        }
+        let material = store::load_for_assess(&on, job.call_id).await?;
+        let material = match material {
+            Some(material) if material.call.status == CallStatus::Evaluated.as_str() => material,
+            _ => return self.end(&grant, lease, &job, &Outcome::Skipped("the call is being worked on")).await,
+        };
+        if item.current.as_ref().is_some_and(|now| now.scorecard_version_id == item.version.scorecard_version_id) {
+            let judged = Outcome::Skipped("the call is judged by this version already");
+            return self.end(&grant, lease, &job, &judged).await;
+        }
+        let assessed = self.assess(lease, &job, &item, &material).await?;
+        Box::pin(self.record(&grant, lease, &job, &item, &material, assessed)).await
+    }
+
+    async fn gave_up(&self, lease: &Lease, error: &JobError) -> Result<(), DbError> {
+        let Ok(job) = lease.job::<RescoreCall>() else { return super::bury(&self.0, lease, error).await };
+        let reason = match error {
+            JobError::Confidential { words, .. } => words.clone(),
+            error => error.to_string(),
+        };
+        let now = self.0.clock.now();
+        self.0
+            .db
+            .tenant(&grant(lease), "rescore.gave_up", async |tx| {
+                if jobs::bury(tx, lease, error, now).await? {
+                    rescores::end_item(tx, job.rescore_id, job.call_id, &Outcome::Failed(&reason)).await?;
+                }
+                Ok(())
+            })
+            .await
+    }
+}
+
+/// What is to be recorded of one call.
+struct Assessed {
+    about: About,
+    plan: Plan,
+    raw_answer: String,
+    asked: Option<(Built, Completed)>,
+    assessed_at: DateTime<Utc>,
+}
+
+impl RescoreOne {
+    async fn assess(
+        &self,
+        lease: &Lease,
+        job: &RescoreCall,
+        item: &Item,
+        material: &ForAssess,
+    ) -> Result<Assessed, JobError> {
+        let (current, plan) = planned(item, material);
+        let evaluation_id = EvaluationId::new();
+        let asked_at = self.0.clock.now();
+        let asked = match plan.asked.as_slice() {
+            [] => None,
+            keys => Some(self.ask(&item.version, keys, material, evaluation_id, asked_at).await?),
+        };
+        let stored = current.map_or("{}", |current| current.raw_answer.as_str());
+        let said = asked.as_ref().map(|(_, answered, _)| answered.content.as_str());
+        // What the plan uses again is in the stored answer, and the model's text is JSON: the client made sure.
+        let raw_answer = reuse::compose(stored, &plan.reused, said).ok_or_else(|| JobError::Permanent {
+            kind: "answer_shape",
+            reason: "the answers cannot be put together".to_owned(),
+        })?;
+        answer::parse(&raw_answer, &item.version.for_plugins()).map_err(|error| unusable(lease, error))?;
+        let assessed_at = self.0.clock.now().trunc_subsecs(6);
+        let mut about = match (&asked, current.and_then(|current| current.receipt.about.as_ref())) {
+            (Some((built, _, parameters)), _) => {
+                material.about(evaluation_id, asked_at, assessed_at, &built.builder, parameters.clone())
+            }
+            (None, Some(before)) => of_stored(material, before, evaluation_id, assessed_at),
+            (None, None) => {
+                let reason = "the evaluation's answers cannot be used again".to_owned();
+                return Err(JobError::Permanent { kind: "no_answers", reason });
+            }
+        };
+        about.cause = RevisionCause::Rescore;
+        about.rescore_id = Some(job.rescore_id);
+        about.asked = Some(plan.asked.clone());
+        about.reused = current
+            .filter(|_| !plan.reused.is_empty())
+            .map(|current| Reused { evaluation_id: current.evaluation_id, criteria: plan.reused.clone() });
+        let asked = asked.map(|(built, answered, _)| (built, answered));
+        Ok(Assessed { about, plan, raw_answer, asked, assessed_at })
+    }
+
+    /// Asks about these criteria alone.
+    async fn ask(
+        &self,
+        version: &ScorecardVersion,
+        keys: &[String],
+        material: &ForAssess,
+        evaluation_id: EvaluationId,
+        asked_at: DateTime<Utc>,
+    ) -> Result<(Built, Completed, serde_json::Value), JobError> {
+        let mut input = material.prompt_input(version, evaluation_id, asked_at);
+        receipt::only(&mut input.scorecard, keys);
+        let built = match &material.prompt_builder {
+            None => prompt::build_with(None, &input).await,
+            Some(binding) => {
+                let loaded = plugin::load(&self.0, binding).await?;
+                let builder = loaded.and_then(|plugin| plugin.prompt_builder(&binding.settings.to_string()));
+                let bound = BoundBuilder { builder: builder.as_deref().map_err(Clone::clone), policy: binding.policy };
+                prompt::build_with(Some(bound), &input).await
+            }
+        };
+        let built = built.map_err(|error| {
+            if error.is_temporary() {
+                JobError::Temporary { reason: error.code().to_owned(), retry_after: None }
+            } else {
+                JobError::Confidential { kind: error.code(), words: error.to_string() }
+            }
+        })?;
+        let question = Completion {
+            system: built.prompt.system.clone(),
+            user: built.prompt.user.clone(),
+            schema_name: schema::NAME.to_owned(),
+            schema: built.schema.clone(),
+            max_output_tokens: built.prompt.max_output_tokens,
+        };
+        let answered = self.0.language_model.complete(&question).await?;
+        let parameters = self.0.language_model.parameters(&question);
+        Ok((built, answered, parameters))
+    }
+
+    async fn record(
+        &self,
+        grant: &Grant,
+        lease: &Lease,
+        job: &RescoreCall,
+        item: &Item,
+        material: &ForAssess,
+        assessed: Assessed,
+    ) -> Result<(), JobError> {
+        let Assessed { about, plan, raw_answer, asked, assessed_at } = assessed;
+        let unchecked =
+            answer::parse(&raw_answer, &item.version.for_plugins()).map_err(|error| unusable(lease, error))?;
+        let answers = evidence::check(unchecked, &material.call.utterances)
+            .map_err(|error| JobError::Permanent { kind: "transcript_too_large", reason: error.to_string() })?;
+        let answers = conditions::apply(&item.version.definition, answers);
+        let evaluation_id = about.evaluation_id;
+        let receipt = match (&asked, &item.current) {
+            (Some((built, answered)), _) => Receipt::of(&Assessment {
+                about,
+                transcript: &material.call.utterances,
+                scorecard_version_id: item.version.scorecard_version_id,
+                scorecard_digest: &item.version.digest,
+                prompt: &built.prompt,
+                prompt_builder: &built.builder,
+                prompt_note: built.note.as_deref(),
+                schema: &built.schema,
+                provider: self.0.language_model.name(),
+                model: &answered.model,
+                raw_answer: &raw_answer,
+                answers: &answers,
+            }),
+            (None, Some(current)) => current.receipt.judged_anew(about, &item.version, &raw_answer, &answers),
+            (None, None) => return Err(JobError::LeaseLost),
+        };
+        let tokens = asked.map_or((0, 0), |(_, answered)| (answered.prompt_tokens, answered.completion_tokens));
+        let new = NewEvaluation {
+            evaluation_id,
+            call_id: job.call_id,
+            organization_id: material.call.organization_id,
+            agent_id: material.call.agent_id,
+            scorecard_version_id: item.version.scorecard_version_id,
+            raw_answer: &raw_answer,
+            answers: &answers,
+            needs_review: insights::needs_review(&answers, &material.call.utterances),
+            prompt_tokens: tokens.0,
+            completion_tokens: tokens.1,
+            receipt: &receipt,
+            assessed_at,
+        };
+        let outcome = Outcome::Assessed { evaluation_id, asked: plan.asked.len(), reused: plan.reused.len() };
+        self.0
+            .db
+            .tenant(grant, "rescore.record", async |tx| {
+                jobs::finish(tx, lease).await?;
+                self.write(tx, job, &new, &outcome).await
+            })
+            .await
+    }
+
+    async fn write(
+        &self,
+        tx: &TenantTx<'_>,
+        job: &RescoreCall,
+        new: &NewEvaluation<'_>,
+        outcome: &Outcome<'_>,
+    ) -> Result<(), JobError> {
+        let (from, to) = (CallStatus::Evaluated, CallStatus::Assessed);
+        if !calls::store::move_status(tx, job.call_id, from, to).await? {
+            return Err(JobError::LeaseLost);
+        }
+        store::record_assessed(tx, new).await?;
+        if !rescores::end_item(tx, job.rescore_id, job.call_id, outcome).await? {
+            return Err(JobError::LeaseLost);
+        }
+        tokio::try_join!(
+            biased;
+            enqueue(tx, new.organization_id, job.call_id, Stage::Score, new.assessed_at),
+            // Last: its lock is waited for by the tenant's other jobs.
+            quotas::count_evaluation(tx, new.prompt_tokens, new.completion_tokens, new.assessed_at).err_into(),
+        )?;
+        Ok(())
+    }
+
+    async fn end(
+        &self,
+        grant: &Grant,
+        lease: &Lease,
+        job: &RescoreCall,
+        outcome: &Outcome<'_>,
+    ) -> Result<(), JobError> {
+        self.0
+            .db
+            .tenant(grant, "rescore.end", async |tx| {
+                jobs::finish(tx, lease).await?;
+                rescores::end_item(tx, job.rescore_id, job.call_id, outcome).await?;
+                Ok(())
+            })
+            .await
+    }
+}
+
+/// The evaluation whose answers may be used again, and what is asked. Answers to another transcript, of a receipt without circumstances or in
+/// a form that cannot be parted by criterion are none.
+fn planned<'a>(item: &'a Item, material: &ForAssess) -> (Option<&'a Current>, Plan) {
+    let new = &item.version.definition;
+    let current = item.current.as_ref().filter(|current| {
+        let usable = current.receipt.about.is_some() && !current.receipt.masked;
+        usable && current.transcript_version == material.call.transcript_version
+    });
+    let plan = reuse::plan(current.map(|current| &current.definition), new);
+    match current {
+        Some(current) if reuse::has(&current.raw_answer, &plan.reused) => (Some(current), plan),
+        _ => (None, reuse::plan(None, new)),
+    }
+}
+
+/// The circumstances of an evaluation about which nothing was asked: those of the one whose answers it uses.
+fn of_stored(material: &ForAssess, before: &About, evaluation_id: EvaluationId, assessed_at: DateTime<Utc>) -> About {
+    About {
+        evaluation_id,
+        revision: before.revision + 1,
+        replaces: Some(before.evaluation_id),
+        call: material.call.facts.clone(),
+        assessed_at_ms: assessed_at.timestamp_millis(),
+        ..before.clone()
+    }
+}
+
+/// A model that answers beside the schema may do better when it is asked again; each time costs money, so not often.
+fn unusable(lease: &Lease, error: AnswerError) -> JobError {
+    if lease.attempt < UNUSABLE_ANSWERS {
+        JobError::Temporary { reason: error.to_string(), retry_after: None }
+    } else {
+        JobError::Permanent { kind: error.code(), reason: error.to_string() }
+    }
+}
