@@ -8,48 +8,26 @@
 
 mod support;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use plumbline::{
-    foundation::{access::Permission, clock::Clock},
-    pipeline::{Means, Order, handlers},
-    platform::{
-        db::{Connections, Db},
-        http::IdempotencyKey,
-        jobs::{Wake, Worker, WorkerSettings},
-        plugins::{Limits, PluginHost},
-        providers::{
-            ProviderError,
-            llm::{Completed, Completion, LanguageModel},
-            speech::SpeechOptions,
-        },
-        tenancy::quotas::Quotas,
-    },
-    product::{
-        calls::{
-            CallError,
-            model::{CallDetails, Channel, Speaker, Utterance},
-            written,
-        },
-        scorecards::{Scorecards, model::Definition},
-    },
+use plumbline::product::{
+    calls::model::{Speaker, Utterance},
+    scorecards::model::Definition,
 };
-use serde_json::{Map, Value, json};
-use tokio_postgres::Client;
-use tokio_util::sync::CancellationToken;
+use serde_json::{Value, json};
 use tracing_subscriber::layer::SubscriberExt;
 
-use support::{House, Outcome, median, met, relay::Relay, rounded, transactions::Transactions};
+use support::{
+    House, Outcome,
+    line::{Line, QUOTE, publish},
+    median, met,
+    relay::Relay,
+    rounded,
+    transactions::Transactions,
+};
 
 const UTTERANCES: usize = 20;
 const CRITERIA: usize = 8;
-const SENDERS: usize = 8;
 const ROUNDS: usize = 5;
 const CALLS: usize = 1_000;
 const COUNTED_CALLS: usize = 400;
@@ -65,10 +43,10 @@ async fn bench() -> Outcome<()> {
     let house = House::open(true, "https://issuer.invalid/bench").await?;
     publish_scorecard(&house).await?;
     println!(
-        "pipeline: {CALLS} calls a round, {UTTERANCES} utterances, {CRITERIA} criteria, {SENDERS} senders; a language model that takes no time"
+        "pipeline: {CALLS} calls a round, {UTTERANCES} utterances, {CRITERIA} criteria, 8 senders; a language model that takes no time"
     );
 
-    let line = Line::start(&house, house.connections()).await?;
+    let line = Line::start(&house, house.connections(), conversation).await?;
     line.run(CALLS / 2).await?;
     let mut speeds = vec![];
     for round in 1..=ROUNDS {
@@ -87,7 +65,7 @@ async fn bench() -> Outcome<()> {
         .with(tracing_subscriber::EnvFilter::new("plumbline=debug"))
         .with(transactions.clone());
     tracing::subscriber::set_global_default(filtered)?;
-    let line = Line::start(&house, house.connections()).await?;
+    let line = Line::start(&house, house.connections(), conversation).await?;
     line.run(CALLS).await?;
     line.stop().await?;
     transactions.print(CALLS as f64);
@@ -106,7 +84,7 @@ async fn bench() -> Outcome<()> {
 async fn count_round_trips(house: &House) -> Outcome<f64> {
     let directory = tempfile::tempdir()?;
     let relay = Relay::listen(directory.path(), house.postgres.socket_directory(), DELAY)?;
-    let line = Line::start(house, house.behind(directory.path())).await?;
+    let line = Line::start(house, house.behind(directory.path()), conversation).await?;
     line.run(COUNTED_CALLS).await?;
     relay.take();
     line.run(COUNTED_CALLS).await?;
@@ -118,95 +96,6 @@ async fn count_round_trips(house: &House) -> Outcome<f64> {
     );
     Ok(round_trips as f64 / COUNTED_CALLS as f64)
 }
-
-/// Senders, a worker, and somebody who watches.
-struct Line<'a> {
-    house: &'a House,
-    db: Arc<Db>,
-    wake: Wake,
-    watcher: Client,
-    sent: AtomicUsize,
-    stop: CancellationToken,
-    worker: tokio::task::JoinHandle<()>,
-}
-
-impl<'a> Line<'a> {
-    async fn start(house: &'a House, connections: Connections) -> Outcome<Self> {
-        let db = Arc::new(Db::new(connections.open()?));
-        let means = Arc::new(Means {
-            db: db.clone(),
-            clock: Clock::system(),
-            objects: Arc::new(object_store::memory::InMemory::new()),
-            speech: None,
-            hearing: SpeechOptions::default(),
-            language_model: Arc::new(AtOnce),
-            plugins: Arc::new(PluginHost::new(Limits::default())?),
-            transcription_poll: Duration::from_secs(1),
-            public_url: None,
-        });
-        let (wake, stop) = (Wake::default(), CancellationToken::new());
-        let settings = WorkerSettings::default();
-        let worker = Worker::new(db.clone(), Clock::system(), wake.clone(), settings, handlers(&means));
-        let worker = tokio::spawn(Arc::new(worker).run(stop.clone()));
-        Ok(Self { house, db, wake, watcher: house.client().await?, sent: AtomicUsize::new(0), stop, worker })
-    }
-
-    /// Sends calls and returns when all are evaluated and followed up.
-    async fn run(&self, calls: usize) -> Outcome<()> {
-        let next = AtomicUsize::new(0);
-        let senders = (0..SENDERS).map(|_| async {
-            while next.fetch_add(1, Ordering::Relaxed) < calls {
-                self.send().await?;
-            }
-            Outcome::Ok(())
-        });
-        futures_util::future::try_join_all(senders).await?;
-        while self.watcher.query_one("select exists (select from platform.jobs)", &[]).await?.get(0) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        let text = format!(
-            "select count(*) from {}.calls where status <> 'evaluated' or overall_score <> 100",
-            self.house.schema()
-        );
-        match self.watcher.query_one(&text, &[]).await?.get::<_, i64>(0) {
-            0 => Ok(()),
-            wrong => Err(format!("{wrong} calls were not evaluated as they should").into()),
-        }
-    }
-
-    async fn send(&self) -> Outcome<()> {
-        let details = CallDetails {
-            organization_id: self.house.organization,
-            agent_id: None,
-            scorecard_id: None,
-            external_id: None,
-            channel: Channel::Chat,
-            queue: None,
-            direction: None,
-            language: Some("en".to_owned()),
-            started_at: None,
-            agent_channel: 1,
-        };
-        let utterances = conversation(self.sent.fetch_add(1, Ordering::Relaxed));
-        let grant = self.house.grant(Permission::UploadCalls);
-        let now = Clock::system().now();
-        self.db
-            .tenant(&grant, "calls.receive_written", async |tx| {
-                written::receive(tx, &Order, &Quotas::default(), &details, &utterances, now).await.map(|_| ())
-            })
-            .await
-            .map_err(|error: CallError| error.to_string())?;
-        self.wake.wake();
-        Ok(())
-    }
-
-    async fn stop(self) -> Outcome<()> {
-        self.stop.cancel();
-        Ok(self.worker.await?)
-    }
-}
-
-const QUOTE: &str = "Thank you for waiting, I have found your order";
 
 fn conversation(number: usize) -> Vec<Utterance> {
     let turn = |n: usize| {
@@ -239,36 +128,5 @@ async fn publish_scorecard(house: &House) -> Outcome<()> {
             { "key": "solution", "name": "Solution", "weight": 3, "criteria": half(CRITERIA / 2) },
         ]
     }))?;
-    let db = Arc::new(Db::new(house.connections().open()?));
-    let scorecards = Scorecards::new(db, Clock::system());
-    let grant = house.grant(Permission::ManageScorecards);
-    let keyed = IdempotencyKey::default();
-    let drafted = scorecards.create(&grant, &keyed.request("create"), house.organization, definition).await?;
-    scorecards.publish(&grant, &keyed.request("publish"), drafted.value.scorecard_id).await?;
-    Ok(())
-}
-
-/// Says yes to every criterion of the schema, with a quote, and takes no time over it.
-struct AtOnce;
-
-#[async_trait::async_trait]
-impl LanguageModel for AtOnce {
-    fn name(&self) -> &'static str {
-        "bench"
-    }
-
-    fn model(&self) -> &str {
-        "at-once"
-    }
-
-    async fn complete(&self, request: &Completion) -> Result<Completed, ProviderError> {
-        let criteria = request.schema["properties"].as_object().into_iter().flat_map(Map::keys);
-        let answer = |key: &String| {
-            let evidence = json!([{ "utterance": 1, "quote": QUOTE }]);
-            let rationale = "The agent took care of it at once and said so in plain words.";
-            (key.clone(), json!({ "verdict": "yes", "confidence": 0.9, "rationale": rationale, "evidence": evidence }))
-        };
-        let content = Value::Object(criteria.map(answer).collect()).to_string();
-        Ok(Completed { content, model: "at-once".to_owned(), prompt_tokens: 0, completion_tokens: 0, request_id: None })
-    }
+    publish(house, definition).await
 }

@@ -51,9 +51,11 @@ use crate::{
         },
         evaluations::{
             api::EvaluationsApi,
+            human::HumanAnswers,
             reading::Evaluations,
             receipt::{api::ReceiptsApi, keys::ReceiptKeys, reading::Receipts},
             rescore::{Rescores, api::RescoresApi},
+            spending::Spending,
         },
         scorecards::{Scorecards, api::ScorecardsApi},
     },
@@ -157,6 +159,7 @@ impl App {
             speech: means::speech(&config.speech)?,
             hearing: means::hearing(&config.speech),
             language_model: means::language_model(&config.language_model)?,
+            prices: means::prices(&config.prices),
             plugins: means::plugins()?,
             public_url: config.server.public_url.clone(),
             master_key: means::master_key(&config.crypto)?,
@@ -245,7 +248,20 @@ impl App {
     fn evaluation_apis(&self) -> impl OpenApi + 'static {
         let (db, clock) = (&self.db, &self.clock);
         (
-            EvaluationsApi { evaluations: Evaluations::new(db.clone()) },
+            EvaluationsApi {
+                evaluations: Evaluations::new(db.clone()),
+                human: HumanAnswers {
+                    db: db.clone(),
+                    clock: clock.clone(),
+                    stages: Arc::new(Order),
+                    wake: self.wake.clone(),
+                },
+                spending: Spending {
+                    db: db.clone(),
+                    evaluations: Evaluations::new(db.clone()),
+                    prices: Arc::new(self.means.prices.clone()),
+                },
+            },
             ReceiptsApi {
                 receipts: Receipts {
                     db: db.clone(),

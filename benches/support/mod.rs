@@ -4,6 +4,7 @@
 
 pub mod backend;
 pub mod cpu;
+pub mod line;
 pub mod load;
 pub mod many;
 pub mod recording;

@@ -8,7 +8,10 @@ use secrecy::{ExposeSecret, SecretString};
 use super::StartError;
 use crate::{
     foundation::{
-        config::{CryptoConfig, LanguageModelConfig, ObjectsConfig, RedactedAs, SpeechConfig, SpeechProvider},
+        config::{
+            CryptoConfig, LanguageModelConfig, ModelPriceConfig, ObjectsConfig, PricesConfig, RedactedAs, SpeechConfig,
+            SpeechProvider,
+        },
         crypto::MasterKey,
     },
     platform::{
@@ -22,6 +25,7 @@ use crate::{
             },
         },
     },
+    product::evaluations::cost::{ModelPrice, Prices},
 };
 
 /// A bucket where one is named, else a directory.
@@ -126,6 +130,7 @@ pub(super) fn language_model(config: &LanguageModelConfig) -> Result<Arc<dyn Lan
         organization: config.organization.clone(),
         project: config.project.clone(),
         temperature: config.temperature,
+        seed: config.seed,
         max_completion_tokens: config.max_completion_tokens,
         timeout: Duration::from_secs(config.timeout_seconds),
         retries: QuickRetries::default(),
@@ -153,6 +158,18 @@ impl LanguageModel for NoLanguageModel {
                 .to_owned(),
             kind: PermanentKind::Credentials,
         })
+    }
+}
+
+/// The price table.
+pub(super) fn prices(config: &PricesConfig) -> Prices {
+    let model = |(name, price): (&String, &ModelPriceConfig)| {
+        (name.clone(), ModelPrice { input: price.input, output: price.output })
+    };
+    Prices {
+        currency: config.currency.clone(),
+        models: config.models.iter().map(model).collect(),
+        audio_hours: config.audio_hours.clone(),
     }
 }
 

@@ -1,38 +1,41 @@
-//! The language model answers the scorecard's questions; every quote is held against the transcript.
+//! The scorecard's questions are answered: by rules, and by the language model where it is asked; every quote is held against the transcript.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use futures_util::TryFutureExt;
 
-use super::{AssessCall, Means, bury, enqueue, grant, plugin, show_failure, waits_for};
+use super::{
+    AssessCall, Means,
+    asking::{Asking, Due, Heard},
+    bury, enqueue, grant, plugin, show_failure, waits_for,
+};
 use crate::{
     foundation::{
         access::Grant,
-        ids::{CallId, EvaluationId},
+        ids::{CallId, EvaluationId, OrganizationId},
     },
     platform::{
-        db::DbError,
+        db::{DbError, TenantTx},
         jobs::{self, Handler, Job, JobError, Lease},
-        providers::llm::{Completed, Completion},
         tenancy::quotas,
     },
     product::{
         calls::{self, model::Stage},
         evaluations::{
-            answer::{self, AnswerError},
-            conditions, evidence, insights,
+            evidence, insights,
+            memory::{self, Of},
             prompt::{self, BoundBuilder, Built},
+            questions::{self, Questions, Unusable},
             receipt::{About, Assessment, Receipt},
-            schema,
             store::{self, ForAssess, NewEvaluation},
         },
         scorecards::model::ScorecardVersion,
     },
 };
 
-/// How often an unusable answer is paid for.
-const UNUSABLE_ANSWERS: i16 = 3;
+/// Provider and model of an evaluation for which the language model was asked nothing.
+const NOBODY: &str = "none";
 
 pub(super) struct Assess(pub(super) Arc<Means>);
 
@@ -56,21 +59,25 @@ impl Handler for Assess {
             kind: "no_scorecard",
             reason: "no scorecard is published for this call; publish one and retry the call".to_owned(),
         })?;
+        let questions = Questions::of(&scorecard.definition, &material.call.utterances, &material.call.metrics);
         let evaluation_id = EvaluationId::new();
         let asked_at = means.clock.now();
-        let built = self.build(&material, scorecard, evaluation_id, asked_at).await?;
-        let question = Completion {
-            system: built.prompt.system.clone(),
-            user: built.prompt.user.clone(),
-            schema_name: schema::NAME.to_owned(),
-            schema: built.schema.clone(),
-            max_output_tokens: built.prompt.max_output_tokens,
+        let (built, heard) = match questions.asked() {
+            [] => (prompt::nothing(), None),
+            _ => {
+                let built = self.build(&material, scorecard, &questions, evaluation_id, asked_at).await?;
+                let of =
+                    Of { call_id, organization_id: material.call.organization_id, agent_id: material.call.agent_id };
+                let heard = Asking { means, grant: &grant, of }.ask(&built, &questions).await?;
+                (built, Some(heard))
+            }
         };
-        let answered = means.language_model.complete(&question).await?;
         let now = means.clock.now().trunc_subsecs(6);
-        let parameters = means.language_model.parameters(&question);
-        let about = material.about(evaluation_id, asked_at, now, &built.builder, parameters);
-        Box::pin(self.record(&grant, lease, call_id, about, now, &material, scorecard, &built, &answered)).await
+        let parameters = heard.as_ref().map_or_else(|| serde_json::json!({}), |heard| heard.parameters.clone());
+        let mut about = material.about(evaluation_id, asked_at, now, &built.builder, parameters);
+        about.asked = questions.asked_keys();
+        let assessed = Assessed { call_id, about, now, material: &material, scorecard, questions, built, heard };
+        Box::pin(self.record(&grant, lease, assessed)).await
     }
 
     async fn gave_up(&self, lease: &Lease, error: &JobError) -> Result<(), DbError> {
@@ -84,17 +91,19 @@ impl Assess {
         &self,
         material: &ForAssess,
         scorecard: &ScorecardVersion,
+        questions: &Questions<'_>,
         evaluation_id: EvaluationId,
         now: DateTime<Utc>,
     ) -> Result<Built, JobError> {
-        let input = material.prompt_input(scorecard, evaluation_id, now);
+        let input = material.prompt_input(scorecard, questions, evaluation_id, now);
+        let asked = questions.asked();
         let built = match &material.prompt_builder {
-            None => prompt::build_with(None, &input).await,
+            None => prompt::build_with(None, &input, asked).await,
             Some(binding) => {
                 let loaded = plugin::load(&self.0, binding).await?;
                 let builder = loaded.and_then(|plugin| plugin.prompt_builder(&binding.settings.to_string()));
                 let bound = BoundBuilder { builder: builder.as_deref().map_err(Clone::clone), policy: binding.policy };
-                prompt::build_with(Some(bound), &input).await
+                prompt::build_with(Some(bound), &input, asked).await
             }
         };
         built.map_err(|error| {
@@ -107,25 +116,16 @@ impl Assess {
         })
     }
 
-    /// Stores the answer before anything is scored, so that no retry of a later stage buys it again.
-    #[allow(clippy::too_many_arguments, reason = "everything that one evaluation is made of")]
-    async fn record(
-        &self,
-        grant: &Grant,
-        lease: &Lease,
-        call_id: CallId,
-        about: About,
-        now: DateTime<Utc>,
-        material: &ForAssess,
-        scorecard: &ScorecardVersion,
-        built: &Built,
-        answered: &Completed,
-    ) -> Result<(), JobError> {
-        let raw = answer::parse(&answered.content, &scorecard.for_plugins()).map_err(|error| unusable(lease, error))?;
-        let answers = evidence::check(raw, &material.call.utterances)
-            .map_err(|error| JobError::Permanent { kind: "transcript_too_large", reason: error.to_string() })?;
-        let answers = conditions::apply(&scorecard.definition, answers);
+    /// Stores the answers before anything is scored, so that no retry of a later stage buys them again.
+    async fn record(&self, grant: &Grant, lease: &Lease, assessed: Assessed<'_>) -> Result<(), JobError> {
+        let Assessed { call_id, about, now, material, scorecard, questions, built, heard } = assessed;
+        let raw = heard.as_ref().map_or(questions::NOTHING, |heard| &heard.raw);
+        let answers = questions.answers(raw, &[]).map_err(unusable)?;
         let evaluation_id = about.evaluation_id;
+        let (provider, model) = match &heard {
+            Some(heard) => (self.0.language_model.name(), heard.model.as_str()),
+            None => (NOBODY, NOBODY),
+        };
         let receipt = Receipt::of(&Assessment {
             about,
             transcript: &material.call.utterances,
@@ -135,36 +135,51 @@ impl Assess {
             prompt_builder: &built.builder,
             prompt_note: built.note.as_deref(),
             schema: &built.schema,
-            provider: self.0.language_model.name(),
-            model: &answered.model,
-            raw_answer: &answered.content,
+            provider,
+            model,
+            raw_answer: raw,
             answers: &answers,
         });
+        let due = heard.as_ref().map(|heard| &heard.due);
+        let (prompt_tokens, completion_tokens) =
+            heard.as_ref().map_or((0, 0), |heard| (heard.prompt_tokens, heard.completion_tokens));
+        let price = |prompt, completion| match &heard {
+            Some(heard) => self.0.prices.tokens(&heard.model, prompt, completion),
+            None => Some(0),
+        };
         let new = NewEvaluation {
             evaluation_id,
             call_id,
             organization_id: material.call.organization_id,
             agent_id: material.call.agent_id,
             scorecard_version_id: scorecard.scorecard_version_id,
-            raw_answer: &answered.content,
+            raw_answer: raw,
             answers: &answers,
             needs_review: insights::needs_review(&answers, &material.call.utterances),
-            prompt_tokens: answered.prompt_tokens,
-            completion_tokens: answered.completion_tokens,
+            human_answers: &[],
+            prompt_tokens,
+            completion_tokens,
+            fingerprint: heard.as_ref().and_then(|heard| heard.fingerprint.as_deref()),
+            cost_micros: price(prompt_tokens, completion_tokens),
             receipt: &receipt,
             assessed_at: now,
         };
+        let (quotes, rejected) = evidence::rejected(&answers);
+        tracing::info!(call = %call_id, asked = questions.asked().len(), quotes, rejected, "assessed");
+        let tokens = due.map_or((0, 0), |due| (due.prompt_tokens, due.completion_tokens));
+        let micros = price(tokens.0, tokens.1);
         self.0
             .db
             .tenant(grant, "assess.record", async |tx| {
-                let ((), moved, (), _, ()) = tokio::try_join!(
+                let ((), moved, (), _, (), ()) = tokio::try_join!(
                     biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
                     jobs::finish(tx, lease),
                     calls::store::mark_assessed(tx, call_id).err_into(),
                     store::record_assessed(tx, &new).err_into(),
                     enqueue(tx, material.call.organization_id, call_id, Stage::Score, now).err_into(),
-                    // Last: its lock is waited for by the tenant's other jobs.
-                    quotas::count_evaluation(tx, new.prompt_tokens, new.completion_tokens, now).err_into(),
+                    note_paid(tx, call_id, due).err_into(),
+                    // Last: its locks are waited for by other jobs.
+                    count(tx, new.organization_id, heard.is_some(), tokens, micros, now).err_into(),
                 )?;
                 if moved { Ok(()) } else { Err(JobError::LeaseLost) }
             })
@@ -172,11 +187,49 @@ impl Assess {
     }
 }
 
-/// A model that answers beside the schema may do better when it is asked again; each time costs money, so not often.
-fn unusable(lease: &Lease, error: AnswerError) -> JobError {
-    if lease.attempt < UNUSABLE_ANSWERS {
-        JobError::Temporary { reason: error.to_string(), retry_after: None }
-    } else {
-        JobError::Permanent { kind: error.code(), reason: error.to_string() }
+/// Everything that one evaluation is made of.
+struct Assessed<'a> {
+    call_id: CallId,
+    about: About,
+    now: DateTime<Utc>,
+    material: &'a ForAssess,
+    scorecard: &'a ScorecardVersion,
+    questions: Questions<'a>,
+    built: Built,
+    /// None when the language model was asked nothing.
+    heard: Option<Heard>,
+}
+
+/// The answers whose tokens are counted now are not counted again.
+async fn note_paid(tx: &TenantTx<'_>, call_id: CallId, due: Option<&Due>) -> Result<(), DbError> {
+    match due {
+        Some(due) if !due.digests.is_empty() => memory::counted(tx, call_id, &due.digests).await,
+        _ => Ok(()),
+    }
+}
+
+/// The tenant's tokens of the day, where a language model answered, and the organization's costs.
+async fn count(
+    tx: &TenantTx<'_>,
+    organization: OrganizationId,
+    asked: bool,
+    tokens: (u64, u64),
+    micros: Option<u64>,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    let tenant = async {
+        match asked {
+            true => quotas::count_evaluation(tx, tokens.0, tokens.1, now).await,
+            false => Ok(()),
+        }
+    };
+    tokio::try_join!(biased; quotas::count_cost(tx, organization, tokens, micros, now), tenant)?;
+    Ok(())
+}
+
+fn unusable(error: Unusable) -> JobError {
+    match error {
+        Unusable::Answer(error) => JobError::Permanent { kind: error.code(), reason: error.to_string() },
+        Unusable::Evidence(error) => JobError::Permanent { kind: "transcript_too_large", reason: error.to_string() },
     }
 }

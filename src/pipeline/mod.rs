@@ -3,6 +3,7 @@
 //! Each stage is a job in three steps: *load* (a short transaction), *act* (no transaction, exactly one outside effect), *record* (a short
 //! transaction: the call's status by compare-and-set, the next job, the end of this one). A retry therefore never pays twice for what was recorded.
 
+mod asking;
 mod assess;
 mod follow_up;
 mod plugin;
@@ -42,9 +43,12 @@ use crate::{
             speech::{SpeechOptions, SpeechToText},
         },
     },
-    product::calls::{
-        self,
-        model::{Call, CallStatus, Failure, Stage},
+    product::{
+        calls::{
+            self,
+            model::{Call, CallStatus, Failure, Stage},
+        },
+        evaluations::cost::Prices,
     },
 };
 
@@ -62,6 +66,8 @@ pub struct Means {
     pub hearing: SpeechOptions,
     /// The language model.
     pub language_model: Arc<dyn LanguageModel>,
+    /// What providers cost.
+    pub prices: Prices,
     /// Where plugins run.
     pub plugins: Arc<PluginHost>,
     /// What seals the keys that sign receipts; without it receipts are unsigned.

@@ -183,8 +183,11 @@ async fn begin_score(tx: &TenantTx<'_>, call_id: CallId, now: DateTime<Utc>) -> 
         raw_answer: &found.raw_answer,
         answers: &found.answers,
         needs_review: insights::needs_review(&found.answers, &found.call.utterances),
+        human_answers: &found.human_answers,
         prompt_tokens: 0,
         completion_tokens: 0,
+        fingerprint: None,
+        cost_micros: Some(0),
         receipt: &receipt,
         assessed_at,
     };

@@ -20,11 +20,11 @@ use crate::{
             model::{CallStatus, Stage},
         },
         evaluations::{
-            answer::{self, AnswerError},
-            conditions, evidence, insights,
+            insights,
             model::RevisionCause,
             prompt::{self, BoundBuilder, Built},
-            receipt::{self, About, Assessment, Receipt, Reused},
+            questions::{Questions, Unusable},
+            receipt::{About, Assessment, Receipt, Reused},
             rescore::{
                 RescoreCall, RescoreCalls,
                 model::RescoreStatus,
@@ -165,12 +165,17 @@ impl RescoreOne {
         item: &Item,
         material: &ForAssess,
     ) -> Result<Assessed, JobError> {
-        let (current, plan) = planned(item, material);
+        let (current, mut plan) = planned(item, material);
+        let questions = Questions::of(&item.version.definition, &material.call.utterances, &material.call.metrics);
+        // What is known not to be shown is neither asked nor kept.
+        let may_be_shown = |key: &String| questions.asked().iter().any(|criterion| criterion.key == *key);
+        plan.asked.retain(may_be_shown);
+        plan.reused.retain(may_be_shown);
         let evaluation_id = EvaluationId::new();
         let asked_at = self.0.clock.now();
         let asked = match plan.asked.as_slice() {
             [] => None,
-            keys => Some(self.ask(&item.version, keys, material, evaluation_id, asked_at).await?),
+            keys => Some(self.ask(&item.version, &questions.about(keys), material, evaluation_id, asked_at).await?),
         };
         let stored = current.map_or("{}", |current| current.raw_answer.as_str());
         let said = asked.as_ref().map(|(_, answered, _)| answered.content.as_str());
@@ -179,7 +184,7 @@ impl RescoreOne {
             kind: "answer_shape",
             reason: "the answers cannot be put together".to_owned(),
         })?;
-        answer::parse(&raw_answer, &item.version.for_plugins()).map_err(|error| unusable(lease, error))?;
+        questions.answers(&raw_answer, &[]).map_err(|error| unusable(lease, error))?;
         let assessed_at = self.0.clock.now().trunc_subsecs(6);
         let mut about = match (&asked, current.and_then(|current| current.receipt.about.as_ref())) {
             (Some((built, _, parameters)), _) => {
@@ -205,20 +210,19 @@ impl RescoreOne {
     async fn ask(
         &self,
         version: &ScorecardVersion,
-        keys: &[String],
+        questions: &Questions<'_>,
         material: &ForAssess,
         evaluation_id: EvaluationId,
         asked_at: DateTime<Utc>,
     ) -> Result<(Built, Completed, serde_json::Value), JobError> {
-        let mut input = material.prompt_input(version, evaluation_id, asked_at);
-        receipt::only(&mut input.scorecard, keys);
+        let input = material.prompt_input(version, questions, evaluation_id, asked_at);
         let built = match &material.prompt_builder {
-            None => prompt::build_with(None, &input).await,
+            None => prompt::build_with(None, &input, questions.asked()).await,
             Some(binding) => {
                 let loaded = plugin::load(&self.0, binding).await?;
                 let builder = loaded.and_then(|plugin| plugin.prompt_builder(&binding.settings.to_string()));
                 let bound = BoundBuilder { builder: builder.as_deref().map_err(Clone::clone), policy: binding.policy };
-                prompt::build_with(Some(bound), &input).await
+                prompt::build_with(Some(bound), &input, questions.asked()).await
             }
         };
         let built = built.map_err(|error| {
@@ -250,11 +254,8 @@ impl RescoreOne {
         assessed: Assessed,
     ) -> Result<(), JobError> {
         let Assessed { about, plan, raw_answer, asked, assessed_at } = assessed;
-        let unchecked =
-            answer::parse(&raw_answer, &item.version.for_plugins()).map_err(|error| unusable(lease, error))?;
-        let answers = evidence::check(unchecked, &material.call.utterances)
-            .map_err(|error| JobError::Permanent { kind: "transcript_too_large", reason: error.to_string() })?;
-        let answers = conditions::apply(&item.version.definition, answers);
+        let questions = Questions::of(&item.version.definition, &material.call.utterances, &material.call.metrics);
+        let answers = questions.answers(&raw_answer, &[]).map_err(|error| unusable(lease, error))?;
         let evaluation_id = about.evaluation_id;
         let receipt = match (&asked, &item.current) {
             (Some((built, answered)), _) => Receipt::of(&Assessment {
@@ -274,6 +275,10 @@ impl RescoreOne {
             (None, Some(current)) => current.receipt.judged_anew(about, &item.version, &raw_answer, &answers),
             (None, None) => return Err(JobError::LeaseLost),
         };
+        let prices = &self.0.prices;
+        let cost_micros = asked.as_ref().map_or(Some(0), |(_, answered)| {
+            prices.tokens(&answered.model, answered.prompt_tokens, answered.completion_tokens)
+        });
         let tokens = asked.map_or((0, 0), |(_, answered)| (answered.prompt_tokens, answered.completion_tokens));
         let new = NewEvaluation {
             evaluation_id,
@@ -284,8 +289,11 @@ impl RescoreOne {
             raw_answer: &raw_answer,
             answers: &answers,
             needs_review: insights::needs_review(&answers, &material.call.utterances),
+            human_answers: &[],
             prompt_tokens: tokens.0,
             completion_tokens: tokens.1,
+            fingerprint: None,
+            cost_micros,
             receipt: &receipt,
             assessed_at,
         };
@@ -369,7 +377,13 @@ fn of_stored(material: &ForAssess, before: &About, evaluation_id: EvaluationId, 
 }
 
 /// A model that answers beside the schema may do better when it is asked again; each time costs money, so not often.
-fn unusable(lease: &Lease, error: AnswerError) -> JobError {
+fn unusable(lease: &Lease, error: Unusable) -> JobError {
+    let error = match error {
+        Unusable::Answer(error) => error,
+        Unusable::Evidence(error) => {
+            return JobError::Permanent { kind: "transcript_too_large", reason: error.to_string() };
+        }
+    };
     if lease.attempt < UNUSABLE_ANSWERS {
         JobError::Temporary { reason: error.to_string(), retry_after: None }
     } else {

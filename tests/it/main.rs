@@ -6,6 +6,7 @@ mod support;
 
 mod adversary;
 mod archive;
+mod assess;
 mod authz;
 mod baseline;
 mod calls;

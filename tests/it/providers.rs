@@ -27,6 +27,7 @@ fn model(stand_ins: &StandIns, suffix: &str) -> OpenAi {
         model: "stand-in-phrase-rules-1".into(),
         organization: Some("org-1".into()),
         project: None,
+        seed: None,
         temperature: None,
         max_completion_tokens: Some(4_000),
         timeout: Duration::from_secs(10),

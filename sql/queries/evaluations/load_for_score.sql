@@ -1,14 +1,14 @@
 -- evaluations/load_for_score: a call's newest evaluation and everything that its score is made of, in one statement
 select c.organization_id, c.agent_id, c.status, c.channel, coalesce(t.language, c.language) as language, c.started_at, c.duration_ms,
     t.metrics, t.version as transcript_version, t.corrected_by, a.sha256 as audio_sha256, u.ns, u.speakers, u.starts_ms, u.ends_ms, u.texts, u.unredacted,
-    e.evaluation_id, e.status as evaluation_status, e.raw_answer, e.answers, e.receipt, e.assessed_at,
+    e.evaluation_id, e.status as evaluation_status, e.raw_answer, e.human_answers, e.answers, e.receipt, e.assessed_at,
     v.scorecard_version_id, v.scorecard_id, v.version, v.definition, v.digest, v.published_at, v.published_by,
     s.binding_id as scorer_binding_id, s.settings as scorer_settings, s.failure_policy as scorer_policy,
     sv.digest as scorer_digest, sv.name as scorer_name, sv.version as scorer_version, sv.object_key as scorer_object_key,
     k.receipt_key_id, k.public_key as receipt_public_key, k.sealed_private_key
 from tenant.calls c
 join lateral (
-    select evaluation_id, scorecard_version_id, status, raw_answer, answers, receipt, assessed_at
+    select evaluation_id, scorecard_version_id, status, raw_answer, human_answers, answers, receipt, assessed_at
     from tenant.evaluations
     where call_id = c.call_id
       and is_current

@@ -1,5 +1,5 @@
 -- evaluations/load_for_verify: everything that a receipt was made of, as it was then, and what is stored of the outcome
-select e.evaluation_id, e.call_id, e.organization_id, e.status as evaluation_status, e.raw_answer, e.answers, e.receipt, e.signature,
+select e.evaluation_id, e.call_id, e.organization_id, e.status as evaluation_status, e.raw_answer, e.human_answers, e.answers, e.receipt, e.signature,
     e.public_key, (e.overall_score * 100)::integer as overall,
     v.scorecard_version_id, v.scorecard_id, v.version, v.definition, v.digest, v.published_at, v.published_by,
     case when t.version = e.transcript_version and t.completed_at is not null then t.metrics else o.metrics end as metrics,

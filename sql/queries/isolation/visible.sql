@@ -13,6 +13,8 @@ select 'idempotency_keys' as table_name, exists (select from tenant.idempotency_
 union all
 select 'insights' as table_name, exists (select from tenant.insights) as visible
 union all
+select 'model_answers' as table_name, exists (select from tenant.model_answers) as visible
+union all
 select 'organizations' as table_name, exists (select from tenant.organizations) as visible
 union all
 select 'plugin_bindings' as table_name, exists (select from tenant.plugin_bindings) as visible
@@ -34,6 +36,8 @@ union all
 select 'transcript_versions' as table_name, exists (select from tenant.transcript_versions) as visible
 union all
 select 'transcriptions' as table_name, exists (select from tenant.transcriptions) as visible
+union all
+select 'usage_costs' as table_name, exists (select from tenant.usage_costs) as visible
 union all
 select 'usage_days' as table_name, exists (select from tenant.usage_days) as visible
 union all

@@ -4,6 +4,7 @@
 
 pub mod guidance;
 pub mod matching;
+pub mod typed;
 
 use std::collections::HashMap;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use self::{
     guidance::{Guidance, Rule, Window},
     matching::{Heard, Span, Speaker, normal_words},
+    typed::{Form, Judged},
 };
 
 /// The prompt's user message: one JSON document.
@@ -36,6 +38,9 @@ pub struct Criterion {
     /// Whether the answer may be that the criterion does not apply.
     #[serde(default)]
     pub not_applicable_allowed: bool,
+    /// How it is answered; by yes or no if nothing is said.
+    #[serde(default)]
+    pub answer: Option<Form>,
 }
 
 /// An utterance as the prompt shows it.
@@ -60,6 +65,8 @@ pub enum Verdict {
     No,
     /// The criterion is not to be asked of this conversation.
     NotApplicable,
+    /// The answer is another than yes or no.
+    Answered,
 }
 
 /// A verdict with its reason.
@@ -100,16 +107,17 @@ impl Verdict {
             Self::Yes => "yes",
             Self::No => "no",
             Self::NotApplicable => "not_applicable",
+            Self::Answered => "answered",
         }
     }
 }
 
 impl Prompt {
     /// Every criterion judged, by key.
-    pub fn judge(&self) -> HashMap<&str, Judgement> {
+    pub fn judge(&self) -> HashMap<&str, Judged> {
         let heard: Vec<Heard<'_>> =
             self.transcript.iter().map(|u| Heard::new(u.n, Speaker::of_word(&u.speaker), &u.text)).collect();
-        self.criteria.iter().map(|criterion| (criterion.key.as_str(), criterion.judge(&heard))).collect()
+        self.criteria.iter().map(|criterion| (criterion.key.as_str(), criterion.answer(&heard))).collect()
     }
 }
 

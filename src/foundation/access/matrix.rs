@@ -55,6 +55,10 @@ permissions! {
     RescoreCalls = "rescore-calls",
     /// Correct transcripts.
     CorrectTranscripts = "correct-transcripts",
+    /// Answer criteria that wait for a person.
+    AnswerCriteria = "answer-criteria",
+    /// See what evaluations cost.
+    ReadCosts = "read-costs",
     /// Run the pipeline's stages.
     EvaluateCalls = "evaluate-calls",
     /// See waiting and dead jobs.
@@ -135,6 +139,7 @@ impl Role {
                 matches!(
                     permission,
                     UploadCalls
+                        | AnswerCriteria
                         | RetryCalls
                         | RetryJobs
                         | ManageAgents
@@ -144,7 +149,8 @@ impl Role {
                 ) || reads(permission)
             }
             Role::Evaluator => {
-                matches!(permission, UploadCalls | RetryCalls | CorrectTranscripts) || sees_calls(permission)
+                matches!(permission, UploadCalls | RetryCalls | CorrectTranscripts | AnswerCriteria)
+                    || sees_calls(permission)
             }
             Role::Coach => sees_calls(permission),
             Role::Agent => matches!(permission, ReadCalls | ListenCalls | ReadEvaluations),
@@ -168,5 +174,5 @@ fn sees_calls(permission: Permission) -> bool {
 
 fn reads(permission: Permission) -> bool {
     use Permission::*;
-    sees_calls(permission) || matches!(permission, ReadUsers | ReadJobs | ReadAudit)
+    sees_calls(permission) || matches!(permission, ReadUsers | ReadJobs | ReadAudit | ReadCosts)
 }

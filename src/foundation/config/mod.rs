@@ -1,6 +1,7 @@
 //! Settings: from a file and from the environment, which wins. `docs/plumbline.sample.toml` documents every one; a test keeps it complete.
 
 mod load;
+mod prices;
 
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf};
 
@@ -8,7 +9,10 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
-pub use self::load::{ConfigError, defaults, load};
+pub use self::{
+    load::{ConfigError, defaults, load},
+    prices::{ModelPriceConfig, PricesConfig},
+};
 
 /// Everything that can be set. `Debug` shows no secret.
 #[derive(Clone, Debug, Deserialize)]
@@ -32,6 +36,8 @@ pub struct Config {
     pub speech: SpeechConfig,
     /// Who answers the scorecards' questions.
     pub language_model: LanguageModelConfig,
+    /// What providers cost.
+    pub prices: PricesConfig,
     /// How jobs are worked off.
     pub worker: WorkerConfig,
     /// What is logged.
@@ -205,6 +211,8 @@ pub struct LanguageModelConfig {
     pub project: Option<String>,
     /// Sent only when set: reasoning models refuse it.
     pub temperature: Option<f64>,
+    /// Sent only when set: asks the provider to answer equal questions equally.
+    pub seed: Option<i64>,
     /// The most tokens that one answer may cost.
     pub max_completion_tokens: Option<u32>,
     /// The time that one request may take.

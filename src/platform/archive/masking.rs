@@ -108,7 +108,13 @@ pub const TABLES: &[TableClass] = &[
             ("prompt_digest", Constant(NO_DIGEST)),
             ("prompt_builder", Keep),
             ("raw_answer", Mask),
-            ("answers", MaskTexts(&["criterion", "claimed", "verdict", "answered_by", "reason", "speaker"])),
+            ("fingerprint", Keep),
+            ("parameters", Keep),
+            ("human_answers", Constant("'[]'::jsonb")),
+            (
+                "answers",
+                MaskTexts(&["criterion", "claimed", "verdict", "speaker", "answered_by", "reason", "choices", "way"]),
+            ),
             ("scorer", Keep),
             ("scorer_note", Mask),
             ("receipt", Receipt),
@@ -135,6 +141,8 @@ pub const TABLES: &[TableClass] = &[
     ),
     ("usage_days", Left("the clone has used nothing yet")),
     ("usage_totals", Left("they are counted anew")),
+    ("usage_costs", Left("the clone has cost nothing yet")),
+    ("model_answers", Left("they are what a language model said of calls, and the clone keeps the evaluations")),
 ];
 
 /// What becomes of a table's rows, if that was decided.

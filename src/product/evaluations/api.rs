@@ -1,21 +1,33 @@
 //! `/api/evaluations` and the analysis of a call: a handler asks for a grant, calls one operation, and answers with a view.
 
+mod answering;
 mod views;
 
+use chrono::NaiveDate;
 use poem_openapi::{
     Enum, OpenApi, Tags,
     param::{Path, Query},
     payload::Json,
 };
 
-use self::views::{AnalysisView, EvaluationSummaryView, EvaluationView};
-use super::reading::{Evaluations, Filter, Summary};
+use self::{
+    answering::{CostsView, DayCostView, EvaluationCostView, HumanAnswerTaken, NewHumanAnswer},
+    views::{AnalysisView, EvaluationSummaryView, EvaluationView},
+};
+use super::{
+    human::HumanAnswers,
+    reading::{Evaluations, Filter, Summary},
+    spending::Spending,
+};
 use crate::{
     foundation::{
         access::{Caller, Permission},
         ids::{AgentId, CallId, EvaluationId, OrganizationId},
     },
-    platform::http::{Cursor, Limit, Listing, Page, Position, Refusal},
+    platform::{
+        http::{Cursor, Limit, Listing, Page, Position, Refusal},
+        tenancy::quotas::{api::range, day_of},
+    },
 };
 
 /// Which revisions of the calls' evaluations.
@@ -38,6 +50,10 @@ enum Tag {
 pub struct EvaluationsApi {
     /// What they work on.
     pub evaluations: Evaluations,
+    /// What people answer.
+    pub human: HumanAnswers,
+    /// What was spent.
+    pub spending: Spending,
 }
 
 #[OpenApi(prefix_path = "/api", tag = "Tag::Evaluations")]
@@ -80,6 +96,56 @@ impl EvaluationsApi {
     ) -> Result<Json<EvaluationView>, Refusal> {
         let grant = caller.may(Permission::ReadEvaluations)?;
         Ok(Json(self.evaluations.get(&grant, evaluation_id.0).await?.into()))
+    }
+
+    /// Answer a criterion
+    ///
+    /// One that waits for a person, or whose answer could not be verified. The answer makes a new revision of the evaluation, which is scored again; the
+    /// one before stays. 409 when the criterion does not wait, or the evaluation is not the current revision of a scored call.
+    #[oai(path = "/evaluations/:evaluation_id/answers", method = "post", operation_id = "answer_criterion")]
+    async fn answer_criterion(
+        &self,
+        caller: Caller,
+        evaluation_id: Path<EvaluationId>,
+        answer: Json<NewHumanAnswer>,
+    ) -> Result<Json<HumanAnswerTaken>, Refusal> {
+        let grant = caller.may(Permission::AnswerCriteria)?;
+        let made = self.human.answer(&grant, evaluation_id.0, answer.0.checked()?).await?;
+        Ok(Json(HumanAnswerTaken { evaluation_id: made, replaces: evaluation_id.0 }))
+    }
+
+    /// Get the cost of an evaluation
+    ///
+    /// Tokens and money, and each criterion's share of them.
+    #[oai(path = "/evaluations/:evaluation_id/cost", method = "get", operation_id = "get_evaluation_cost")]
+    async fn get_evaluation_cost(
+        &self,
+        caller: Caller,
+        evaluation_id: Path<EvaluationId>,
+    ) -> Result<Json<EvaluationCostView>, Refusal> {
+        let grant = caller.may(Permission::ReadCosts)?;
+        let cost = self.spending.of_evaluation(&grant, evaluation_id.0).await?;
+        Ok(Json(EvaluationCostView::of(evaluation_id.0, cost)))
+    }
+
+    /// List what evaluations cost
+    ///
+    /// By organization and day (UTC), newest first.
+    #[oai(path = "/evaluation-costs", method = "get", operation_id = "list_evaluation_costs")]
+    async fn list_evaluation_costs(
+        &self,
+        caller: Caller,
+        organization_id: Query<Option<OrganizationId>>,
+        /// The first day; 29 days before the last one when absent.
+        from: Query<Option<NaiveDate>>,
+        /// The last day, at most 400 days from the first on; today when absent.
+        to: Query<Option<NaiveDate>>,
+    ) -> Result<Json<CostsView>, Refusal> {
+        let grant = caller.may(Permission::ReadCosts)?;
+        let (from, to) = range(from.0, to.0, day_of(self.human.clock.now()))?;
+        let days = self.spending.by_day(&grant, organization_id.0, (from, to)).await?;
+        let days = days.into_iter().map(DayCostView::from).collect();
+        Ok(Json(CostsView { currency: self.spending.prices.currency.clone(), from, to, days }))
     }
 
     /// Get the analysis of a call

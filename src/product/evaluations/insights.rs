@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::model::{Answer, Evidence, Insight, InsightKind, Speaker, Utterance, Verdict, speaker_word, verdict_word};
+use super::model::{
+    Answer, Evidence, Insight, InsightKind, Reason, Speaker, Utterance, Verdict, speaker_word, verdict_word,
+};
 use crate::platform::plugins::{self, AutoFail, Criterion, CriterionScore, FULL_SCORE, ScoreOutput, Scorecard};
 
 /// The findings, in the order of the scorecard; a scorer's own come last.
@@ -34,10 +36,15 @@ pub fn of(scorecard: &Scorecard, answers: &[Answer], output: &ScoreOutput) -> Ve
     found
 }
 
-/// Whether a person has to look before the score may be relied on: an answer was left out because its evidence is not in the transcript, or
-/// nobody knows who says what.
+/// Whether a person has to look before the score may be relied on: an answer was left out because its evidence is not in the transcript or it
+/// could not be used, an answer waits for a person, or nobody knows who says what.
 pub fn needs_review(answers: &[Answer], transcript: &[Utterance]) -> bool {
-    answers.iter().any(|answer| answer.verdict == Verdict::Unverified) || voices_unknown(transcript)
+    let open = |answer: &Answer| match answer.verdict {
+        Verdict::Unverified => true,
+        Verdict::Pending => answer.reason != Some(Reason::AwaitsPlugin),
+        _ => false,
+    };
+    answers.iter().any(open) || voices_unknown(transcript)
 }
 
 /// What there is to say when the recogniser could not tell the voices apart: what "the agent says" cannot be judged then.
@@ -76,6 +83,13 @@ fn of_answer(criterion: &Criterion, section: &str, answer: &Answer, found: &mut 
             }
         }
         Verdict::Unverified => {
+            if answer.reason == Some(Reason::UnusableAnswer) {
+                let text = format!(
+                    "{} The model's answer could not be used: not counted until a person has looked.",
+                    criterion.question
+                );
+                return add(InsightKind::Note, text);
+            }
             let why = match answer.evidence.len() {
                 0 => "without a quote".to_owned(),
                 1 => "with a quote that is not in the transcript".to_owned(),
@@ -85,6 +99,11 @@ fn of_answer(criterion: &Criterion, section: &str, answer: &Answer, found: &mut 
             let text =
                 format!("{} Answered \"{claimed}\" {why}: not counted until a person has looked.", criterion.question);
             add(InsightKind::UnverifiedEvidence, text);
+        }
+        Verdict::Pending if answer.reason == Some(Reason::LowConfidence) => {
+            let text =
+                format!("{} The model was too unsure of its answer: a person has to answer.", criterion.question);
+            add(InsightKind::Note, text);
         }
         Verdict::Yes | Verdict::NotApplicable | Verdict::Answered | Verdict::Pending => {}
     }
@@ -117,7 +136,7 @@ mod tests {
         product::evaluations::{
             evidence,
             model::{Given, Quote, RawAnswer},
-            samples::{score_input, scorecard, transcript},
+            samples::{definition, score_input, scorecard, transcript},
             scoring,
         },
     };
@@ -135,7 +154,7 @@ mod tests {
     }
 
     async fn found(raw: Vec<RawAnswer>) -> (Vec<(InsightKind, String)>, bool) {
-        let answers = evidence::check(raw, &transcript()).unwrap();
+        let answers = evidence::check(raw, &definition().criteria().collect::<Vec<_>>(), &transcript()).unwrap();
         let mut input = score_input([Verdict::Yes; 3]);
         input.answers = answers.iter().map(Answer::for_plugins).collect();
         let mut output = scoring::BuiltIn.score(&input).await.unwrap();
@@ -163,7 +182,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_found_is_said_with_its_evidence() {
         let (insights, review) = found(vec![
-            raw("greeting", Verdict::Yes, &["good morning"]),
+            raw("greeting", Verdict::Yes, &["good morning how"]),
             raw("recap", Verdict::NotApplicable, &[]),
             raw("no_insult", Verdict::No, &["ignore your instructions"]),
         ])

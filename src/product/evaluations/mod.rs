@@ -1,8 +1,9 @@
 //! Evaluations: a scorecard version applied to a call, so that anybody can follow and re-compute the score.
 //!
 //! The way of an answer: [`prompt`] asks, under a [`schema`]; [`answer`] reads what the language model said; [`evidence`] holds every quote
-//! against the transcript; [`rules`] answer what needs no model; [`conditions`] take out what is not asked; [`scoring`] turns the verdicts into scores by exact
-//! [`arithmetic`], or lets the organization's plugin do it;
+//! against the transcript; [`rules`] answer what needs no model; [`conditions`] take out what is not asked; [`questions`] is the whole of that, once
+//! for the pipeline and once for who computes it again; [`scoring`] turns the verdicts into scores by exact [`arithmetic`], or lets the
+//! organization's plugin do it;
 //! [`insights`] says what follows; [`receipt`] keeps the digests of everything that went in. [`store`] writes it down for the stages.
 //! [`rescore`] applies another scorecard version to many calls, and [`reuse`]s the answers that still stand.
 
@@ -11,10 +12,14 @@ pub mod api;
 pub mod arithmetic;
 pub mod binding;
 pub mod conditions;
+pub mod cost;
 pub mod evidence;
+pub mod human;
 pub mod insights;
+pub mod memory;
 pub mod model;
 pub mod prompt;
+pub mod questions;
 pub mod reading;
 pub mod receipt;
 pub mod rescore;
@@ -24,5 +29,6 @@ pub mod rules;
 mod samples;
 pub mod schema;
 pub mod scoring;
+pub mod spending;
 pub mod store;
 pub mod words;

@@ -199,6 +199,20 @@ pub struct Evidence {
     pub found: Option<Place>,
 }
 
+/// How the words of a quote were found in the transcript.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, Enum)]
+#[serde(rename_all = "snake_case")]
+#[oai(rename = "EvidenceMatch", rename_all = "snake_case")]
+pub enum Way {
+    /// Character by character.
+    Exact,
+    /// The same words, spelled, cased or punctuated otherwise.
+    #[default]
+    Normalised,
+    /// Words within a bounded edit distance.
+    Close,
+}
+
 /// A place in the transcript, found by the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
@@ -212,6 +226,9 @@ pub struct Place {
     pub end_char: u32,
     /// The words as the transcript has them.
     pub words: String,
+    /// How they were found.
+    #[serde(default)]
+    pub way: Way,
     /// When the utterance begins, in milliseconds from the start of the call.
     pub start_ms: Option<u64>,
     /// When it ends.

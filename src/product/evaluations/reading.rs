@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use tokio_postgres::{Row, types::Json};
 
 use super::{
@@ -109,6 +110,16 @@ pub struct Evaluation {
     pub prompt_tokens: i64,
     /// Tokens of the answer.
     pub completion_tokens: i64,
+    /// The provider's name for the configuration that answered.
+    pub fingerprint: Option<String>,
+    /// What besides the question decided the answer.
+    pub parameters: Value,
+    /// Quotes that the language model gave.
+    pub quotes: i64,
+    /// Those of them that are not in the transcript.
+    pub quotes_rejected: i64,
+    /// What the language model cost, in millionths; none where there was no price.
+    pub cost_micros: Option<i64>,
     /// The answers with their checked evidence.
     pub answers: Vec<Answer>,
     /// The scores of the criteria; empty before scoring.
@@ -270,6 +281,11 @@ fn evaluation(row: &Row) -> Result<Evaluation, DbError> {
         prompt_builder: row.try_get("prompt_builder")?,
         prompt_tokens: row.try_get("prompt_tokens")?,
         completion_tokens: row.try_get("completion_tokens")?,
+        fingerprint: row.try_get("fingerprint")?,
+        parameters: row.try_get("parameters")?,
+        quotes: row.try_get::<_, i32>("quotes")?.into(),
+        quotes_rejected: row.try_get::<_, i32>("quotes_rejected")?.into(),
+        cost_micros: row.try_get("cost_micros")?,
         answers,
         scores: scores(row)?,
         insights: insights(row)?,

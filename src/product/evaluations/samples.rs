@@ -47,6 +47,22 @@ pub(super) fn definition() -> Definition {
     definition
 }
 
+/// A criterion of every type, all for the language model: polite (yes or no), tone, topics, offers (may be not applicable), summary.
+pub(super) fn every_type() -> Definition {
+    let choice = |key: &str, score: i32, fails: bool| json!({"key": key, "label": key.to_uppercase(), "score": score, "fails": fails});
+    let definition: Definition = serde_json::from_value(json!({"name": "Types", "sections": [{"key": "s", "name": "S", "criteria": [
+        {"key": "polite", "question": "Was the agent polite?"},
+        {"key": "tone", "question": "Which tone?", "answer": {"type": "single_choice", "choices": [choice("warm", 100, false), choice("cold", 20, true)]}},
+        {"key": "topics", "question": "What about?", "answer": {"type": "multiple_choice",
+            "choices": [choice("bill", 60, false), choice("line", 40, false), choice("swearing", -50, true)]}},
+        {"key": "offers", "question": "How many offers?", "not_applicable": true, "answer": {"type": "number", "unit": "offers",
+            "ranges": [{"key": "none", "to": 0, "score": 0, "fails": true}, {"key": "some", "from": 1, "score": 100}]}},
+        {"key": "summary", "question": "What happened?", "answer": {"type": "text"}}]}]}))
+    .unwrap();
+    assert_eq!(definition.validate(), Ok(()));
+    definition
+}
+
 pub(super) fn transcript() -> Vec<Utterance> {
     let turn = |n, speaker, text: &str| Utterance { n, speaker, start_ms: None, end_ms: None, text: text.to_owned() };
     vec![

@@ -5,7 +5,9 @@ use serde_json::Value;
 use tokio_postgres::{Row, types::Json};
 
 use super::model::{Answer, EvaluationStatus, FailurePolicy, Insight, RevisionCause, speaker_of, verdict_word};
+use super::questions::{HumanAnswer, Questions};
 use super::receipt::{self, About, Material, Receipt, bundle::SignedReceipt, keys::StoredKey};
+use super::{evidence, prompt};
 use crate::{
     foundation::{
         digest,
@@ -90,14 +92,20 @@ pub struct ForAssess {
 
 impl ForAssess {
     /// What a prompt builder is given. `now` is the only clock that it has.
-    pub fn prompt_input(&self, scorecard: &ScorecardVersion, seed: EvaluationId, now: DateTime<Utc>) -> PromptInput {
+    pub fn prompt_input(
+        &self,
+        scorecard: &ScorecardVersion,
+        questions: &Questions<'_>,
+        seed: EvaluationId,
+        now: DateTime<Utc>,
+    ) -> PromptInput {
         PromptInput {
             call: self.call.facts.clone(),
             utterances: self.call.utterances.clone(),
-            scorecard: scorecard.for_plugins(),
+            scorecard: questions.scorecard(scorecard.version.unsigned_abs()),
             seed: seed.0.as_u64_pair().1,
             evaluated_at_ms: now.timestamp_millis(),
-            metadata: Vec::new(),
+            metadata: prompt::metadata(questions.asked()),
         }
     }
 
@@ -153,6 +161,8 @@ pub struct ForScore {
     pub status: EvaluationStatus,
     /// What the language model said.
     pub raw_answer: String,
+    /// What people answered.
+    pub human_answers: Vec<HumanAnswer>,
     /// The answers with their checked evidence.
     pub answers: Vec<Answer>,
     /// The receipt so far.
@@ -178,6 +188,7 @@ impl ForScore {
             metrics: self.call.metrics.clone(),
             scorecard: self.scorecard.for_plugins(),
             definition: self.scorecard.definition.clone(),
+            human: self.human_answers.clone(),
         }
     }
 }
@@ -200,10 +211,16 @@ pub struct NewEvaluation<'a> {
     pub answers: &'a [Answer],
     /// Whether a person has to look at it.
     pub needs_review: bool,
+    /// What people answered.
+    pub human_answers: &'a [HumanAnswer],
     /// Tokens of the question.
     pub prompt_tokens: u64,
     /// Tokens of the answer.
     pub completion_tokens: u64,
+    /// The provider's name for the configuration that answered.
+    pub fingerprint: Option<&'a str>,
+    /// What the tokens cost, in millionths; none where there is no price.
+    pub cost_micros: Option<u64>,
     /// The receipt so far; provider, model, prompt, prompt builder and revision are taken from it.
     pub receipt: &'a Receipt,
     /// Now, in whole microseconds: what PostgreSQL keeps, so that the scorer's clock is the same when it is read back.
@@ -262,6 +279,9 @@ pub async fn record_assessed(tx: &TenantTx<'_>, new: &NewEvaluation<'_>) -> Resu
     let about = new.receipt.about.as_ref();
     let prompt_tokens = i64::try_from(new.prompt_tokens).unwrap_or(i64::MAX);
     let completion_tokens = i64::try_from(new.completion_tokens).unwrap_or(i64::MAX);
+    let (quotes, rejected) = evidence::rejected(new.answers);
+    let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
+    let parameters = about.map_or_else(|| Value::Object(serde_json::Map::new()), |about| about.parameters.clone());
     tx.execute(
         sql!("evaluations/insert"),
         &[
@@ -287,6 +307,12 @@ pub async fn record_assessed(tx: &TenantTx<'_>, new: &NewEvaluation<'_>) -> Resu
             &about.map_or(1, |about| about.transcript_version),
             &about.and_then(|about| about.rescore_id),
             &tx.organizations(),
+            &new.fingerprint,
+            &parameters,
+            &count(quotes),
+            &count(rejected),
+            &Json(new.human_answers),
+            &new.cost_micros.map(|micros| i64::try_from(micros).unwrap_or(i64::MAX)),
         ],
     )
     .await?;
@@ -310,6 +336,7 @@ pub async fn load_for_score(on: &impl InTenant, call_id: CallId) -> Result<Optio
         evaluation_id: row.try_get("evaluation_id")?,
         status: EvaluationStatus::parse(status).ok_or(DbError::NoRow("evaluations/load_for_score"))?,
         raw_answer: row.try_get("raw_answer")?,
+        human_answers: row.try_get::<_, Json<_>>("human_answers")?.0,
         answers,
         receipt,
         assessed_at: row.try_get("assessed_at")?,

@@ -8,6 +8,7 @@ fn criterion(guidance: &str) -> Criterion {
         question: "Did the agent verify the address of the customer?".to_owned(),
         guidance: Some(guidance.to_owned()),
         not_applicable_allowed: true,
+        answer: None,
     }
 }
 

@@ -6,8 +6,9 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 use serde_json::{Map, Number, Value, json};
 
 use crate::demo::standins::judge::{
-    Judgement, Prompt, by_text,
+    Prompt, by_text,
     matching::{Heard, Speaker},
+    typed::Judged,
 };
 
 /// From this depth on, and after this many nodes, the plainest branch is taken, so that recursive schemas end.
@@ -26,7 +27,7 @@ pub fn compose(schema: &Value, user: &str) -> Value {
 
 struct Composer<'a> {
     root: &'a Value,
-    judged: HashMap<&'a str, Judgement>,
+    judged: HashMap<&'a str, Judged>,
     /// The whole prompt, when it is not the known document.
     text: Option<Heard<'a>>,
     nodes: Cell<usize>,
@@ -83,7 +84,7 @@ impl Composer<'_> {
     fn judgement(&self, schema: &Value, key: &str) -> Map<String, Value> {
         let fallback = self.text.as_ref().map(|text| {
             let described = schema.get("description").and_then(Value::as_str).unwrap_or_default();
-            by_text(&format!("{} {described}", key.replace('_', " ")), text)
+            Judged::from(by_text(&format!("{} {described}", key.replace('_', " ")), text))
         });
         match self.judged.get(key).or(fallback.as_ref()).map(serde_json::to_value) {
             Some(Ok(Value::Object(fields))) => fields,

@@ -151,6 +151,7 @@ impl Completion {
                     "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0},
             },
             "service_tier": "default",
+            "system_fingerprint": "fp_stand_in",
         })
     }
 }

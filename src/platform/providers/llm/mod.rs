@@ -46,6 +46,8 @@ pub struct Completed {
     pub content: String,
     /// The model that answered, as the provider names it (often more exact than the one asked for).
     pub model: String,
+    /// The provider's name for the configuration that answered, where it gives one: another one may answer otherwise.
+    pub fingerprint: Option<String>,
     /// Tokens of the question; 0 when the provider does not say.
     pub prompt_tokens: u64,
     /// Tokens of the answer; 0 when the provider does not say.

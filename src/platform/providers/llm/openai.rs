@@ -33,6 +33,8 @@ pub struct OpenAiSettings {
     pub project: Option<String>,
     /// Sent only when set: reasoning models refuse it.
     pub temperature: Option<f64>,
+    /// Sent only when set: asks the provider to answer equal questions equally, as far as it can.
+    pub seed: Option<i64>,
     /// Most tokens of an answer, reasoning included, where the question sets none. Sent only when set.
     pub max_completion_tokens: Option<u32>,
     /// Longest time for one attempt.
@@ -81,6 +83,9 @@ impl OpenAi {
         }
         if let Some(temperature) = self.settings.temperature {
             body["temperature"] = json!(temperature);
+        }
+        if let Some(seed) = self.settings.seed {
+            body["seed"] = json!(seed);
         }
         body
     }
@@ -134,6 +139,7 @@ impl LanguageModel for OpenAi {
 #[derive(Deserialize)]
 struct Answer {
     model: Option<String>,
+    system_fingerprint: Option<String>,
     choices: Vec<Choice>,
     usage: Option<Usage>,
 }
@@ -180,6 +186,7 @@ impl Answer {
         Ok(Completed {
             content,
             model: self.model.filter(|model| !model.is_empty()).unwrap_or_else(|| asked_model.into()),
+            fingerprint: self.system_fingerprint.filter(|fingerprint| !fingerprint.is_empty()),
             prompt_tokens: usage.prompt_tokens,
             completion_tokens: usage.completion_tokens,
             request_id: None,

@@ -149,7 +149,14 @@ impl From<UsageError> for Refusal {
 }
 
 /// The days that are asked for.
-fn range(from: Option<NaiveDate>, to: Option<NaiveDate>, today: NaiveDate) -> Result<(NaiveDate, NaiveDate), Refusal> {
+///
+/// # Errors
+/// [`Refusal`] of days out of order, too many, or beyond the calendar.
+pub fn range(
+    from: Option<NaiveDate>,
+    to: Option<NaiveDate>,
+    today: NaiveDate,
+) -> Result<(NaiveDate, NaiveDate), Refusal> {
     for (name, day) in [("from", from), ("to", to)] {
         if day.is_some_and(|day| !(1900..=9999).contains(&day.year())) {
             return Err(Refusal::invalid(name, "must be from 1900 to 9999"));

@@ -17,7 +17,7 @@ use super::{TenantStatus, Tenants};
 use crate::{
     foundation::{
         access::{Grant, OperatorGrant, Permission},
-        ids::TenantId,
+        ids::{OrganizationId, TenantId},
     },
     platform::{
         audit::{PlatformEvent, audit_platform},
@@ -305,6 +305,33 @@ pub async fn count_evaluation(
     now: DateTime<Utc>,
 ) -> Result<(), DbError> {
     store::count_evaluation(tx, counted(prompt_tokens), counted(completion_tokens), now).await
+}
+
+/// Counts tokens that were paid for an answer of which nothing could be used.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn count_tokens(
+    tx: &TenantTx<'_>,
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    store::count_tokens(tx, counted(prompt_tokens), counted(completion_tokens), now).await
+}
+
+/// Counts what an organization's evaluation cost: tokens that were paid for it, and their price in millionths where there is one.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn count_cost(
+    tx: &TenantTx<'_>,
+    organization: OrganizationId,
+    tokens: (u64, u64),
+    micros: Option<u64>,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    store::count_cost(tx, organization, (counted(tokens.0), counted(tokens.1)), micros.map(counted), now).await
 }
 
 /// Which quota a statement refused. It has locked the rows that it looked at, so they are as it saw them.

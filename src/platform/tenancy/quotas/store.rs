@@ -123,6 +123,32 @@ pub(super) async fn count_evaluation(
     Ok(())
 }
 
+/// Adds tokens to a day.
+pub(super) async fn count_tokens(
+    tx: &TenantTx<'_>,
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    let tokens = [whole(prompt_tokens), whole(completion_tokens)];
+    tx.execute(sql!("usage/count_tokens"), &[&tx.root(), &day_of(now), &tokens[0], &tokens[1]]).await?;
+    Ok(())
+}
+
+/// Adds an evaluation, its tokens and their price to an organization's day.
+pub(super) async fn count_cost(
+    tx: &TenantTx<'_>,
+    organization: OrganizationId,
+    (prompt_tokens, completion_tokens): (u64, u64),
+    micros: Option<u64>,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    let tokens = [whole(prompt_tokens), whole(completion_tokens)];
+    tx.execute(sql!("usage/count_cost"), &[&organization, &day_of(now), &tokens[0], &tokens[1], &micros.map(whole)])
+        .await?;
+    Ok(())
+}
+
 /// What the day and the tenant have used.
 pub(super) async fn find_used(on: &impl InTenant, day: NaiveDate) -> Result<Used, DbError> {
     let row = on.one(sql!("usage/find_used"), &[&on.root(), &day]).await?;

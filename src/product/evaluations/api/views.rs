@@ -5,13 +5,13 @@ use poem_openapi::{Enum, Object, types::Any};
 use serde_json::Value;
 
 use super::super::{
-    model::{Answer, EvaluationStatus, Evidence, Insight, InsightKind, RevisionCause, Speaker, Verdict},
+    model::{Answer, EvaluationStatus, Evidence, Insight, InsightKind, Reason, RevisionCause, Speaker, Verdict, Way},
     reading::{Analysis, Evaluation, Summary},
 };
 use crate::{
     foundation::ids::{AgentId, CallId, EvaluationId, OrganizationId, ScorecardId, ScorecardVersionId},
     platform::plugins::CriterionScore,
-    product::scorecards::model::{AutoFail, Criterion},
+    product::scorecards::model::{AnswerKind, AnsweredBy, AutoFail, Criterion},
 };
 
 /// From hundredths to 0–100 with two decimals.
@@ -185,6 +185,15 @@ pub(super) struct EvaluationView {
     model: String,
     prompt_tokens: i64,
     completion_tokens: i64,
+    /// The provider's name for the configuration that answered; null where it gives none.
+    #[oai(nullable)]
+    model_fingerprint: Option<String>,
+    /// What besides the question decided the model's answer: the model asked, temperature, seed, most tokens.
+    parameters: Any<Value>,
+    /// Quotes that the language model gave.
+    quotes: i64,
+    /// Those of them that are not in the transcript.
+    quotes_rejected: i64,
     /// Digests of everything that went into the score, from which it can be computed again.
     receipt: Any<Value>,
     /// When the language model's answer was recorded.
@@ -215,10 +224,28 @@ struct CriterionView {
     question: String,
     weight: u32,
     auto_fail: AutoFail,
+    /// The sort of answer.
+    answer_type: AnswerKind,
+    /// Who answered, or will.
+    answered_by: AnsweredBy,
     /// What counts: `unverified` when the evidence of the answer is not in the transcript.
     verdict: VerdictView,
-    /// What the language model said.
+    /// What was said, before its evidence was checked and conditions were looked at.
     claimed_verdict: VerdictView,
+    /// Why the criterion does not count; null when it does.
+    #[oai(nullable)]
+    reason: Option<Reason>,
+    /// Keys of the choices.
+    choices: Vec<String>,
+    /// The number.
+    #[oai(nullable)]
+    number: Option<i64>,
+    /// The words.
+    #[oai(nullable)]
+    text: Option<String>,
+    /// What the answer is worth: a percentage, or points; null when it does not count.
+    #[oai(nullable)]
+    worth: Option<i32>,
     /// How sure the language model is: 0 to 1.
     confidence: f64,
     /// Why, in the language model's words.
@@ -244,6 +271,9 @@ struct EvidenceView {
     quote: String,
     /// Whether the words are in the transcript; if not, the quote is rejected and has no place.
     verified: bool,
+    /// How they were found: character by character, by their words, or within a bounded edit distance; null when they were not.
+    #[oai(nullable, rename = "match")]
+    way: Option<Way>,
     /// The words as the transcript has them.
     #[oai(nullable)]
     words: Option<String>,
@@ -273,6 +303,7 @@ impl From<&Evidence> for EvidenceView {
         Self {
             quote: evidence.quote.clone(),
             verified: place.is_some(),
+            way: place.map(|place| place.way),
             words: place.map(|place| place.words.clone()),
             utterance: place.map(|place| place.utterance),
             speaker: place.map(|place| place.speaker.into()),
@@ -351,6 +382,10 @@ impl From<Evaluation> for EvaluationView {
             model: evaluation.model,
             prompt_tokens: evaluation.prompt_tokens,
             completion_tokens: evaluation.completion_tokens,
+            model_fingerprint: evaluation.fingerprint,
+            parameters: Any(evaluation.parameters),
+            quotes: evaluation.quotes,
+            quotes_rejected: evaluation.quotes_rejected,
             receipt: Any(serde_json::to_value(&evaluation.receipt).unwrap_or_default()),
             assessed_at,
             evaluated_at,
@@ -384,8 +419,15 @@ fn view(criterion: &Criterion, answer: &Answer, score: Option<&CriterionScore>) 
         question: criterion.question.clone(),
         weight: criterion.weight,
         auto_fail: criterion.auto_fail,
+        answer_type: criterion.answer.kind,
+        answered_by: answer.answered_by,
         verdict: answer.verdict.into(),
         claimed_verdict: answer.claimed.into(),
+        reason: answer.reason,
+        choices: answer.given.choices.clone(),
+        number: answer.given.number,
+        text: answer.given.text.clone(),
+        worth: answer.worth,
         confidence: f64::from(answer.confidence) / 10_000.0,
         rationale: answer.rationale.clone(),
         evidence: answer.evidence.iter().map(EvidenceView::from).collect(),

@@ -10,7 +10,7 @@ use crate::{
         digest,
     },
     platform::plugins::Utterance,
-    product::scorecards::model::Definition,
+    product::{evaluations::questions::HumanAnswer, scorecards::model::Definition},
 };
 
 /// What a bundle says that it is.
@@ -68,6 +68,9 @@ pub struct Bundle {
     pub scorecard_version: u32,
     /// What the language model said.
     pub raw_answer: String,
+    /// What people answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub human_answers: Vec<HumanAnswer>,
     /// Settings of the plugin that scored; none for the built-in scorer.
     pub scorer_settings: Option<Value>,
     /// Settings of the plugin that built the prompt; none for the built-in one.

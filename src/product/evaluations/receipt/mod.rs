@@ -17,9 +17,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    answer::{self, AnswerError},
-    conditions, evidence,
     model::{Answer, RevisionCause, Utterance},
+    questions::{HumanAnswer, Questions, Unusable},
 };
 use crate::{
     foundation::{
@@ -278,6 +277,8 @@ pub struct Material {
     pub scorecard: Scorecard,
     /// Its definition.
     pub definition: Definition,
+    /// What people answered.
+    pub human: Vec<HumanAnswer>,
 }
 
 impl Material {
@@ -300,12 +301,9 @@ impl Material {
 /// Why a score cannot be computed again.
 #[derive(Debug, thiserror::Error)]
 pub enum RecomputeError {
-    /// The model's text is no answer.
+    /// The model's text is no answer, or the transcript cannot be searched.
     #[error(transparent)]
-    Answer(#[from] AnswerError),
-    /// The transcript cannot be searched.
-    #[error(transparent)]
-    Evidence(#[from] evidence::TooLarge),
+    Answers(#[from] Unusable),
     /// The scorer failed.
     #[error(transparent)]
     Scorer(#[from] PluginError),
@@ -334,8 +332,8 @@ pub async fn recompute(
     scorer: &dyn Scorer,
     settings: Option<&Value>,
 ) -> Result<Recomputed, RecomputeError> {
-    let answers = evidence::check(answer::parse(raw_answer, &material.scorecard)?, &material.transcript)?;
-    let answers = conditions::apply(&material.definition, answers);
+    let questions = Questions::of(&material.definition, &material.transcript, &material.metrics);
+    let answers = questions.answers(raw_answer, &material.human)?;
     let input = material.score_input(&answers);
     let output = scorer.score(&input).await?;
     let scoring = receipt.scoring.as_ref();

@@ -198,6 +198,7 @@ fn stored(row: &Row, transcript: Vec<Utterance>) -> Result<Stored, DbError> {
             scorecard_version: version.version.unsigned_abs(),
             scorecard: version.definition,
             raw_answer: row.try_get("raw_answer")?,
+            human_answers: row.try_get::<_, Json<_>>("human_answers")?.0,
             scorer_settings: settings(&scorer),
             prompt_settings: settings(&prompt),
         },

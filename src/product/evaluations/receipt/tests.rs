@@ -20,12 +20,13 @@ fn material() -> Material {
         metrics: vec![("longest_silence_ms".into(), 1_200)],
         scorecard: scorecard(),
         definition: definition(),
+        human: vec![],
     }
 }
 
 fn raw_answer() -> String {
     let said = |verdict: &str, quote: &str| json!({"verdict": verdict, "confidence": 0.9, "rationale": "r", "evidence": [{"utterance": 1, "quote": quote}]});
-    json!({"greeting": said("yes", "good morning"), "recap": said("yes", "invented"), "no_insult": said("yes", "how can i help")})
+    json!({"greeting": said("yes", "good morning how"), "recap": said("yes", "invented"), "no_insult": said("yes", "how can i help")})
         .to_string()
 }
 
@@ -56,8 +57,9 @@ fn about(material: &Material) -> About {
 async fn first_time(material: &Material, raw: &str) -> Receipt {
     let (call, utterances, scorecard) = (facts(), transcript(), scorecard());
     let input = PromptInput { call, utterances, scorecard, seed: 0, evaluated_at_ms: 0, metadata: vec![] };
-    let built = build_with(None, &input).await.unwrap();
-    let answers = evidence::check(answer::parse(raw, &material.scorecard).unwrap(), &material.transcript).unwrap();
+    let built = build_with(None, &input, &material.definition.criteria().collect::<Vec<_>>()).await.unwrap();
+    let answers =
+        Questions::of(&material.definition, &material.transcript, &material.metrics).answers(raw, &[]).unwrap();
     let receipt = Receipt::of(&Assessment {
         about: about(material),
         transcript: &material.transcript,

@@ -7,11 +7,14 @@ use super::{About, Material, Receipt, Scoring, bundle::Bundle, metrics_digest, p
 use crate::{
     foundation::digest,
     platform::plugins::{Identity, Plugin, PromptInput, ScoreOutput, Scorecard, Scorer},
-    product::evaluations::{
-        answer, conditions, evidence,
-        model::{Answer, FailurePolicy},
-        prompt::{self, BoundBuilder},
-        scoring,
+    product::{
+        evaluations::{
+            model::{Answer, FailurePolicy},
+            prompt::{self, BoundBuilder},
+            questions::Questions,
+            scoring,
+        },
+        scorecards::model::Criterion,
     },
     words,
 };
@@ -163,20 +166,23 @@ async fn built_prompt(bundle: &Bundle, receipt: &Receipt, about: &About, provide
     let settings = bundle.prompt_settings.as_ref();
     report.note("prompt_settings", settings.map(digest::of_json) == about.prompt_settings);
     if about.asked.as_ref().is_some_and(Vec::is_empty) {
-        let why = "nothing was asked: every answer was used again, and the receipt of the evaluation that it was given in has its prompt";
+        let why = "nothing was asked here: no criterion is the language model's, or its answers were used again and the receipt of the evaluation that they were given in has the prompt";
         report.cannot("prompt", why);
         return;
     }
+    let keys = about.asked.as_ref();
+    let asked: Vec<&Criterion> =
+        bundle.scorecard.criteria().filter(|one| keys.is_none_or(|keys| keys.contains(&one.key))).collect();
     let input = PromptInput {
         call: about.call.clone(),
         utterances: bundle.transcript.clone(),
         scorecard: asked_of(bundle, about),
         seed: about.asked_in.0.as_u64_pair().1,
         evaluated_at_ms: about.asked_at_ms,
-        metadata: Vec::new(),
+        metadata: prompt::metadata(&asked),
     };
     let built = match &receipt.prompt_builder.sha256 {
-        None => prompt::build_with(None, &input).await,
+        None => prompt::build_with(None, &input, &asked).await,
         Some(sha256) => {
             let Some(plugin) = provided.plugins.iter().find(|plugin| plugin.sha256() == sha256) else {
                 report.cannot("prompt", missing("prompt builder", sha256, provided));
@@ -184,7 +190,7 @@ async fn built_prompt(bundle: &Bundle, receipt: &Receipt, about: &About, provide
             };
             let builder = plugin.prompt_builder(&settings.cloned().unwrap_or_default().to_string());
             let bound = BoundBuilder { builder: builder.as_deref().map_err(Clone::clone), policy: FailurePolicy::Fail };
-            prompt::build_with(Some(bound), &input).await
+            prompt::build_with(Some(bound), &input, &asked).await
         }
     };
     let built = match built {
@@ -219,7 +225,7 @@ async fn scored(
     let scorecard = bundle.scorecard.for_plugins(bundle.scorecard_version);
     let settings = bundle.scorer_settings.as_ref();
     report.note("settings", settings.map(digest::of_json) == scoring.settings);
-    let answers = match answers(bundle, &scorecard) {
+    let answers = match answers(bundle) {
         Ok(answers) => answers,
         Err(why) => return report.differs("answers", why),
     };
@@ -235,6 +241,7 @@ async fn scored(
         metrics: bundle.metrics.clone(),
         scorecard,
         definition: bundle.scorecard.clone(),
+        human: bundle.human_answers.clone(),
     };
     let input = material.score_input(&answers);
     report.answers = Some(answers);
@@ -270,10 +277,9 @@ async fn scored(
     report.output = Some(output);
 }
 
-fn answers(bundle: &Bundle, scorecard: &Scorecard) -> Result<Vec<Answer>, String> {
-    let raw = answer::parse(&bundle.raw_answer, scorecard).map_err(|error| error.to_string())?;
-    let answers = evidence::check(raw, &bundle.transcript).map_err(|error| error.to_string())?;
-    Ok(conditions::apply(&bundle.scorecard, answers))
+fn answers(bundle: &Bundle) -> Result<Vec<Answer>, String> {
+    let questions = Questions::of(&bundle.scorecard, &bundle.transcript, &bundle.metrics);
+    questions.answers(&bundle.raw_answer, &bundle.human_answers).map_err(|error| error.to_string())
 }
 
 fn scorer(

@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 use crate::product::{
     calls::redaction,
     evaluations::{
-        model::{Place, Speaker, Utterance},
+        model::{Place, Speaker, Utterance, Way},
         words::normalise,
     },
     scorecards::model::{RuleSpeaker, Within},
@@ -124,6 +124,7 @@ impl<'a> Conversation<'a> {
             start_char: chars.start,
             end_char: chars.end,
             words: utterance.text.chars().skip(chars.start as usize).take(chars.len()).collect(),
+            way: Way::Exact,
             start_ms: utterance.start_ms,
             end_ms: utterance.end_ms,
         }

@@ -14,6 +14,7 @@ fn settings(server: &Faults) -> OpenAiSettings {
         organization: None,
         project: Some("quality".into()),
         temperature: None,
+        seed: None,
         max_completion_tokens: None,
         timeout: Duration::from_secs(5),
         retries: short_pauses(),

@@ -1,0 +1,181 @@
+//! One conversation with the language model about a call: the question, and one request to mend what cannot be used. Every answer is stored before
+//! anything is done with it, and a question that was answered is not paid again.
+
+use super::Means;
+use crate::{
+    foundation::access::Grant,
+    platform::{
+        jobs::JobError,
+        providers::llm::{Completed, Completion},
+        tenancy::quotas,
+    },
+    product::evaluations::{
+        answer::{self, AnswerError},
+        memory::{self, Of},
+        prompt::Built,
+        questions::Questions,
+        schema,
+    },
+};
+
+/// Mistakes that are told to the model, at most.
+const MISTAKES_TOLD: usize = 20;
+
+/// Who asks about what.
+pub(super) struct Asking<'a> {
+    pub means: &'a Means,
+    pub grant: &'a Grant,
+    pub of: Of,
+}
+
+/// What all exchanges of one assessment came to.
+pub(super) struct Heard {
+    /// One text that answers what was asked; its usable criteria come from the first answer, or from the mended one.
+    pub raw: String,
+    /// The model that answered.
+    pub model: String,
+    /// The provider's name for the configuration that answered.
+    pub fingerprint: Option<String>,
+    /// What besides the question decided the answer.
+    pub parameters: serde_json::Value,
+    /// Tokens of all exchanges, also of those that were paid before.
+    pub prompt_tokens: u64,
+    /// The same of the answers.
+    pub completion_tokens: u64,
+    /// What is not in the usage yet.
+    pub due: Due,
+}
+
+/// Tokens that are to be counted with the evaluation, and the answers that they are of.
+#[derive(Default)]
+pub(super) struct Due {
+    pub digests: Vec<String>,
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+}
+
+/// Answers as they come in.
+#[derive(Default)]
+struct Ledger {
+    asked: Vec<String>,
+    due: Due,
+    prompt_tokens: u64,
+    completion_tokens: u64,
+}
+
+impl Asking<'_> {
+    /// Asks, and once more when something of the answer cannot be used. An answer of which something can be used is an answer.
+    ///
+    /// # Errors
+    /// A provider's, and [`JobError::Permanent`] when nothing can be used after the second answer either: its kind is [`AnswerError::code`].
+    pub(super) async fn ask(&self, built: &Built, questions: &Questions<'_>) -> Result<Heard, JobError> {
+        let mut ledger = Ledger::default();
+        let question = Completion {
+            system: built.prompt.system.clone(),
+            user: built.prompt.user.clone(),
+            schema_name: schema::NAME.to_owned(),
+            schema: built.schema.clone(),
+            max_output_tokens: built.prompt.max_output_tokens,
+        };
+        let first = self.once(&question, &mut ledger).await?;
+        let raw = match questions.unusable(&first.content) {
+            Ok(wrong) if wrong.is_empty() => first.content,
+            found => self.mended(&question, &first, found, questions, &mut ledger).await?,
+        };
+        Ok(Heard {
+            raw,
+            model: first.model,
+            fingerprint: first.fingerprint,
+            parameters: self.means.language_model.parameters(&question),
+            prompt_tokens: ledger.prompt_tokens,
+            completion_tokens: ledger.completion_tokens,
+            due: ledger.due,
+        })
+    }
+
+    /// Asks for what was unusable, telling what is wrong with it and nothing of what it said.
+    async fn mended(
+        &self,
+        question: &Completion,
+        first: &Completed,
+        found: Result<Vec<(&str, AnswerError)>, AnswerError>,
+        questions: &Questions<'_>,
+        ledger: &mut Ledger,
+    ) -> Result<String, JobError> {
+        let (keys, mistakes): (Vec<&str>, Vec<AnswerError>) = match found {
+            Ok(wrong) => wrong.into_iter().unzip(),
+            Err(error) => (questions.asked().iter().map(|criterion| criterion.key.as_str()).collect(), vec![error]),
+        };
+        let all = keys.len() == questions.asked().len();
+        let again: Vec<_> =
+            questions.asked().iter().copied().filter(|criterion| keys.contains(&criterion.key.as_str())).collect();
+        tracing::warn!(kind = mistakes[0].code(), criteria = keys.len(), "the model's answer is asked for again");
+        let told: Vec<String> = mistakes.iter().take(MISTAKES_TOLD).map(|error| format!("- {error}")).collect();
+        let repair = Completion {
+            system: format!(
+                "{}\n\nAn answer before this one could not be used:\n{}\nAnswer the criteria {} again, and no others.",
+                question.system,
+                told.join("\n"),
+                keys.join(", ")
+            ),
+            schema: schema::of(&again),
+            ..question.clone()
+        };
+        let second = match self.once(&repair, ledger).await {
+            Ok(second) => second,
+            // What can be used of the first answer is not lost with the second.
+            Err(JobError::Permanent { .. }) if !all => return Ok(first.content.clone()),
+            Err(error) => return Err(error),
+        };
+        let raw = match all {
+            true => second.content,
+            false => answer::merged(&first.content, &second.content, &keys).unwrap_or_else(|| first.content.clone()),
+        };
+        let hopeless = match questions.unusable(&raw) {
+            Ok(wrong) if wrong.len() < questions.asked().len() => return Ok(raw),
+            Ok(wrong) => wrong.into_iter().next().map(|(_, error)| error),
+            Err(error) => Some(error),
+        };
+        self.give_up(ledger).await?;
+        let error = hopeless.unwrap_or(AnswerError::Shape { line: 1, column: 1 });
+        Err(JobError::Permanent { kind: error.code(), reason: error.to_string() })
+    }
+
+    /// Counts what was paid for nothing, and forgets it: whoever retries the call has the model asked anew.
+    async fn give_up(&self, ledger: &Ledger) -> Result<(), JobError> {
+        let (call_id, now) = (self.of.call_id, self.means.clock.now());
+        self.means
+            .db
+            .tenant(self.grant, "assess.give_up", async |tx| {
+                memory::forget(tx, call_id, &ledger.asked).await?;
+                quotas::count_tokens(tx, ledger.due.prompt_tokens, ledger.due.completion_tokens, now).await
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// One exchange, unless it took place before.
+    async fn once(&self, question: &Completion, ledger: &mut Ledger) -> Result<Completed, JobError> {
+        let Means { db, clock, language_model, .. } = self.means;
+        let digest = memory::request_digest(language_model.as_ref(), question);
+        let remembered = memory::find(&db.alone(self.grant), self.of.call_id, &digest).await?;
+        let (completed, counted) = match remembered {
+            Some(remembered) => (remembered.completed, remembered.counted),
+            None => {
+                let completed = language_model.complete(question).await?;
+                let on = db.alone(self.grant);
+                memory::keep(&on, self.of, &digest, language_model.name(), &completed, clock.now()).await?;
+                (completed, false)
+            }
+        };
+        ledger.prompt_tokens += completed.prompt_tokens;
+        ledger.completion_tokens += completed.completion_tokens;
+        if !counted {
+            ledger.due.prompt_tokens += completed.prompt_tokens;
+            ledger.due.completion_tokens += completed.completion_tokens;
+            ledger.due.digests.push(digest.clone());
+        }
+        ledger.asked.push(digest);
+        Ok(completed)
+    }
+}

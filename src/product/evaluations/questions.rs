@@ -1,0 +1,244 @@
+//! Who answers what of a scorecard, and what all the answers come to. No I/O, and no chance: the pipeline computes it once, and whoever verifies a
+//! receipt computes it again.
+//!
+//! Rules answer first, for nothing. The language model is asked only what is left for it and may be shown: a criterion whose condition
+//! is already known to be unfulfilled is not asked. What plugins and people answer waits for them.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    answer::{self, AnswerError},
+    conditions,
+    evidence::{self, TooLarge},
+    model::{Answer, Given, Quote, RawAnswer, Reason, Utterance, Verdict},
+    rules,
+};
+use crate::{
+    platform::plugins::Scorecard,
+    product::scorecards::model::{AnsweredBy, Criterion, Definition},
+};
+
+/// The answer text of an evaluation for which the language model was asked nothing.
+pub const NOTHING: &str = "{}";
+/// What is certain: in hundredths of a percent.
+const CERTAIN: u32 = 10_000;
+/// Hundredths of a percent in a percent.
+const PERCENT: u32 = 100;
+
+/// What a person answered to a criterion.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HumanAnswer {
+    /// The criterion.
+    pub criterion: String,
+    /// Yes, no, not applicable, or answered, by the criterion's type.
+    pub said: Verdict,
+    /// What is answered besides yes and no.
+    #[serde(default, skip_serializing_if = "Given::is_nothing")]
+    pub given: Given,
+    /// Why.
+    pub rationale: String,
+    /// Words of the transcript.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quotes: Vec<String>,
+    /// Who answered, as audit events name them.
+    pub answered_by: String,
+    /// When, in milliseconds since 1970.
+    pub answered_at_ms: i64,
+}
+
+/// Why there are no answers.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// Nothing of the model's text can be used.
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
+    /// The transcript cannot be searched.
+    #[error(transparent)]
+    Evidence(#[from] TooLarge),
+}
+
+/// A scorecard's questions about one conversation, as far as they are answered without the language model.
+pub struct Questions<'a> {
+    definition: &'a Definition,
+    transcript: &'a [Utterance],
+    ruled: Vec<Answer>,
+    asked: Vec<&'a Criterion>,
+}
+
+impl<'a> Questions<'a> {
+    /// Lets the rules answer, and finds what is left for the language model. `metrics` are the conversation metrics that are whole numbers.
+    pub fn of(definition: &'a Definition, transcript: &'a [Utterance], metrics: &[(String, i64)]) -> Self {
+        let ruled = rules::answer(definition, transcript, metrics);
+        let asked = asked(definition, &ruled);
+        Self { definition, transcript, ruled, asked }
+    }
+
+    /// What the language model is asked, in the scorecard's order.
+    pub fn asked(&self) -> &[&'a Criterion] {
+        &self.asked
+    }
+
+    /// The same questions, of which the language model is asked only these.
+    #[must_use]
+    pub fn about(&self, keys: &[String]) -> Self {
+        let asked = self.asked.iter().copied().filter(|criterion| keys.contains(&criterion.key));
+        Self { asked: asked.collect(), ruled: self.ruled.clone(), ..*self }
+    }
+
+    /// The keys of what is asked; none when that is the whole scorecard.
+    pub fn asked_keys(&self) -> Option<Vec<String>> {
+        let all = self.definition.criteria().count() == self.asked.len();
+        (!all).then(|| self.asked.iter().map(|criterion| criterion.key.clone()).collect())
+    }
+
+    /// The scorecard as prompt builders see it: with what is asked alone. `version` is the published version's number.
+    pub fn scorecard(&self, version: u32) -> Scorecard {
+        let mut scorecard = self.definition.for_plugins(version);
+        for section in &mut scorecard.sections {
+            section.criteria.retain(|criterion| self.asked.iter().any(|asked| asked.key == criterion.key));
+        }
+        scorecard.sections.retain(|section| !section.criteria.is_empty());
+        scorecard
+    }
+
+    /// Which of the asked criteria a text does not answer usably, and why.
+    ///
+    /// # Errors
+    /// [`AnswerError`] when the text as a whole is no answer.
+    pub fn unusable(&self, raw: &str) -> Result<Vec<(&'a str, AnswerError)>, AnswerError> {
+        let read = answer::read(raw, &self.asked)?;
+        let unusable = self.asked.iter().zip(read);
+        Ok(unusable.filter_map(|(criterion, read)| Some((criterion.key.as_str(), read.err()?))).collect())
+    }
+
+    /// All answers, in the scorecard's order: the rules', the language model's out of its text, those of people, and what still waits. Conditions
+    /// are applied. What the model answered unusably is unverified, and what it was too unsure of waits for a person.
+    ///
+    /// # Errors
+    /// [`Unusable`] when nothing at all of the model's text can be used.
+    pub fn answers(&self, raw: &str, human: &[HumanAnswer]) -> Result<Vec<Answer>, Unusable> {
+        let mut by_key: HashMap<&str, Answer> =
+            self.ruled.iter().map(|answer| (answer.criterion.as_str(), answer.clone())).collect();
+        for (criterion, answer) in self.asked.iter().zip(self.of_the_model(raw)?) {
+            by_key.insert(&criterion.key, answer);
+        }
+        for answer in human {
+            if let Some(criterion) = self.definition.criteria().find(|criterion| criterion.key == answer.criterion)
+                && let Some(answered) = self.of_a_person(criterion, answer)?
+            {
+                by_key.insert(&criterion.key, answered);
+            }
+        }
+        let answers = self.definition.criteria().map(|criterion| {
+            by_key.remove(criterion.key.as_str()).unwrap_or_else(|| match criterion.answered_by {
+                AnsweredBy::Human => open(criterion, Verdict::Pending, Reason::AwaitsPerson),
+                AnsweredBy::Plugin => open(criterion, Verdict::Pending, Reason::AwaitsPlugin),
+                AnsweredBy::LanguageModel | AnsweredBy::Rule => {
+                    open(criterion, Verdict::NotApplicable, Reason::NotShown)
+                }
+            })
+        });
+        Ok(conditions::apply(self.definition, answers.collect()))
+    }
+
+    /// One answer for each criterion that was asked.
+    fn of_the_model(&self, raw: &str) -> Result<Vec<Answer>, Unusable> {
+        let read = answer::read(raw, &self.asked)?;
+        if let (Some(Err(first)), true) = (read.first(), read.iter().all(Result::is_err)) {
+            return Err(Unusable::Answer(first.clone()));
+        }
+        let usable: Vec<RawAnswer> = read.iter().filter_map(|read| read.as_ref().ok().cloned()).collect();
+        let mut checked = evidence::check(usable, &self.asked, self.transcript)?.into_iter();
+        let least = self.definition.least_confidence.saturating_mul(PERCENT);
+        let answers = self.asked.iter().zip(read).map(|(criterion, read)| {
+            let checked = read.ok().and_then(|_| checked.next());
+            let Some(mut answer) = checked else {
+                return open(criterion, Verdict::Unverified, Reason::UnusableAnswer);
+            };
+            if answer.confidence < least && answer.verdict != Verdict::Unverified {
+                (answer.verdict, answer.worth, answer.reason) = (Verdict::Pending, None, Some(Reason::LowConfidence));
+            }
+            answer
+        });
+        Ok(answers.collect())
+    }
+
+    /// What a person answered counts, whatever was there before; `None` when it is not of the criterion's type.
+    fn of_a_person(&self, criterion: &Criterion, human: &HumanAnswer) -> Result<Option<Answer>, TooLarge> {
+        let Ok(judged) = criterion.answer.judge(human.said, &human.given) else { return Ok(None) };
+        let quotes = human.quotes.iter().map(|quote| Quote { utterance: 0, quote: quote.clone() });
+        let raw = RawAnswer {
+            criterion: criterion.key.clone(),
+            verdict: judged.verdict,
+            given: human.given.clone(),
+            confidence: CERTAIN,
+            rationale: human.rationale.clone(),
+            quotes: quotes.collect(),
+        };
+        let Some(answer) = evidence::check(vec![raw], &[criterion], self.transcript)?.pop() else { return Ok(None) };
+        Ok(Some(Answer {
+            verdict: judged.verdict,
+            worth: judged.worth,
+            reason: evidence::reason(judged.verdict, judged.worth, &answer.evidence),
+            answered_by: AnsweredBy::Human,
+            ..answer
+        }))
+    }
+}
+
+/// The criteria that the language model is asked: its own, but for those that are known not to be shown.
+fn asked<'a>(definition: &'a Definition, ruled: &[Answer]) -> Vec<&'a Criterion> {
+    /// What is known of a criterion before the model is asked.
+    enum Known<'b> {
+        NotShown,
+        Ruled(&'b Answer),
+        Nothing,
+    }
+    let mut known: HashMap<&str, (&Criterion, Known<'_>)> = HashMap::new();
+    let mut asked = vec![];
+    for criterion in definition.criteria() {
+        let hidden =
+            criterion.shown_when.as_ref().is_some_and(|condition| match known.get(condition.criterion.as_str()) {
+                None => true,
+                Some((_, Known::NotShown)) => true,
+                Some((_, Known::Nothing)) => false,
+                Some((other, Known::Ruled(answer))) => {
+                    let words = other.answer.words(answer.verdict, &answer.given);
+                    !words.iter().any(|word| condition.answered.iter().any(|wanted| wanted == word))
+                }
+            });
+        let of_rules = ruled.iter().find(|answer| answer.criterion == criterion.key);
+        let now = match of_rules {
+            _ if hidden => Known::NotShown,
+            Some(answer) => Known::Ruled(answer),
+            None => Known::Nothing,
+        };
+        if !hidden && criterion.answered_by == AnsweredBy::LanguageModel {
+            asked.push(criterion);
+        }
+        known.insert(&criterion.key, (criterion, now));
+    }
+    asked
+}
+
+/// A criterion that nobody has answered.
+fn open(criterion: &Criterion, verdict: Verdict, reason: Reason) -> Answer {
+    Answer {
+        criterion: criterion.key.clone(),
+        claimed: verdict,
+        verdict,
+        given: Given::default(),
+        worth: None,
+        answered_by: criterion.answered_by,
+        reason: Some(reason),
+        confidence: 0,
+        rationale: String::new(),
+        evidence: vec![],
+    }
+}
+
+#[cfg(test)]
+mod tests;

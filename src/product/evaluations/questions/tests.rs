@@ -1,0 +1,108 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::product::evaluations::samples::{every_type, transcript};
+
+/// `greeted` by a rule; `warmly` only when greeted; `thanked` when `warmly` so; `refund` when not greeted; `form` by a person; `after` when
+/// the form is in order; `script` by a plugin.
+fn mixed() -> Definition {
+    let rule = json!({"yes_when": {"phrase": {"any_of": ["good morning"], "speaker": "agent"}}});
+    let when = |criterion: &str, answered: &str| json!({"criterion": criterion, "answered": [answered]});
+    let definition: Definition = serde_json::from_value(
+        json!({"name": "Mixed", "least_confidence": 60, "sections": [{"key": "s", "name": "S", "criteria": [
+        {"key": "greeted", "question": "Greeted?", "answered_by": "rule", "rule": rule},
+        {"key": "warmly", "question": "Warmly?", "shown_when": when("greeted", "yes")},
+        {"key": "thanked", "question": "Thanked?", "shown_when": when("warmly", "yes")},
+        {"key": "refund", "question": "Refunded?", "shown_when": when("greeted", "no")},
+        {"key": "form", "question": "Form filled in?", "answered_by": "human"},
+        {"key": "after", "question": "Form sent?", "shown_when": when("form", "yes")},
+        {"key": "script", "question": "Script kept?", "answered_by": "plugin"}]}]}),
+    )
+    .unwrap();
+    assert_eq!(definition.validate(), Ok(()));
+    definition
+}
+
+fn said(verdict: &str, confidence: f64, quote: &str) -> Value {
+    json!({"verdict": verdict, "confidence": confidence, "rationale": "r", "evidence": [{"utterance": 1, "quote": quote}]})
+}
+
+fn raw(warmly: Value) -> String {
+    let yes = || said("yes", 0.9, "how can I help");
+    json!({"warmly": warmly, "thanked": yes(), "after": yes()}).to_string()
+}
+
+fn seen(answers: &[Answer]) -> Vec<(&str, Verdict, Option<Reason>)> {
+    answers.iter().map(|answer| (answer.criterion.as_str(), answer.verdict, answer.reason)).collect()
+}
+
+#[test]
+fn the_model_is_asked_only_what_is_left_for_it() {
+    let (definition, transcript) = (mixed(), transcript());
+    let questions = Questions::of(&definition, &transcript, &[]);
+    assert_eq!(questions.asked_keys().unwrap(), ["warmly", "thanked", "after"]);
+    let keys: Vec<_> = questions.scorecard(1).criteria().map(|criterion| criterion.key.clone()).collect();
+    assert_eq!(keys, ["warmly", "thanked", "after"]);
+    let silent = &transcript[1..];
+    let other = Questions::of(&definition, silent, &[]);
+    assert_eq!(other.asked_keys().unwrap(), ["refund", "after"], "chains are known to their end");
+    let all = every_type();
+    assert_eq!(Questions::of(&all, silent, &[]).asked_keys(), None);
+}
+
+#[test]
+fn everybodys_answers_come_together() {
+    let (definition, transcript) = (mixed(), transcript());
+    let questions = Questions::of(&definition, &transcript, &[]);
+    let answers = questions.answers(&raw(said("yes", 0.9, "good morning how")), &[]).unwrap();
+    use Verdict::{NotApplicable, Pending, Yes};
+    assert_eq!(
+        seen(&answers),
+        [
+            ("greeted", Yes, None),
+            ("warmly", Yes, None),
+            ("thanked", Yes, None),
+            ("refund", NotApplicable, Some(Reason::NotShown)),
+            ("form", Pending, Some(Reason::AwaitsPerson)),
+            ("after", NotApplicable, Some(Reason::NotShown)),
+            ("script", Pending, Some(Reason::AwaitsPlugin)),
+        ]
+    );
+    let human = HumanAnswer {
+        criterion: "form".into(),
+        said: Yes,
+        given: Given::default(),
+        rationale: "Seen.".into(),
+        quotes: vec![],
+        answered_by: "user:1".into(),
+        answered_at_ms: 1,
+    };
+    let answers = questions.answers(&raw(said("yes", 0.9, "good morning how")), &[human]).unwrap();
+    assert_eq!((answers[4].verdict, answers[4].answered_by, answers[4].worth), (Yes, AnsweredBy::Human, Some(100)));
+    assert_eq!(answers[5].verdict, Yes, "what the person's answer shows was asked already");
+}
+
+#[test]
+fn a_person_decides_what_the_model_was_unsure_of() {
+    let (definition, transcript) = (mixed(), transcript());
+    let questions = Questions::of(&definition, &transcript, &[]);
+    let unsure = raw(said("yes", 0.59, "good morning how"));
+    let answers = questions.answers(&unsure, &[]).unwrap();
+    assert_eq!(seen(&answers)[1], ("warmly", Verdict::Pending, Some(Reason::LowConfidence)));
+    assert_eq!((answers[1].claimed, answers[1].worth), (Verdict::Yes, None), "never scored silently");
+    assert_eq!(answers[2].reason, Some(Reason::NotShown));
+    let sure = questions.answers(&raw(said("yes", 0.6, "good morning how")), &[]).unwrap();
+    assert_eq!(sure[1].verdict, Verdict::Yes);
+}
+
+#[test]
+fn what_is_unusable_is_unverified_and_the_rest_counts() {
+    let (definition, transcript) = (mixed(), transcript());
+    let questions = Questions::of(&definition, &transcript, &[]);
+    let broken = raw(said("perhaps", 0.9, "good morning how"));
+    assert_eq!(questions.unusable(&broken).unwrap(), [("warmly", AnswerError::Form("warmly".into()))]);
+    let answers = questions.answers(&broken, &[]).unwrap();
+    assert_eq!(seen(&answers)[1], ("warmly", Verdict::Unverified, Some(Reason::UnusableAnswer)));
+    assert_eq!(seen(&answers)[0].1, Verdict::Yes);
+    assert_eq!(questions.answers("{}", &[]), Err(Unusable::Answer(AnswerError::Missing("warmly".into()))));
+}
