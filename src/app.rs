@@ -13,12 +13,13 @@ use poem::{
     listener::{Acceptor, TcpAcceptor},
 };
 use poem_openapi::OpenApi;
+use rust_decimal::Decimal;
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     foundation::{clock::Clock, config::Config, crypto::CryptoError},
-    pipeline::{self, Means, Order, WebhooksApi},
+    pipeline::{self, Means, Order, RerunApi, WebhooksApi},
     platform::{
         archive::{self, api::ArchivesApi},
         db::{Connections, Db, OwnerError, check_least_privilege},
@@ -36,6 +37,7 @@ use crate::{
         operations::api::OperationsApi,
         plugins::PluginError,
         providers::ProviderError,
+        staging::Staging,
         tenancy::{
             Tenants,
             organizations::{Organizations, api::OrganizationsApi},
@@ -53,6 +55,7 @@ use crate::{
             human::HumanAnswers,
             reading::Evaluations,
             receipt::{api::ReceiptsApi, keys::ReceiptKeys, reading::Receipts},
+            rescore::{Price, Rescores, api::RescoresApi},
             spending::Spending,
         },
         scorecards::{Scorecards, api::ScorecardsApi},
@@ -155,6 +158,7 @@ impl App {
             clock: clock.clone(),
             objects: objects.clone(),
             speech: means::speech(&config.speech)?,
+            hearing: means::hearing(&config.speech),
             language_model: means::language_model(&config.language_model)?,
             prices: means::prices(&config.prices),
             plugins: means::plugins()?,
@@ -210,28 +214,7 @@ impl App {
                 wake: self.wake.clone(),
             },
             ScorecardsApi { scorecards: Scorecards::new(db.clone(), clock.clone()) },
-            EvaluationsApi {
-                evaluations: Evaluations::new(db.clone()),
-                human: HumanAnswers {
-                    db: db.clone(),
-                    clock: clock.clone(),
-                    stages: Arc::new(Order),
-                    wake: self.wake.clone(),
-                },
-                spending: Spending {
-                    db: db.clone(),
-                    evaluations: Evaluations::new(db.clone()),
-                    prices: Arc::new(self.means.prices.clone()),
-                },
-            },
-            ReceiptsApi {
-                receipts: Receipts {
-                    db: db.clone(),
-                    objects: self.objects.clone(),
-                    plugins: self.means.plugins.clone(),
-                },
-                keys: ReceiptKeys { db: db.clone(), clock: clock.clone(), master: self.means.master_key.clone() },
-            },
+            self.evaluation_apis(),
             JobsApi { db: db.clone(), clock: clock.clone(), wake: self.wake.clone() },
             WebhooksApi {
                 db: db.clone(),
@@ -260,6 +243,52 @@ impl App {
             },
             TenantsApi { lifecycle: self.lifecycle() },
         )
+    }
+
+    /// What is asked about evaluations: a tuple of its own, because one holds no more than sixteen.
+    fn evaluation_apis(&self) -> impl OpenApi + 'static {
+        let (db, clock) = (&self.db, &self.clock);
+        (
+            EvaluationsApi {
+                evaluations: Evaluations::new(db.clone()),
+                human: HumanAnswers {
+                    db: db.clone(),
+                    clock: clock.clone(),
+                    stages: Arc::new(Order),
+                    wake: self.wake.clone(),
+                },
+                spending: Spending {
+                    db: db.clone(),
+                    evaluations: Evaluations::new(db.clone()),
+                    prices: Arc::new(self.means.prices.clone()),
+                },
+            },
+            ReceiptsApi {
+                receipts: Receipts {
+                    db: db.clone(),
+                    objects: self.objects.clone(),
+                    plugins: self.means.plugins.clone(),
+                },
+                keys: ReceiptKeys { db: db.clone(), clock: clock.clone(), master: self.means.master_key.clone() },
+            },
+            RescoresApi {
+                rescores: Rescores { db: db.clone(), clock: clock.clone(), price: Some(self.price()) },
+                scorecards: Scorecards::new(db.clone(), clock.clone()),
+                tenants: self.tenants.clone(),
+                wake: self.wake.clone(),
+            },
+            RerunApi { db: db.clone(), clock: clock.clone(), tenants: self.tenants.clone(), wake: self.wake.clone() },
+        )
+    }
+
+    /// What tokens of the model that is asked now cost.
+    fn price(&self) -> Price {
+        let (prices, model) = (self.means.prices.clone(), self.means.language_model.model().to_owned());
+        Arc::new(move |prompt, completion| {
+            let tokens = |count: i64| u64::try_from(count).unwrap_or(0);
+            let micros = prices.tokens(&model, tokens(prompt), tokens(completion))?;
+            i64::try_from(micros).ok().map(|micros| Decimal::new(micros, 6))
+        })
     }
 
     /// What may be asked about tenants' lives.
@@ -321,6 +350,12 @@ impl App {
         Arc::new(Worker::new(self.db.clone(), self.clock.clone(), self.wake.clone(), settings, handlers))
     }
 
+    /// What killed processes leave behind in a local object directory.
+    pub fn staging(&self) -> Staging {
+        let objects = &self.config.objects;
+        Staging::of(objects.bucket.is_none().then(|| objects.directory.clone()))
+    }
+
     /// Works off jobs, and sweeps, until `stop`.
     pub async fn work(&self, stop: CancellationToken) {
         tokio::join!(self.worker().run(stop.clone()), self.sweep_until(stop));
@@ -338,7 +373,12 @@ impl App {
             tracing::warn!(%error, "expired archives could not be swept");
             0
         });
-        Ok(expired + sweep::sweep(&self.db, self.objects.as_ref(), before).await?)
+        let unfinished = self.staging().remove("", Some(before.into())).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "unfinished files could not be swept");
+            0
+        });
+        let unfinished = usize::try_from(unfinished).unwrap_or(usize::MAX);
+        Ok(expired + unfinished + sweep::sweep(&self.db, self.objects.as_ref(), before).await?)
     }
 
     async fn sweep_until(&self, stop: CancellationToken) {

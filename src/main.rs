@@ -23,7 +23,7 @@ use tokio::{net::TcpListener, signal::unix::SignalKind};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use self::commands::{Failure, migrate, operate, tenant, verify};
+use self::commands::{Failure, migrate, operate, operation, tenant, verify};
 
 /// A list of calls allocates thousands of small values, and glibc's allocator takes its time over each.
 #[global_allocator]
@@ -57,6 +57,9 @@ enum Command {
     /// Tenants.
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
+    /// Long requests about tenants: list, show, cancel, retry.
+    #[command(subcommand)]
+    Operation(operation::OperationCommand),
     /// Two tenants and their conversations, evaluated before your eyes.
     Demo {
         /// End after the report; the status tells whether every call was evaluated.
@@ -108,7 +111,10 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let config = load(arguments.config.as_deref())?;
     log(
         &config,
-        matches!(arguments.command, Command::Demo { .. } | Command::Tenant(_) | Command::Try(_) | Command::Verify(_)),
+        matches!(
+            arguments.command,
+            Command::Demo { .. } | Command::Tenant(_) | Command::Operation(_) | Command::Try(_) | Command::Verify(_)
+        ),
     )?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -118,6 +124,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             Command::Operate { once } => operate::run(config, once, stop_on_signal()?).await,
             Command::Migrate(options) => migrate::run(&config, options).await,
             Command::Tenant(command) => Box::pin(tenant::run(&config, command, stop_on_signal()?)).await,
+            Command::Operation(command) => Box::pin(operation::run(&config, command, stop_on_signal()?)).await,
             Command::Demo { exit, json, directory, port } => {
                 let stop = stop_on_signal()?;
                 let options = DemoOptions { directory, exit, json, port };

@@ -83,9 +83,12 @@
     transcribed_at timestamp with time zone
     evaluated_at timestamp with time zone
     overall_score numeric(5,2)
+    queue text
+    direction text
     constraint calls_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id)
     constraint calls_channel_check CHECK ((channel = ANY (ARRAY['phone'::text, 'chat'::text, 'email'::text])))
     constraint calls_check CHECK (((status = 'failed'::text) = (failed_stage IS NOT NULL)))
+    constraint calls_direction_check CHECK ((direction = ANY (ARRAY['inbound'::text, 'outbound'::text])))
     constraint calls_duration_ms_check CHECK ((duration_ms >= 0))
     constraint calls_external_id UNIQUE (organization_id, external_id)
     constraint calls_external_id_check CHECK (((length(external_id) >= 1) AND (length(external_id) <= 200)))
@@ -96,6 +99,7 @@
     constraint calls_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
     constraint calls_overall_score_check CHECK (((overall_score >= (0)::numeric) AND (overall_score <= (100)::numeric)))
     constraint calls_pkey PRIMARY KEY (call_id)
+    constraint calls_queue_check CHECK (((length(queue) >= 1) AND (length(queue) <= 200)))
     constraint calls_scorecard_id_fkey FOREIGN KEY (scorecard_id) REFERENCES scorecards(scorecard_id)
     constraint calls_status_check CHECK ((status = ANY (ARRAY['received'::text, 'transcribed'::text, 'assessed'::text, 'evaluated'::text, 'failed'::text])))
     CREATE INDEX calls_agent ON calls USING btree (agent_id, received_at DESC, call_id DESC)
@@ -126,6 +130,7 @@
     receipt jsonb not null
     assessed_at timestamp with time zone not null
     evaluated_at timestamp with time zone
+    passed boolean
     revision integer not null default 1
     cause text not null default 'first'::text
     replaces uuid
@@ -325,6 +330,7 @@
     revision integer not null default 1
     created_at timestamp with time zone not null
     updated_at timestamp with time zone not null
+    retired_at timestamp with time zone
     constraint scorecards_name UNIQUE (organization_id, name)
     constraint scorecards_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200)))
     constraint scorecards_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
@@ -347,7 +353,7 @@
     constraint scores_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
     constraint scores_pkey PRIMARY KEY (evaluation_id, criterion_key)
     constraint scores_score_check CHECK (((score >= (0)::numeric) AND (score <= (100)::numeric)))
-    constraint scores_verdict_check CHECK ((verdict = ANY (ARRAY['yes'::text, 'no'::text, 'not_applicable'::text, 'unverified'::text])))
+    constraint scores_verdict_check CHECK ((verdict = ANY (ARRAY['yes'::text, 'no'::text, 'not_applicable'::text, 'unverified'::text, 'answered'::text, 'pending'::text])))
     policy agent for all to plumbline_agent using (agent_id = (current_setting('app.agent'::text))::uuid)
     policy member for all to plumbline_member using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
     grant delete, insert, select to plumbline_member

@@ -60,6 +60,8 @@ create table transcript_versions (
     language text,
     digest text,
     metrics jsonb,
+    -- What personal data stands where in the utterances, which are as they were said.
+    redaction jsonb,
     utterances jsonb not null,
     corrected_by text,
     corrected_at timestamptz,

@@ -1,6 +1,6 @@
 //! Providers and stores as the settings name them.
 
-use std::{sync::Arc, time::Duration};
+use std::{os::unix::fs::DirBuilderExt, sync::Arc, time::Duration};
 
 use object_store::{ObjectStore, aws::AmazonS3Builder, local::LocalFileSystem};
 use secrecy::{ExposeSecret, SecretString};
@@ -9,7 +9,7 @@ use super::StartError;
 use crate::{
     foundation::{
         config::{
-            CryptoConfig, LanguageModelConfig, ModelPriceConfig, ObjectsConfig, PricesConfig, SpeechConfig,
+            CryptoConfig, LanguageModelConfig, ModelPriceConfig, ObjectsConfig, PricesConfig, RedactedAs, SpeechConfig,
             SpeechProvider,
         },
         crypto::MasterKey,
@@ -19,7 +19,10 @@ use crate::{
         providers::{
             PermanentKind, ProviderError, QuickRetries, http_client,
             llm::{Completed, Completion, LanguageModel, OpenAi, OpenAiSettings},
-            speech::{AssemblyAi, AssemblyAiSettings, Recogniser, RecogniserSettings, SpeechToText},
+            speech::{
+                AssemblyAi, AssemblyAiFeatures, AssemblyAiSettings, PiiRedaction, PiiSubstitute, Recogniser,
+                RecogniserSettings, SpeechOptions, SpeechToText,
+            },
         },
     },
     product::evaluations::cost::{ModelPrice, Prices},
@@ -28,7 +31,8 @@ use crate::{
 /// A bucket where one is named, else a directory.
 pub(super) fn objects(config: &ObjectsConfig) -> Result<Arc<dyn ObjectStore>, StartError> {
     let Some(bucket) = &config.bucket else {
-        std::fs::create_dir_all(&config.directory)?;
+        // Calls are in it: whoever else is on the machine has no business there.
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.directory)?;
         // Synced, as PostgreSQL's commits are: a call that was accepted has its recording after a power cut as well.
         let directory = LocalFileSystem::new_with_prefix(&config.directory)?;
         return Ok(Arc::new(directory.with_automatic_cleanup(true).with_fsync(true)));
@@ -64,23 +68,48 @@ pub(super) fn speech(config: &SpeechConfig) -> Result<Option<Arc<dyn SpeechToTex
                 base_url: config.assemblyai_base_url.clone(),
                 api_key: config.assemblyai_api_key.clone().ok_or(StartError::Missing("ASSEMBLYAI_API_KEY"))?,
                 speech_models: config.assemblyai_models.clone(),
+                features: features(config),
                 timeout,
                 retries: QuickRetries::default(),
             };
-            Some(Arc::new(AssemblyAi::new(settings, http_client()?)?))
+            let client = AssemblyAi::new(settings, http_client()?)?;
+            client.accepts(&config.vocabulary)?;
+            Some(Arc::new(client))
         }
         SpeechProvider::Recogniser => {
             let settings = RecogniserSettings {
                 base_url: config.recogniser_base_url.clone().ok_or(StartError::Missing("PLUMBLINE_SPEECH_URL"))?,
                 api_key: config.recogniser_api_key.clone(),
                 model: config.recogniser_model.clone(),
-                max_audio_bytes: None,
+                splits_channels: config.recogniser_splits_channels,
+                max_audio_bytes: config.recogniser_max_bytes,
                 timeout,
                 retries: QuickRetries::default(),
             };
             Some(Arc::new(Recogniser::new(settings, http_client()?)?))
         }
     })
+}
+
+/// What AssemblyAI is asked for beyond the words.
+fn features(config: &SpeechConfig) -> AssemblyAiFeatures {
+    let substitute = match config.assemblyai_redact_as {
+        RedactedAs::EntityName => PiiSubstitute::EntityName,
+        RedactedAs::Hash => PiiSubstitute::Hash,
+    };
+    let policies = config.assemblyai_redact.clone();
+    AssemblyAiFeatures {
+        sentiment: config.assemblyai_sentiment,
+        entities: config.assemblyai_entities,
+        redaction: (!policies.is_empty()).then_some(PiiRedaction { policies, substitute }),
+        expected_languages: config.assemblyai_expected_languages.clone(),
+        least_language_confidence: config.assemblyai_least_language_confidence,
+    }
+}
+
+/// How every recording is to be transcribed, unless its call says otherwise.
+pub(super) fn hearing(config: &SpeechConfig) -> SpeechOptions {
+    SpeechOptions { language: config.language.clone(), keyterms: config.vocabulary.clone(), ..SpeechOptions::default() }
 }
 
 /// What seals the keys that sign receipts.
@@ -161,5 +190,20 @@ mod tests {
         let mut own = config.language_model.clone();
         own.base_url = "http://127.0.0.1:1/v1".parse().ok().unwrap_or(own.base_url);
         assert_eq!(language_model(&own).ok().map(|model| model.name()), Some("openai"));
+    }
+
+    #[test]
+    fn settings_that_every_recording_would_be_refused_for_are_refused_at_the_start() {
+        let with = |change: fn(&mut SpeechConfig)| {
+            let mut config = defaults().speech;
+            config.assemblyai_api_key = Some("a key".into());
+            change(&mut config);
+            speech(&config).map(|client| client.map(|client| client.name()))
+        };
+        assert!(matches!(with(|_| ()), Ok(Some("assemblyai"))));
+        assert!(with(|config| config.assemblyai_redact = vec!["person_name".into()]).is_ok());
+        assert!(with(|config| config.assemblyai_redact = vec!["shoe_size".into()]).is_err());
+        assert!(with(|config| config.vocabulary = vec!["a b c d e f g".into()]).is_err());
+        assert!(with(|config| config.assemblyai_least_language_confidence = Some(2.0)).is_err());
     }
 }

@@ -68,6 +68,8 @@ pub async fn choose(config: &mut Config) -> Result<Providers, DemoError> {
             config.speech.provider = Some(SpeechProvider::Assemblyai);
             config.speech.assemblyai_base_url = stand_ins.assemblyai_url();
             config.speech.assemblyai_api_key = Some(stand_ins.assemblyai_key());
+            config.speech.assemblyai_sentiment = true;
+            config.speech.assemblyai_entities = true;
             config.speech.poll_seconds = 1.0;
             named("stand-in for AssemblyAI, with a local recogniser (Whisper tiny.en) that really listens", "stand_in")
         }

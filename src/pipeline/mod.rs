@@ -7,6 +7,8 @@ mod asking;
 mod assess;
 mod follow_up;
 mod plugin;
+mod rerun;
+mod rescore;
 mod score;
 mod transcribe;
 mod webhook;
@@ -17,8 +19,14 @@ use chrono::{DateTime, Utc};
 use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 
-pub use self::webhook::WebhooksApi;
-use self::{assess::Assess, follow_up::FollowUp, score::Score, transcribe::Transcribe};
+use self::{
+    assess::Assess,
+    follow_up::FollowUp,
+    rescore::{RescoreOne, RescoreRange},
+    score::Score,
+    transcribe::Transcribe,
+};
+pub use self::{rerun::RerunApi, webhook::WebhooksApi};
 use crate::{
     foundation::{
         access::{Grant, Permission},
@@ -30,7 +38,10 @@ use crate::{
         db::{Db, DbError, TenantTx},
         jobs::{self, Handler, Job, JobError, Lease},
         plugins::PluginHost,
-        providers::{llm::LanguageModel, speech::SpeechToText},
+        providers::{
+            llm::LanguageModel,
+            speech::{SpeechOptions, SpeechToText},
+        },
     },
     product::{
         calls::{
@@ -51,6 +62,8 @@ pub struct Means {
     pub objects: Arc<dyn ObjectStore>,
     /// Speech to text; none where no recogniser is configured, and then calls with audio say so.
     pub speech: Option<Arc<dyn SpeechToText>>,
+    /// How every recording is to be transcribed, unless its call says otherwise.
+    pub hearing: SpeechOptions,
     /// The language model.
     pub language_model: Arc<dyn LanguageModel>,
     /// What providers cost.
@@ -72,6 +85,8 @@ pub fn handlers(means: &Arc<Means>) -> Vec<Arc<dyn Handler>> {
         Arc::new(Assess(means.clone())),
         Arc::new(Score(means.clone())),
         Arc::new(FollowUp(means.clone())),
+        Arc::new(RescoreRange(means.clone())),
+        Arc::new(RescoreOne(means.clone())),
     ]
 }
 

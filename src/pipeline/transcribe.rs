@@ -20,8 +20,10 @@ use crate::{
         tenancy::quotas,
     },
     product::calls::{
-        metrics::measure,
+        metrics::{ConversationMetrics, measure},
         model::{AudioFile, Call, Speaker, Stage, Utterance},
+        redaction::{Entity, redact},
+        sentiment::{self, Sentence, SpeakerSentiment},
         store::{self, RunningTranscription, Transcription},
         written,
     },
@@ -69,7 +71,7 @@ impl Handler for Transcribe {
                 }
             }
             Some(_) => Submission::Abandoned { reason: "the recogniser took too long".to_owned() },
-            None => speech.submit(self.audio(&work), &options(&work, webhook.clone())).await?,
+            None => speech.submit(self.audio(&work), &self.options(&work, webhook.clone())).await?,
         };
         match submission {
             Submission::Done(transcript) => self.record(&grant, lease, &work, speech.as_ref(), transcript).await,
@@ -162,6 +164,19 @@ impl Transcribe {
         Ok(())
     }
 
+    /// As the settings say, and as the call says where it does.
+    fn options(&self, work: &Work, webhook: Option<Webhook>) -> SpeechOptions {
+        let hearing = self.0.hearing.clone();
+        let channels = work.file.channels.and_then(|channels| u16::try_from(channels).ok());
+        SpeechOptions {
+            language: work.call.language.clone().or(hearing.language),
+            channels,
+            speaker_labels: channels.is_none_or(|channels| channels < 2),
+            webhook,
+            ..hearing
+        }
+    }
+
     /// Looks often at first, then every thirtieth of the time that has passed.
     fn pause(&self, running: Option<(&String, DateTime<Utc>)>, now: DateTime<Utc>) -> Duration {
         let waited = running.map_or(TimeDelta::zero(), |(_, since)| now - since).to_std().unwrap_or_default();
@@ -183,8 +198,10 @@ impl Transcribe {
         }
         let now = self.0.clock.now();
         let utterances = turns(&transcript, work.file.agent_channel);
+        let sentiment = feelings(&transcript, work.file.agent_channel);
         let duration_ms = transcript.duration_ms.and_then(|ms| i64::try_from(ms).ok());
         let language = transcript.language.as_deref().filter(|language| (2..=35).contains(&language.len()));
+        let redaction = redact(&utterances, &entities(&transcript));
         let transcription = Transcription {
             provider: speech.name().to_owned(),
             reference: None,
@@ -192,7 +209,9 @@ impl Transcribe {
             model: transcript.model.clone(),
             language: language.map(str::to_owned),
             digest: Some(written::digest(&utterances)),
-            metrics: Some(measure(&utterances)),
+            redacted_digest: Some(written::digest(&redaction.applied(&utterances))),
+            redaction: Some(redaction.spans.clone()),
+            metrics: Some(ConversationMetrics { sentiment, ..measure(&utterances) }),
             submitted_at: work.running.as_ref().map_or(now, |running| running.submitted_at),
             completed_at: Some(now),
         };
@@ -211,7 +230,7 @@ impl Transcribe {
                 tokio::try_join!(
                     biased;
                     store::insert_transcription(tx, call, &transcription),
-                    store::insert_utterances(tx, call, &utterances),
+                    store::insert_utterances(tx, call, &utterances, &redaction.texts),
                     enqueue(tx, call.organization_id, call.call_id, Stage::Assess, now),
                     count_audio(tx, call, duration_ms, &utterances, now),
                 )?;
@@ -232,17 +251,6 @@ async fn count_audio(
     let spoken_ms = || utterances.iter().filter_map(|utterance| utterance.end_ms).max();
     let beyond_ms = heard_ms.or_else(spoken_ms).unwrap_or(0) - call.duration_ms.unwrap_or(0);
     if beyond_ms > 0 { quotas::count_audio(tx, beyond_ms, now).await } else { Ok(()) }
-}
-
-fn options(work: &Work, webhook: Option<Webhook>) -> SpeechOptions {
-    let channels = work.file.channels.and_then(|channels| u16::try_from(channels).ok());
-    SpeechOptions {
-        language: work.call.language.clone(),
-        channels,
-        speaker_labels: channels.is_none_or(|channels| channels < 2),
-        webhook,
-        ..SpeechOptions::default()
-    }
 }
 
 /// Whether asking for the same work again can only fail again, so that a retry has to begin anew. Refused
@@ -271,18 +279,41 @@ fn whole(call: &Call, transcript: &Transcript) -> Result<(), JobError> {
     }
 }
 
-/// Voices become speakers where that is certain: by the channel. A label is only a guess of who is who, and stays unknown.
+/// A voice is a speaker where that is certain: by the channel. A label is only a guess of who is who, and stays unknown.
+fn speaker(voice: &Voice, agent_channel: i16) -> Speaker {
+    match voice {
+        Voice::Channel(channel) if i32::from(*channel) == i32::from(agent_channel) => Speaker::Agent,
+        Voice::Channel(_) => Speaker::Customer,
+        Voice::Label(_) | Voice::Single => Speaker::Unknown,
+    }
+}
+
+/// What the provider found in the words, for their redaction. It is kept nowhere else.
+fn entities(transcript: &Transcript) -> Vec<Entity> {
+    let entities = transcript.entities.iter();
+    entities.map(|entity| Entity { kind: entity.kind.clone(), text: entity.text.clone() }).collect()
+}
+
+/// How the speakers sound, where the provider judges sentences.
+fn feelings(transcript: &Transcript, agent_channel: i16) -> Vec<SpeakerSentiment> {
+    let sentences = transcript.sentiments.iter().map(|judged| Sentence {
+        speaker: speaker(&judged.voice, agent_channel),
+        start_ms: judged.start_ms,
+        sentiment: judged.sentiment,
+    });
+    let last_word_ms = || transcript.utterances.iter().map(|utterance| utterance.end_ms).max();
+    let length_ms = transcript.duration_ms.or_else(last_word_ms).unwrap_or(0);
+    sentiment::by_speaker(&sentences.collect::<Vec<_>>(), length_ms)
+}
+
+/// The turns of the transcript as utterances.
 fn turns(transcript: &Transcript, agent_channel: i16) -> Vec<Utterance> {
     let spoken = transcript.utterances.iter().filter(|utterance| !utterance.text.trim().is_empty());
     (1..)
         .zip(spoken)
         .map(|(n, spoken)| Utterance {
             n,
-            speaker: match spoken.voice {
-                Voice::Channel(channel) if i32::from(channel) == i32::from(agent_channel) => Speaker::Agent,
-                Voice::Channel(_) => Speaker::Customer,
-                Voice::Label(_) | Voice::Single => Speaker::Unknown,
-            },
+            speaker: speaker(&spoken.voice, agent_channel),
             start_ms: i64::try_from(spoken.start_ms).ok(),
             end_ms: i64::try_from(spoken.end_ms.max(spoken.start_ms)).ok(),
             text: spoken.text.replace('\0', ""),

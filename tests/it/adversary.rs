@@ -47,7 +47,7 @@ fn mutants(schema: &str, foreign: &str) -> Vec<Mutant> {
                 "alter table {schema}.calls rename to calls_behind;
                  create view {schema}.calls as
                  select call_id, coalesce((current_setting('app.organizations')::uuid[])[2], organization_id) as organization_id, agent_id,
-                     scorecard_id, external_id, channel, language, status, failed_stage, failure_kind, failure_reason, duration_ms,
+                     scorecard_id, external_id, channel, queue, direction, language, status, failed_stage, failure_kind, failure_reason, duration_ms,
                      started_at, received_at, transcribed_at, evaluated_at, overall_score
                  from {schema}.calls_behind;
                  grant select on {schema}.calls to plumbline_member, plumbline_agent"

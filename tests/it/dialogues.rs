@@ -6,7 +6,7 @@ use plumbline::foundation::config::SpeechProvider;
 use reqwest::{Method, header::RANGE};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, TestApp, WAV_HEADER_BYTES};
+use crate::support::{Answer, Client, TestApp, WAV_HEADER_BYTES, skipped};
 
 const LABELS_SCORECARD: &str = include_str!("fixtures/labels_scorecard.json");
 const DIALOGUES: usize = 362;
@@ -21,14 +21,14 @@ const FLOORS: [(&str, f64); 4] = [
 ];
 
 /// Where the samples are: `PLUMBLINE_DATA`, else beside the checkout.
-fn data(part: &str) -> Option<PathBuf> {
+pub fn data(part: &str) -> Option<PathBuf> {
     let root = std::env::var_os("PLUMBLINE_DATA")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data")), PathBuf::from);
     let found = root.join(part);
     if found.exists() {
         return Some(found);
     }
-    eprintln!("SKIPPED: {} is not there; PLUMBLINE_DATA names the samples' directory", found.display());
+    skipped(&format!("{} is not there; PLUMBLINE_DATA names the samples' directory", found.display()));
     None
 }
 
@@ -144,7 +144,7 @@ async fn every_dialogue_becomes_an_evaluation_that_agrees_with_its_labels() {
 }
 
 /// The samples of a 16-bit WAV of one channel, and how many there are in a second.
-fn samples(wav: &[u8]) -> (u32, Vec<[u8; 2]>) {
+pub fn samples(wav: &[u8]) -> (u32, Vec<[u8; 2]>) {
     assert_eq!((&wav[..4], &wav[8..12]), (&b"RIFF"[..], &b"WAVE"[..]));
     let (mut rate, mut rest) = (0, &wav[12..]);
     while rest.len() > 8 {
@@ -164,7 +164,7 @@ fn samples(wav: &[u8]) -> (u32, Vec<[u8; 2]>) {
 }
 
 /// Two recordings of one call, each with one side, as one with the first on the left and the second on the right.
-fn stereo(left: &[u8], right: &[u8]) -> Vec<u8> {
+pub fn stereo(left: &[u8], right: &[u8]) -> Vec<u8> {
     let ((rate, left), (other_rate, right)) = (samples(left), samples(right));
     assert_eq!(rate, other_rate);
     let count = left.len().max(right.len());
@@ -217,19 +217,11 @@ async fn check_playback(client: &Client, id: &str, recording: &[u8]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_recorded_call_is_uploaded_and_played_back() {
+async fn a_recorded_call_is_uploaded_and_played_back_also_where_nobody_can_hear_it() {
     let Some(directory) = data("audio") else { return };
     let side = |name: &str| fs::read(directory.join(format!("auto_repairs_40_{name}.wav"))).unwrap();
     let recording = stereo(&side("agent"), &side("caller"));
-    let recogniser = std::env::var("PLUMBLINE_TEST_RECOGNISER_URL").ok();
-    let app = TestApp::with(|config| {
-        config.speech.provider = Some(SpeechProvider::None);
-        if let Some(url) = &recogniser {
-            config.speech.provider = Some(SpeechProvider::Recogniser);
-            config.speech.recogniser_base_url = Some(url.parse().unwrap());
-        }
-    })
-    .await;
+    let app = TestApp::with(|config| config.speech.provider = Some(SpeechProvider::None)).await;
     let tenant = app.ready_tenant("acme").await;
     let admin = app.admin(&tenant);
     let query = format!("organization_id={}&language=en&agent_channel=1", tenant.support);
@@ -243,20 +235,7 @@ async fn a_recorded_call_is_uploaded_and_played_back() {
 
     app.drain_all().await;
     let call = app.call(&admin, &id).await;
-    if recogniser.is_none() {
-        assert_eq!(
-            (&call["status"], &call["failure"]["kind"]),
-            (&json!("failed"), &json!("no_recogniser")),
-            "{call:#}"
-        );
-        eprintln!("SKIPPED: transcribing the recording; PLUMBLINE_TEST_RECOGNISER_URL names no recogniser");
-        return;
-    }
-    assert_eq!(call["status"], "evaluated", "{call:#}");
-    let transcript = admin.get(&format!("/api/calls/{id}/transcript")).await.expect(200);
-    let utterances = transcript["utterances"].as_array().unwrap();
-    let by = |speaker: &str| utterances.iter().filter(|utterance| utterance["speaker"] == speaker).count();
-    eprintln!("the recording: {} utterances of the agent, {} of the customer", by("agent"), by("customer"));
-    assert!(by("agent") >= 10 && by("customer") >= 10, "{transcript:#}");
+    let failure = (&call["status"], &call["failure"]["kind"]);
+    assert_eq!(failure, (&json!("failed"), &json!("no_recogniser")), "{call:#}");
     app.finish().await;
 }

@@ -16,6 +16,7 @@ pub struct Ids {
     pub evaluation: String,
     pub job: String,
     pub scorecard: String,
+    pub rescore: String,
     pub operation: String,
     pub tenant: String,
 }
@@ -24,9 +25,9 @@ impl Ids {
     /// Ids of nothing.
     pub fn nowhere() -> Self {
         let id = "00000000-0000-7000-8000-000000000000".to_owned();
-        let [organization, user, agent, call, evaluation, job, scorecard, operation, tenant] =
+        let [organization, user, agent, call, evaluation, job, scorecard, rescore, operation, tenant] =
             std::array::from_fn(|_| id.clone());
-        Self { organization, user, agent, call, evaluation, job, scorecard, operation, tenant }
+        Self { organization, user, agent, call, evaluation, job, scorecard, rescore, operation, tenant }
     }
 }
 
@@ -45,7 +46,7 @@ pub const WITHOUT_TOKEN: &[&str] = &["report_transcription"]; // a provider brin
 /// All operations but those of [`WITHOUT_TOKEN`], asked about these things.
 pub fn all(ids: &Ids) -> Vec<Operation> {
     use Permission::*;
-    let Ids { organization, user, agent, call, evaluation, job, scorecard: card, operation, tenant } = ids;
+    let Ids { organization, user, agent, call, evaluation, job, scorecard: card, rescore, operation, tenant } = ids;
     let get = |id, path: String, needs| Operation { id, method: Method::GET, path, body: None, needs };
     let post = |id, path: String, body, needs| Operation { id, method: Method::POST, path, body: Some(body), needs };
     let patch = |id, path: String, body, needs| Operation { id, method: Method::PATCH, path, body: Some(body), needs };
@@ -96,6 +97,18 @@ pub fn all(ids: &Ids) -> Vec<Operation> {
         get("get_audio", at("calls", call, "/audio"), ListenCalls),
         get("get_analysis", at("calls", call, "/analysis"), ReadEvaluations),
         post("retry_call", at("calls", call, "/retry"), no(), RetryCalls),
+        post("rerun_call", at("calls", call, "/rerun"), json!({"stage": "score"}), RetryCalls),
+        post(
+            "correct_transcript",
+            at("calls", call, "/transcript/corrections"),
+            json!({"version": 1, "corrections": [{"utterance": 1, "speaker": "system"}]}),
+            CorrectTranscripts,
+        ),
+        post("rescore_calls", at(criteria, card, "/versions/1/rescore"), json!({"dry_run": true}), RescoreCalls),
+        get("list_rescores", of("rescores"), ReadScorecards),
+        get("get_rescore", at("rescores", rescore, ""), ReadScorecards),
+        post("cancel_rescore", at("rescores", rescore, "/cancel"), no(), RescoreCalls),
+        get("get_rescore_report", at("rescores", rescore, "/report"), ReadScorecards),
         get("list_evaluations", of("evaluations"), ReadEvaluations),
         get("get_evaluation", at("evaluations", evaluation, ""), ReadEvaluations),
         post(
@@ -129,6 +142,25 @@ pub fn all(ids: &Ids) -> Vec<Operation> {
         post("publish_scorecard", at(criteria, card, "/publish"), no(), ManageScorecards),
         get("list_scorecard_versions", at(criteria, card, "/versions"), ReadScorecards),
         get("get_scorecard_version", at(criteria, card, "/versions/1"), ReadScorecards),
+        get("export_scorecard_version", at(criteria, card, "/versions/1/export"), ReadScorecards),
+        get("diff_scorecard", at(criteria, card, "/diff?from=1&to=1"), ReadScorecards),
+        post("lint_scorecard_draft", at(criteria, card, "/lint"), no(), ManageScorecards),
+        post("lint_definition", format!("/api/{criteria}/lint"), scorecard(), ManageScorecards),
+        get("list_scorecard_templates", format!("/api/{criteria}/templates"), ReadScorecards),
+        post(
+            "create_scorecard_from_template",
+            format!("/api/{criteria}/from-template"),
+            json!({"organization_id": organization, "template": "customer_service"}),
+            ManageScorecards,
+        ),
+        post(
+            "import_scorecard",
+            format!("/api/{criteria}/import?organization_id={organization}"),
+            scorecard(),
+            ManageScorecards,
+        ),
+        post("retire_scorecard", at(criteria, card, "/retire"), no(), ManageScorecards),
+        post("reactivate_scorecard", at(criteria, card, "/reactivate"), no(), ManageScorecards),
         get("list_jobs", "/api/jobs".to_owned(), ReadJobs),
         post("retry_job", at("jobs", job, "/retry"), no(), RetryJobs),
         get("list_operations", "/api/operations".to_owned(), ReadTenant),

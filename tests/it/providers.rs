@@ -1,19 +1,19 @@
 //! The clients of providers against the stand-ins, which were written from the providers' documents and not from the
-//! clients; and against a real recogniser where one is running.
+//! clients.
 
 use std::time::Duration;
 
 use plumbline::{
     demo::standins::{
-        self, StandInOptions, StandIns,
+        StandInOptions, StandIns,
         faults::{ChatFault, Fault, JobFault, RetryHint},
     },
     platform::providers::{
         ProviderError, QuickRetries, http_client,
         llm::{Completion, LanguageModel, OpenAi, OpenAiSettings},
         speech::{
-            AssemblyAi, AssemblyAiSettings, AudioContent, AudioSource, Recogniser, RecogniserSettings, SpeechOptions,
-            SpeechToText, Submission, Voice,
+            AssemblyAi, AssemblyAiFeatures, AssemblyAiSettings, AudioContent, AudioSource, SpeechOptions, SpeechToText,
+            Submission,
         },
     },
 };
@@ -41,6 +41,7 @@ fn speech(stand_ins: &StandIns, key: SecretString) -> AssemblyAi {
         base_url: stand_ins.assemblyai_url(),
         api_key: key,
         speech_models: vec!["universal-2".into()],
+        features: AssemblyAiFeatures::default(),
         timeout: Duration::from_secs(10),
         retries: QuickRetries::default(),
     };
@@ -157,66 +158,4 @@ async fn a_recording_is_ordered_and_the_failed_work_told_apart() {
     assert_eq!(client.fetch("0000").await.err().unwrap().code(), "unknown_reference");
     let stranger = speech(&stand_ins, SecretString::from("stranger"));
     assert_eq!(stranger.fetch("0000").await.err().unwrap().code(), "credentials");
-}
-
-fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"))
-}
-
-#[tokio::test]
-#[ignore = "needs a running recogniser and a recording with two channels"]
-async fn the_speech_stand_in_before_a_real_recogniser_hears_both_channels() {
-    let recogniser = standins::Recogniser {
-        base_url: variable("PLUMBLINE_TEST_RECOGNISER_URL").parse().unwrap(),
-        api_key: SecretString::from(variable("PLUMBLINE_SPEECH_KEY")),
-    };
-    let options = StandInOptions { recogniser: Some(recogniser), ..StandInOptions::default() };
-    let stand_ins = StandIns::start(options).await.unwrap();
-    let client = speech(&stand_ins, stand_ins.assemblyai_key());
-    let file = std::fs::read(variable("PLUMBLINE_TEST_RECORDING")).unwrap();
-    let both = vec![Voice::Channel(1), Voice::Channel(2)];
-    // The recogniser gives no words for two channels, so without utterances there is only the text left.
-    for (fault, voices) in [
-        (None, both.clone()),
-        (Some(JobFault::SentimentWithoutStart), both),
-        (Some(JobFault::NoUtterances), vec![Voice::Single]),
-    ] {
-        fault.into_iter().for_each(|fault| stand_ins.faults().next_job(fault));
-        let Ok(Submission::Done(heard)) = end_of(&client, recording(file.clone(), "call.flac", 2)).await else {
-            panic!("not transcribed")
-        };
-        assert!(heard.duration_ms.is_some());
-        for voice in voices {
-            assert!(heard.utterances.iter().any(|utterance| utterance.voice == voice), "{voice:?}");
-        }
-    }
-}
-
-/// `PLUMBLINE_TEST_RECOGNISER_URL=http://127.0.0.1:8931/v1 PLUMBLINE_TEST_RECORDING=two-channels.flac
-/// cargo test --test it -- --ignored recogniser`; the key is in `PLUMBLINE_SPEECH_KEY`.
-#[tokio::test]
-#[ignore = "needs a running recogniser and a recording with two channels"]
-async fn a_real_recogniser_hears_both_channels() {
-    let settings = RecogniserSettings {
-        base_url: variable("PLUMBLINE_TEST_RECOGNISER_URL").parse().unwrap(),
-        api_key: std::env::var("PLUMBLINE_SPEECH_KEY").ok().map(SecretString::from),
-        model: "whisper".into(),
-        max_audio_bytes: None,
-        timeout: Duration::from_secs(300),
-        retries: QuickRetries::default(),
-    };
-    let client = Recogniser::new(settings, http_client().unwrap()).unwrap();
-    let file = std::fs::read(variable("PLUMBLINE_TEST_RECORDING")).unwrap();
-    for (channels, voices) in [(2, vec![Voice::Channel(1), Voice::Channel(2)]), (1, vec![Voice::Single])] {
-        let audio = recording(file.clone(), "call.flac", channels);
-        let Submission::Done(heard) = client.submit(audio, &SpeechOptions::default()).await.unwrap() else {
-            panic!("a recogniser answers at once")
-        };
-        for voice in voices {
-            assert!(heard.utterances.iter().any(|utterance| utterance.voice == voice), "{voice:?}");
-        }
-        let length_ms = heard.duration_ms.unwrap();
-        assert!(heard.utterances.iter().all(|utterance| utterance.end_ms <= length_ms + 500));
-        assert!(heard.utterances.len() > 4);
-    }
 }

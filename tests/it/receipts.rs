@@ -238,8 +238,10 @@ async fn a_plugin_that_is_bound_no_more_still_verifies() {
 
 #[tokio::test]
 async fn the_digest_of_the_recording_is_in_the_receipt() {
+    let recogniser = crate::speech::recogniser().await;
     let app = TestApp::with(|config| {
-        config.speech.provider = Some(plumbline::foundation::config::SpeechProvider::Assemblyai);
+        config.speech.provider = Some(plumbline::foundation::config::SpeechProvider::Recogniser);
+        config.speech.recogniser_base_url = Some(recogniser);
     })
     .await;
     let tenant = app.ready_tenant("acme").await;

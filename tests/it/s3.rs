@@ -1,4 +1,4 @@
-//! Recordings in an S3 server that checks signatures: s3s-fs, in this process.
+//! Recordings in S3 servers: s3s-fs, in this process, which checks signatures, and moto beside it (`script/moto`), which tells what uploads it still holds.
 
 use std::{fs, io::Cursor, path::Path, time::Duration};
 
@@ -13,21 +13,36 @@ use s3s_fs::FileSystem;
 use tokio::{io::AsyncWriteExt, net::TcpListener, net::TcpStream, task::JoinHandle};
 use url::Url;
 
-use crate::support::{Answer, TestApp, TestTenant, wav};
+use crate::support::{Answer, Outside, TestApp, TestTenant, wav};
 
 const BUCKET: &str = "calls";
 const KEY_ID: &str = "AKIAEXAMPLE";
 const SECRET: &str = "an-example-secret";
 
-/// The server; it ends when this is dropped.
+/// A server; it ends when this is dropped.
 struct S3 {
     endpoint: Url,
-    root: tempfile::TempDir,
-    serving: JoinHandle<()>,
+    kind: Kind,
+}
+
+enum Kind {
+    /// Its files lie in a directory.
+    S3sFs {
+        root: tempfile::TempDir,
+        serving: JoinHandle<()>,
+    },
+    Moto {
+        _running: Outside,
+    },
 }
 
 impl S3 {
-    async fn start() -> Self {
+    /// Every server that is here; one that is not has said so.
+    async fn each() -> Vec<Self> {
+        [Some(Self::s3s_fs().await), Self::moto().await].into_iter().flatten().collect()
+    }
+
+    async fn s3s_fs() -> Self {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join(BUCKET)).unwrap();
         let mut service = S3ServiceBuilder::new(FileSystem::new(root.path()).unwrap());
@@ -43,7 +58,22 @@ impl S3 {
                 tokio::spawn(connection);
             }
         });
-        Self { endpoint, root, serving }
+        Self { endpoint, kind: Kind::S3sFs { root, serving } }
+    }
+
+    async fn moto() -> Option<Self> {
+        let running = Outside::start("moto", &[])?;
+        let s3 = Self { endpoint: running.url.clone(), kind: Kind::Moto { _running: running } };
+        let made = s3.request(Method::PUT, "").send().await.unwrap();
+        assert!(made.status().is_success(), "{}", made.status());
+        Some(s3)
+    }
+
+    fn name(&self) -> &'static str {
+        match self.kind {
+            Kind::S3sFs { .. } => "s3s-fs",
+            Kind::Moto { .. } => "moto",
+        }
     }
 
     fn settings(&self, config: &mut Config) {
@@ -53,26 +83,50 @@ impl S3 {
         config.objects.secret_access_key = Some(SECRET.into());
     }
 
-    /// Recordings, and parts of recordings, that lie on the server's disk.
-    fn files(&self) -> Vec<String> {
+    /// A request to moto about the bucket; it wants a signature and does not check it.
+    fn request(&self, method: Method, query: &str) -> reqwest::RequestBuilder {
+        let url = self.endpoint.join(&format!("{BUCKET}{query}")).unwrap();
+        let signature = format!(
+            "AWS4-HMAC-SHA256 Credential={KEY_ID}/20261123/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+        );
+        reqwest::Client::new().request(method, url).header(reqwest::header::AUTHORIZATION, signature)
+    }
+
+    /// Recordings, and uploads or their parts, that the server holds.
+    async fn files(&self) -> Vec<String> {
+        let Kind::S3sFs { root, .. } = &self.kind else {
+            let (objects, uploads) = tokio::join!(self.keys("?list-type=2"), self.keys("?uploads"));
+            return [objects, uploads].concat();
+        };
         let mut files = Vec::new();
-        let mut directories = vec![self.root.path().to_owned()];
+        let mut directories = vec![root.path().to_owned()];
         while let Some(directory) = directories.pop() {
             for entry in fs::read_dir(&directory).unwrap().map(Result::unwrap) {
                 if entry.file_type().unwrap().is_dir() {
                     directories.push(entry.path());
                 } else if is_data(&entry.path()) {
-                    files.push(entry.path().strip_prefix(self.root.path()).unwrap().display().to_string());
+                    files.push(entry.path().strip_prefix(root.path()).unwrap().display().to_string());
                 }
             }
         }
         files
     }
+
+    /// The keys that a listing of moto names.
+    async fn keys(&self, query: &str) -> Vec<String> {
+        let answer = self.request(Method::GET, query).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{query}");
+        let list = answer.text().await.unwrap();
+        let keys = list.split("<Key>").skip(1).map(|rest| rest.split("</Key>").next().unwrap().to_owned());
+        keys.collect()
+    }
 }
 
 impl Drop for S3 {
     fn drop(&mut self) {
-        self.serving.abort();
+        if let Kind::S3sFs { serving, .. } = &self.kind {
+            serving.abort();
+        }
     }
 }
 
@@ -109,7 +163,12 @@ async fn calls(app: &TestApp, tenant: &TestTenant) -> i64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recording_goes_to_s3_in_parts_and_comes_back_in_any() {
-    let s3 = S3::start().await;
+    for s3 in S3::each().await {
+        comes_back_in_any_part(&s3).await;
+    }
+}
+
+async fn comes_back_in_any_part(s3: &S3) {
     let app = TestApp::with(|config| s3.settings(config)).await;
     let tenant = app.tenant("acme").await;
     let admin = app.admin(&tenant);
@@ -136,12 +195,14 @@ async fn a_recording_goes_to_s3_in_parts_and_comes_back_in_any() {
     beyond.refused(416, "range-not-satisfiable");
     let again = admin.upload(&query(&tenant), recording).await.refused(409, "duplicate-audio");
     assert_eq!(again["resource_id"], id.text("call_id").as_str());
-    assert_eq!((app.objects().await.len(), s3.files().len()), (1, 1), "the same recording is not stored again");
+    let stored = (app.objects().await.len(), s3.files().await.len());
+    assert_eq!(stored, (1, 1), "the same recording is not stored again: {}", s3.name());
 }
 
+/// Moto takes any secret, so this is s3s-fs's alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_a_wrong_secret_the_upload_is_refused_and_nothing_is_half_written() {
-    let s3 = S3::start().await;
+    let s3 = S3::s3s_fs().await;
     let app = TestApp::with(|config| {
         s3.settings(config);
         config.objects.secret_access_key = Some("another-secret".into());
@@ -152,13 +213,18 @@ async fn with_a_wrong_secret_the_upload_is_refused_and_nothing_is_half_written()
     let told = refused.to_string();
     assert!(!told.contains("secret") && !told.contains("127.0.0.1") && !told.contains("Signature"), "{told}");
     assert_eq!(calls(&app, &tenant).await, 0);
-    assert_eq!(s3.files(), Vec::<String>::new());
+    assert_eq!(s3.files().await, Vec::<String>::new(), "{}", s3.name());
     app.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_recording_does_not_stay_in_s3() {
-    let s3 = S3::start().await;
+    for s3 in S3::each().await {
+        no_recording_does_not_stay(&s3).await;
+    }
+}
+
+async fn no_recording_does_not_stay(s3: &S3) {
     let app = TestApp::with(|config| s3.settings(config)).await;
     let tenant = app.tenant("acme").await;
     let admin = app.admin(&tenant);
@@ -167,13 +233,18 @@ async fn what_is_no_recording_does_not_stay_in_s3() {
     cut.truncate(5 * 1024 * 1024 + 1);
     admin.upload(&query(&tenant), cut).await.refused(422, "truncated-audio");
     assert_eq!((calls(&app, &tenant).await, notes(&app).await), (0, 0));
-    assert_eq!(s3.files(), Vec::<String>::new());
+    assert_eq!(s3.files().await, Vec::<String>::new(), "{}", s3.name());
     app.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_goes_away_leaves_nothing_after_the_sweep() {
-    let s3 = S3::start().await;
+    for s3 in S3::each().await {
+        an_aborted_upload_is_swept(&s3).await;
+    }
+}
+
+async fn an_aborted_upload_is_swept(s3: &S3) {
     let app = TestApp::with(|config| s3.settings(config)).await;
     let tenant = app.tenant("acme").await;
     let admin = app.admin(&tenant);
@@ -189,7 +260,7 @@ async fn a_client_that_goes_away_leaves_nothing_after_the_sweep() {
     let mut sent = Cursor::new([head.as_bytes(), &recording[..recording.len() - 100_000]].concat());
     tokio::io::copy(&mut sent, &mut socket).await.unwrap();
     socket.flush().await.unwrap();
-    until(async || notes(&app).await == 1 && !s3.files().is_empty(), "a part has arrived").await;
+    until(async || notes(&app).await == 1 && !s3.files().await.is_empty(), "a part has arrived").await;
     drop(socket);
 
     app.advance(1);
@@ -202,7 +273,7 @@ async fn a_client_that_goes_away_leaves_nothing_after_the_sweep() {
     )
     .await;
     assert_eq!((app.objects().await, calls(&app, &tenant).await), (vec![], 0));
-    until(async || s3.files().is_empty(), "no part is left").await;
+    until(async || s3.files().await.is_empty(), "no part is left").await;
     app.finish().await;
 }
 

@@ -6,21 +6,24 @@ use plumbline::{
     demo::standins::{Recogniser, StandInOptions, faults::JobFault},
     foundation::config::{Config, SpeechProvider},
 };
-use poem::{Route, Server, handler, listener::TcpAcceptor, post, web::Json};
+use poem::{IntoResponse, Request, Route, Server, endpoint::make, listener::TcpAcceptor, post, web::Json};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::support::{Client, TestApp, TestTenant, stereo_wav, wav};
 
-/// What anybody hears in any recording, each channel a speaker.
-#[handler]
-fn hear(body: Vec<u8>) -> Json<Value> {
-    let by_channel = String::from_utf8_lossy(&body).contains("diarized_json");
-    let said = [
-        ("A", 0.0, 0.4, "Good morning, Ana here."),
-        ("B", 0.4, 0.7, "My gateway is down."),
-        ("A", 0.7, 1.0, "I see. Then I will send you a new one."),
-    ];
+/// What is heard in any recording: speaker, start and end in seconds, words.
+pub type Said = &'static [(&'static str, f64, f64, &'static str)];
+
+const SAID: Said = &[
+    ("A", 0.0, 0.4, "Good morning, Ana here."),
+    ("B", 0.4, 0.7, "My gateway is down."),
+    ("A", 0.7, 1.0, "I see. Then I will send you a new one."),
+];
+
+/// Each channel is a speaker, where channels are asked for.
+fn hear(body: &[u8], seconds: f64, said: Said) -> Value {
+    let by_channel = String::from_utf8_lossy(body).contains("diarized_json");
     let segments: Vec<Value> = said
         .iter()
         .map(|(speaker, start, end, text)| {
@@ -31,15 +34,21 @@ fn hear(body: Vec<u8>) -> Json<Value> {
             segment
         })
         .collect();
-    Json(
-        json!({"task": "transcribe", "language": "en", "duration": 1.0, "text": "", "segments": segments, "words": []}),
-    )
+    json!({"task": "transcribe", "language": "en", "duration": seconds, "text": "", "segments": segments, "words": []})
 }
 
-/// The recogniser's address.
+/// The address of a recogniser that hears the same in every recording.
 pub async fn recogniser() -> url::Url {
+    recogniser_of(1.0, SAID).await
+}
+
+async fn recogniser_of(seconds: f64, said: Said) -> url::Url {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
+    let hear = make(move |mut request: Request| async move {
+        let body = request.take_body().into_bytes().await?;
+        Ok::<_, poem::Error>(Json(hear(&body, seconds, said)).into_response())
+    });
     let routes = Route::new().at("/v1/audio/transcriptions", post(hear));
     let acceptor = TcpAcceptor::from_tokio(listener).unwrap();
     tokio::spawn(async move { Server::new_with_acceptor(acceptor).run(routes).await.unwrap() });
@@ -47,8 +56,13 @@ pub async fn recogniser() -> url::Url {
 }
 
 /// An application that hears by AssemblyAI's stand-in.
-async fn hearing(change: impl FnOnce(&mut Config)) -> TestApp {
-    let behind = Recogniser { base_url: recogniser().await, api_key: SecretString::from("k") };
+pub async fn hearing(change: impl FnOnce(&mut Config)) -> TestApp {
+    hearing_of(1.0, SAID, change).await
+}
+
+/// The same, of other words and of recordings of another length.
+pub async fn hearing_of(seconds: f64, said: Said, change: impl FnOnce(&mut Config)) -> TestApp {
+    let behind = Recogniser { base_url: recogniser_of(seconds, said).await, api_key: SecretString::from("k") };
     let options = StandInOptions {
         recogniser: Some(behind),
         processing_delay: Duration::from_millis(100),
@@ -61,14 +75,14 @@ async fn hearing(change: impl FnOnce(&mut Config)) -> TestApp {
     .await
 }
 
-async fn upload(client: &Client, tenant: &TestTenant, bytes: Vec<u8>) -> String {
+pub async fn upload(client: &Client, tenant: &TestTenant, bytes: Vec<u8>) -> String {
     let sent = client.upload(&format!("organization_id={}", tenant.sales), bytes).await;
     assert_eq!(sent.status, 202, "{}", sent.body);
     sent.text("call_id")
 }
 
 /// Works until the call is evaluated or failed; `seconds` pass at every look.
-async fn worked_off(app: &TestApp, client: &Client, id: &str, seconds: i64) -> Value {
+pub async fn worked_off(app: &TestApp, client: &Client, id: &str, seconds: i64) -> Value {
     for _ in 0..500 {
         app.drain().await;
         let call = app.call(client, id).await;
@@ -186,5 +200,83 @@ async fn one_channel_is_heard_without_a_guess_of_who_speaks() {
     let transcript = admin.get(&format!("/api/calls/{id}/transcript")).await.expect(200);
     let said = transcript["utterances"].as_array().unwrap();
     assert!(!said.is_empty() && said.iter().all(|said| said["speaker"] == "unknown"), "{transcript}");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn how_the_speakers_sound_stands_beside_the_metrics() {
+    let app = hearing(|config| config.speech.assemblyai_sentiment = true).await;
+    let tenant = app.ready_tenant("acme").await;
+    let admin = app.admin(&tenant);
+    let id = upload(&admin, &tenant, stereo_wav(1)).await;
+    let call = worked_off(&app, &admin, &id, 1).await;
+    assert_eq!(call["overall_score"], json!(87.5), "{call}");
+    let transcript = admin.get(&format!("/api/calls/{id}/transcript")).await.expect(200);
+    assert_eq!(
+        transcript["metrics"]["sentiment"],
+        json!([
+            {"speaker": "agent", "sentences": 3, "overall": 0.33, "start": 1.0, "end": 0.0},
+            {"speaker": "customer", "sentences": 1, "overall": -1.0, "start": null, "end": null},
+        ]),
+        "{transcript:#}"
+    );
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_the_provider_redacts_never_reaches_the_database() {
+    const NUMBERS: Said = &[
+        ("A", 0.0, 0.5, "Good morning, your card please."),
+        ("B", 0.5, 1.0, "It is 4111 1111 1111 1111, write to ana@example.org."),
+    ];
+    let app = hearing_of(1.0, NUMBERS, |config| {
+        config.speech.assemblyai_redact = vec!["credit_card_number".to_owned(), "email_address".to_owned()];
+        config.speech.assemblyai_entities = true;
+    })
+    .await;
+    let tenant = app.ready_tenant("acme").await;
+    let admin = app.admin(&tenant);
+    let id = upload(&admin, &tenant, stereo_wav(1)).await;
+    worked_off(&app, &admin, &id, 1).await;
+    let transcript = admin.get(&format!("/api/calls/{id}/transcript")).await.expect(200);
+    assert_eq!(
+        transcript["utterances"][1]["text"], "It is [CREDIT_CARD_NUMBER], write to [EMAIL_ADDRESS].",
+        "{transcript:#}"
+    );
+    let rows = format!("select to_jsonb(t)::text from {}.transcriptions t", tenant.schema);
+    let row: String = app.database.connect().await.query_one(&rows, &[]).await.unwrap().get(0);
+    assert!(!row.contains("4111") && !row.contains("example.org"), "{row}");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_the_provider_finds_is_redacted_beside_the_raw_words() {
+    const LAMP: Said = &[("A", 0.0, 0.5, "Good morning, Ana here."), ("B", 0.5, 1.0, "The lamp is 4711 blue.")];
+    for (entities, redacted) in [(false, "The lamp is 4711 blue."), (true, "The lamp is [NUMBER_1] blue.")] {
+        let app = hearing_of(1.0, LAMP, |config| config.speech.assemblyai_entities = entities).await;
+        let tenant = app.ready_tenant("acme").await;
+        let admin = app.admin(&tenant);
+        let id = upload(&admin, &tenant, stereo_wav(1)).await;
+        worked_off(&app, &admin, &id, 1).await;
+        let query = format!("select text, redacted_text from {}.utterances where n = 2", tenant.schema);
+        let row = app.database.connect().await.query_one(&query, &[]).await.unwrap();
+        let told: (String, String) = (row.get(0), row.get(1));
+        assert_eq!(told, ("The lamp is 4711 blue.".to_owned(), redacted.to_owned()), "entities: {entities}");
+        app.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_language_is_a_tag_however_the_provider_names_it() {
+    let app = hearing(|config| {
+        config.speech.language = Some("en-GB".to_owned());
+        config.speech.vocabulary = vec!["Plumbline gateway".to_owned()];
+    })
+    .await;
+    let tenant = app.ready_tenant("acme").await;
+    let admin = app.admin(&tenant);
+    let id = upload(&admin, &tenant, stereo_wav(1)).await;
+    let call = worked_off(&app, &admin, &id, 1).await;
+    assert_eq!(call["language"], "en-GB", "the settings' language, by way of the provider's en_uk: {call}");
     app.finish().await;
 }

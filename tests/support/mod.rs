@@ -5,6 +5,7 @@ mod app;
 mod client;
 mod database;
 mod golden;
+mod outside;
 mod samples;
 
 pub use self::{
@@ -12,5 +13,6 @@ pub use self::{
     client::{Answer, Client},
     database::{Database, fresh, unmigrated},
     golden::golden,
+    outside::{Outside, skipped},
     samples::{WAV_HEADER_BYTES, conversation, scorecard, stereo_wav, wav},
 };

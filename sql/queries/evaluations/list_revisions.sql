@@ -3,7 +3,7 @@ select found.*
 from unnest($1::uuid[]) as reached (organization_id)
 cross join lateral (
     select e.evaluation_id, e.call_id, e.organization_id, e.agent_id, e.scorecard_version_id, e.status, e.scorer,
-        (e.overall_score * 100)::integer as overall, e.needs_review, e.assessed_at, e.evaluated_at,
+        (e.overall_score * 100)::integer as overall, e.passed, e.needs_review, e.assessed_at, e.evaluated_at,
         e.revision, e.cause, e.replaces, e.is_current, e.transcript_version
     from tenant.evaluations e
     where e.organization_id = reached.organization_id

@@ -1,6 +1,6 @@
 -- evaluations/load_for_score: a call's newest evaluation and everything that its score is made of, in one statement
 select c.organization_id, c.agent_id, c.status, c.channel, coalesce(t.language, c.language) as language, c.started_at, c.duration_ms,
-    t.metrics, t.version as transcript_version, t.corrected_by, a.sha256 as audio_sha256, u.ns, u.speakers, u.starts_ms, u.ends_ms, u.texts,
+    t.metrics, t.version as transcript_version, t.corrected_by, a.sha256 as audio_sha256, u.ns, u.speakers, u.starts_ms, u.ends_ms, u.texts, u.unredacted,
     e.evaluation_id, e.status as evaluation_status, e.raw_answer, e.human_answers, e.answers, e.receipt, e.assessed_at,
     v.scorecard_version_id, v.scorecard_id, v.version, v.definition, v.digest, v.published_at, v.published_by,
     s.binding_id as scorer_binding_id, s.settings as scorer_settings, s.failure_policy as scorer_policy,
@@ -26,9 +26,9 @@ left join lateral (
 ) k on true
 left join lateral (
     select array_agg(n) as ns, array_agg(speaker) as speakers, array_agg(start_ms) as starts_ms, array_agg(end_ms) as ends_ms,
-        array_agg(text) as texts
+        array_agg(coalesce(redacted_text, text)) as texts, bool_or(redacted_text is null) as unredacted
     from (
-        select n, speaker, start_ms, end_ms, text
+        select n, speaker, start_ms, end_ms, text, redacted_text
         from tenant.utterances
         where call_id = c.call_id
           and organization_id = any ($2)

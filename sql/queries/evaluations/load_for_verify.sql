@@ -3,7 +3,7 @@ select e.evaluation_id, e.call_id, e.organization_id, e.status as evaluation_sta
     e.public_key, (e.overall_score * 100)::integer as overall,
     v.scorecard_version_id, v.scorecard_id, v.version, v.definition, v.digest, v.published_at, v.published_by,
     case when t.version = e.transcript_version and t.completed_at is not null then t.metrics else o.metrics end as metrics,
-    case when t.version = e.transcript_version and t.completed_at is not null then u.utterances else o.utterances end as utterances,
+    case when t.version = e.transcript_version and t.completed_at is not null then u.utterances else w.utterances end as utterances,
     a.sha256 as audio_sha256, a.object_key as audio_object_key,
     s.binding_id as scorer_binding_id, s.settings as scorer_settings, s.failure_policy as scorer_policy,
     sv.digest as scorer_digest, sv.name as scorer_name, sv.version as scorer_version, sv.object_key as scorer_object_key,
@@ -23,12 +23,18 @@ left join tenant.transcript_versions o
     on o.call_id = e.call_id and o.version = e.transcript_version and o.organization_id = any ($2)
 left join tenant.audio_files a on a.call_id = e.call_id and a.organization_id = any ($2)
 left join lateral (
-    select jsonb_agg(jsonb_build_object('n', n, 'speaker', speaker, 'start_ms', start_ms, 'end_ms', end_ms, 'text', text) order by n)
+    select jsonb_agg(jsonb_build_object('n', n, 'speaker', speaker, 'start_ms', start_ms, 'end_ms', end_ms,
+                                        'text', coalesce(redacted_text, text)) order by n)
         as utterances
     from tenant.utterances
     where call_id = e.call_id
       and organization_id = any ($2)
 ) u on true
+left join lateral (
+    select jsonb_agg(jsonb_build_object('n', said -> 'n', 'speaker', said -> 'speaker', 'start_ms', said -> 'start_ms', 'end_ms', said -> 'end_ms',
+                                        'text', coalesce(said ->> 'redacted_text', said ->> 'text')) order by (said -> 'n')::integer) as utterances
+    from jsonb_array_elements(o.utterances) said
+) w on true
 left join tenant.plugin_bindings s
     on s.binding_id = (e.receipt #>> '{scoring,binding_id}')::uuid and s.organization_id = any ($2)
 left join tenant.plugin_versions sv on sv.digest = s.digest and sv.organization_id = any ($3)

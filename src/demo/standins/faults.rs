@@ -105,6 +105,10 @@ pub enum JobFault {
     NotAudio,
     /// `error`: "Audio duration is too short."
     TooShort,
+    /// `error`: "Server error, …", which handing the recording over again may cure
+    ServerSide,
+    /// `error`: "The following models are not available in this language: …"
+    NotInThisLanguage,
     /// Completed, utterances null although they were asked for.
     NoUtterances,
     /// Completed, with this `audio_duration` in seconds whatever the file's.
@@ -119,6 +123,8 @@ pub enum JobFault {
     WebhookEarly,
     /// A webhook with a wrong secret comes before the right one.
     WebhookForged,
+    /// A webhook about a redacted recording, which names no transcript, comes before the right one.
+    WebhookOfAudio,
 }
 
 impl From<Fault> for ChatFault {
@@ -253,6 +259,8 @@ impl JobFault {
             "download" => Self::Download,
             "not_audio" => Self::NotAudio,
             "too_short" => Self::TooShort,
+            "server_side" => Self::ServerSide,
+            "not_in_this_language" => Self::NotInThisLanguage,
             "no_utterances" => Self::NoUtterances,
             "short_duration" => Self::Duration(30),
             "sentiment_without_start" => Self::SentimentWithoutStart,
@@ -260,6 +268,7 @@ impl JobFault {
             "webhook_twice" => Self::WebhookTwice,
             "webhook_early" => Self::WebhookEarly,
             "webhook_forged" => Self::WebhookForged,
+            "webhook_of_audio" => Self::WebhookOfAudio,
             _ => return None,
         })
     }

@@ -141,24 +141,54 @@ pub enum SpeechProvider {
     None,
 }
 
+/// What stands where AssemblyAI has taken personal data out of the words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RedactedAs {
+    /// The sort of data: `[PERSON_NAME]`.
+    EntityName,
+    /// A `#` for each letter.
+    Hash,
+}
+
 /// Who turns speech into text.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpeechConfig {
     /// Who; when absent, AssemblyAI if it has a key, the recogniser if it has an address, else nobody.
     pub provider: Option<SpeechProvider>,
+    /// The language of recordings whose call names none (BCP 47); when absent, the provider finds out.
+    pub language: Option<String>,
+    /// Names and terms that are likely to be said.
+    pub vocabulary: Vec<String>,
     /// AssemblyAI's address.
     pub assemblyai_base_url: Url,
     /// Also `ASSEMBLYAI_API_KEY`.
     pub assemblyai_api_key: Option<SecretString>,
     /// AssemblyAI's models, in order of preference.
     pub assemblyai_models: Vec<String>,
+    /// How sentences sound.
+    pub assemblyai_sentiment: bool,
+    /// Names, numbers and the like in the words.
+    pub assemblyai_entities: bool,
+    /// The sorts of personal data that AssemblyAI takes out of the words; empty for none.
+    pub assemblyai_redact: Vec<String>,
+    /// What stands in their place.
+    pub assemblyai_redact_as: RedactedAs,
+    /// The languages among which one is detected (BCP 47); empty for any.
+    pub assemblyai_expected_languages: Vec<String>,
+    /// A language detected with less confidence (0 to 1) fails the call.
+    pub assemblyai_least_language_confidence: Option<f32>,
     /// The recogniser's address, with `/v1`. Also `PLUMBLINE_SPEECH_URL`.
     pub recogniser_base_url: Option<Url>,
     /// The recogniser's key, if it wants one. Also `PLUMBLINE_SPEECH_KEY`.
     pub recogniser_api_key: Option<SecretString>,
     /// The recogniser's model.
     pub recogniser_model: String,
+    /// The recogniser tells channels apart by itself; otherwise each channel of a WAV is sent alone.
+    pub recogniser_splits_channels: bool,
+    /// The largest file that the recogniser takes; a larger one fails its call without being sent.
+    pub recogniser_max_bytes: Option<u64>,
     /// The time that one request may take.
     pub timeout_seconds: u64,
     /// The least time between two looks at a transcription that runs.

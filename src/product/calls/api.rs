@@ -13,8 +13,11 @@ use poem_openapi::{
 };
 
 pub use self::views::{CallView, NewConversation, RecordingFields, TranscriptView};
+use self::views::{CorrectedView, CorrectionsBody};
 use super::{
-    CallError, Stages, get,
+    CallError, Stages,
+    correction::{Correction, correct},
+    get,
     model::{CallStatus, Channel},
     retry,
     store::{self, CallFilter},
@@ -140,12 +143,43 @@ impl CallsApi {
 
     /// Get a call's transcript
     ///
-    /// 404 while there is none.
+    /// Without personal data: names, numbers and the like are placeholders. The newest version, or one that was corrected since. 404 while there is
+    /// none.
     #[oai(path = "/:call_id/transcript", method = "get", operation_id = "get_transcript")]
-    async fn get_transcript(&self, caller: Caller, call_id: Path<CallId>) -> Result<Json<TranscriptView>, Refusal> {
+    async fn get_transcript(
+        &self,
+        caller: Caller,
+        call_id: Path<CallId>,
+        /// Which version, from 1; the newest when absent.
+        version: Query<Option<i32>>,
+        /// As it was said, with all personal data; an audit event tells who has seen it.
+        #[oai(default)]
+        raw: Query<bool>,
+    ) -> Result<Json<TranscriptView>, Refusal> {
         let grant = caller.may(Permission::ReadCalls)?;
-        let found = transcript(&self.db, &grant, call_id.0).await?;
-        Ok(Json(TranscriptView::of(call_id.0, found)))
+        let found = transcript(&self.db, &grant, call_id.0, version.0, raw.0).await?;
+        Ok(Json(TranscriptView::of(call_id.0, raw.0, found)))
+    }
+
+    /// Correct a call's transcript
+    ///
+    /// What a recogniser heard wrong, or whose voice it is. The next version of the transcript is made, the one before stays readable, and the call's
+    /// evaluation is outdated until the call is run again from the stage `assess`. 412 when the version is not the newest, 409 while the
+    /// call is being worked on.
+    #[oai(path = "/:call_id/transcript/corrections", method = "post", operation_id = "correct_transcript")]
+    async fn correct_transcript(
+        &self,
+        caller: Caller,
+        call_id: Path<CallId>,
+        body: Json<CorrectionsBody>,
+    ) -> Result<Json<CorrectedView>, Refusal> {
+        let grant = caller.may(Permission::CorrectTranscripts)?;
+        let CorrectionsBody { version, corrections } = body.0;
+        let corrections: Vec<Correction> = corrections.into_iter().map(Correction::from).collect();
+        let now = self.clock.now();
+        let corrected = correct(&self.db, &grant, call_id.0, version, &corrections, now).await?;
+        let evaluation_is_outdated = get(&self.db, &grant, call_id.0).await?.evaluated_at.is_some();
+        Ok(Json(CorrectedView { transcript: TranscriptView::of(call_id.0, false, corrected), evaluation_is_outdated }))
     }
 
     /// Listen to a call

@@ -2,8 +2,11 @@
 
 pub mod api;
 pub mod audio;
+pub mod correction;
 pub mod metrics;
 pub mod model;
+pub mod redaction;
+pub mod sentiment;
 pub mod store;
 pub mod sweep;
 pub mod upload;
@@ -86,6 +89,15 @@ pub enum CallError {
     /// The call is not in a state that allows it.
     #[error("a call that is {0} cannot be retried; only a failed one can")]
     NotFailed(CallStatus),
+    /// The call is being worked on.
+    #[error("the call is {0}: wait until it is evaluated, or retry it when it has failed")]
+    NotAtRest(CallStatus),
+    /// Somebody else corrected the transcript first.
+    #[error("the transcript has another version by now")]
+    StaleTranscript,
+    /// The stage has nothing to start from.
+    #[error("{0}")]
+    NothingToRerun(&'static str),
     /// Somebody else moved the call first.
     #[error("somebody else moved the call first")]
     Conflict,
@@ -124,16 +136,53 @@ pub async fn get(db: &Db, grant: &Grant, call_id: CallId) -> Result<Call, CallEr
     store::find(&db.alone(grant), call_id).await?.ok_or(CallError::NotFound)
 }
 
-/// A call's finished transcript.
+/// A call's finished transcript without personal data: the newest version, or one that was replaced. `raw` gives it as it was said, and an audit
+/// event tells who has seen it.
 ///
 /// # Errors
 /// [`CallError::NotFound`], or [`CallError::Absent`] while it is not there.
-pub async fn transcript(db: &Db, grant: &Grant, call_id: CallId) -> Result<store::Transcript, CallError> {
-    if let Some(transcript) = store::find_transcript(&db.alone(grant), call_id).await? {
+pub async fn transcript(
+    db: &Db,
+    grant: &Grant,
+    call_id: CallId,
+    version: Option<i32>,
+    raw: bool,
+) -> Result<store::Transcript, CallError> {
+    let found = if raw {
+        db.tenant(grant, "calls.reveal_transcript", async |tx| {
+            let found = version_of(tx, call_id, version, true).await?;
+            if let Some(transcript) = &found {
+                let details =
+                    serde_json::json!({ "personal_data": transcript.redaction.len(), "version": transcript.version });
+                audit(tx, "transcript.revealed", "call", Some(call_id.0), transcript.organization_id, details).await?;
+            }
+            Ok::<_, DbError>(found)
+        })
+        .await?
+    } else {
+        version_of(&db.alone(grant), call_id, version, false).await?
+    };
+    if let Some(transcript) = found {
         return Ok(transcript);
     }
     get(db, grant, call_id).await?;
-    Err(CallError::Absent("transcript yet"))
+    Err(CallError::Absent(if version.is_some() { "such version of its transcript" } else { "transcript yet" }))
+}
+
+async fn version_of(
+    on: &impl InTenant,
+    call_id: CallId,
+    version: Option<i32>,
+    raw: bool,
+) -> Result<Option<store::Transcript>, DbError> {
+    let newest = store::find_transcript(on, call_id, raw).await?;
+    match (newest, version) {
+        (Some(newest), Some(version)) if newest.version != version => {
+            store::find_transcript_version(on, call_id, version, raw).await
+        }
+        (None, Some(version)) => store::find_transcript_version(on, call_id, version, raw).await,
+        (newest, _) => Ok(newest),
+    }
 }
 
 /// Lets a failed call go on from the stage where it stopped.

@@ -68,7 +68,8 @@ words! {
 }
 
 impl CallStatus {
-    /// Received → transcribed → assessed → evaluated; any step may fail, and a failed call goes on from where it stopped.
+    /// Received → transcribed → assessed → evaluated; any step may fail, and a failed call goes on from where it stopped. Any stage of an
+    /// evaluated call may run again.
     pub fn leads_to(self, next: Self) -> bool {
         use CallStatus::*;
         matches!(
@@ -77,7 +78,7 @@ impl CallStatus {
                 | (Transcribed, Assessed)
                 | (Assessed, Evaluated)
                 | (Received | Transcribed | Assessed, Failed)
-                | (Failed, Received | Transcribed | Assessed)
+                | (Failed | Evaluated, Received | Transcribed | Assessed)
         )
     }
 }
@@ -201,6 +202,7 @@ mod tests {
         assert!(Received.leads_to(Transcribed));
         assert!(!Received.leads_to(Assessed));
         assert!(!Evaluated.leads_to(Failed));
+        assert!(Evaluated.leads_to(Transcribed));
         assert!(Failed.leads_to(Assessed));
         assert!(!Failed.leads_to(Evaluated));
     }

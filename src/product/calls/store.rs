@@ -3,14 +3,18 @@
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::Serialize;
-use tokio_postgres::Row;
+use tokio_postgres::{Row, types::Json};
 
 use super::{
     metrics::ConversationMetrics,
     model::{AudioFile, Call, CallDetails, CallStatus, Channel, Failure, Stage, Utterance},
+    redaction::{self, Span},
 };
 use crate::{
-    foundation::ids::{AgentId, CallId, OrganizationId},
+    foundation::{
+        digest,
+        ids::{AgentId, CallId, OrganizationId},
+    },
     platform::db::{DbError, InTenant, PlatformTx, Statements, TenantTx},
     sql,
 };
@@ -221,6 +225,10 @@ pub struct Transcription {
     pub language: Option<String>,
     /// Digest of the utterances.
     pub digest: Option<String>,
+    /// Digest of the utterances without personal data, as receipts name it.
+    pub redacted_digest: Option<String>,
+    /// What personal data was replaced where.
+    pub redaction: Option<Vec<Span>>,
     /// How the talking was shared.
     pub metrics: Option<ConversationMetrics>,
     /// When the work was given to the provider.
@@ -256,14 +264,22 @@ pub async fn insert_transcription(
             &metrics,
             &transcription.submitted_at,
             &transcription.completed_at,
+            &transcription.redacted_digest,
+            &transcription.redaction.as_ref().map(Json),
+            &transcription.redaction.as_deref().map(redaction::digest),
         ],
     )
     .await?;
     Ok(())
 }
 
-/// What was said, in one statement.
-pub async fn insert_utterances(tx: &TenantTx<'_>, call: &Call, utterances: &[Utterance]) -> Result<(), DbError> {
+/// What was said, raw and redacted, in one statement. `redacted` are the texts of the utterances without personal data, in their order.
+pub async fn insert_utterances(
+    tx: &TenantTx<'_>,
+    call: &Call,
+    utterances: &[Utterance],
+    redacted: &[String],
+) -> Result<(), DbError> {
     let n: Vec<i32> = utterances.iter().map(|utterance| utterance.n).collect();
     let speakers: Vec<&str> = utterances.iter().map(|utterance| utterance.speaker.as_str()).collect();
     let starts: Vec<Option<i64>> = utterances.iter().map(|utterance| utterance.start_ms).collect();
@@ -271,7 +287,7 @@ pub async fn insert_utterances(tx: &TenantTx<'_>, call: &Call, utterances: &[Utt
     let texts: Vec<&str> = utterances.iter().map(|utterance| utterance.text.as_str()).collect();
     tx.execute(
         sql!("calls/insert_utterances"),
-        &[&call.call_id, &call.organization_id, &call.agent_id, &n, &speakers, &starts, &ends, &texts],
+        &[&call.call_id, &call.organization_id, &call.agent_id, &n, &speakers, &starts, &ends, &texts, &redacted],
     )
     .await?;
     Ok(())
@@ -286,29 +302,72 @@ pub async fn delete_utterances(tx: &TenantTx<'_>, call_id: CallId) -> Result<(),
 /// A whole transcript.
 #[derive(Clone, Debug)]
 pub struct Transcript {
+    /// Whose call it is.
+    pub organization_id: OrganizationId,
     /// Who recognised the speech; `written` for text.
     pub provider: String,
     /// The recogniser's model.
     pub model: Option<String>,
     /// The language.
     pub language: Option<String>,
-    /// Digest of the utterances.
+    /// Digest of the raw utterances.
     pub digest: Option<String>,
+    /// Digest of the utterances without personal data, as receipts name it.
+    pub redacted_digest: Option<String>,
+    /// What personal data was replaced where; positions are those of the raw text.
+    pub redaction: Vec<Span>,
     /// How the talking was shared.
     pub metrics: Option<ConversationMetrics>,
     /// When it was there.
     pub completed_at: DateTime<Utc>,
-    /// What was said.
+    /// Which version of the call's transcript this is, from 1.
+    pub version: i32,
+    /// Who made it of the version before; none when a recogniser or the uploader did.
+    pub corrected_by: Option<String>,
+    /// When.
+    pub corrected_at: Option<DateTime<Utc>>,
+    /// What was said, raw or without personal data.
     pub utterances: Vec<Utterance>,
 }
 
-/// A call's finished transcript.
-pub async fn find_transcript(on: &impl InTenant, call_id: CallId) -> Result<Option<Transcript>, DbError> {
-    let Some(row) = on.opt(sql!("calls/find_transcript"), &[&call_id, &on.organizations()]).await? else {
-        return Ok(None);
-    };
+/// A call's finished transcript, without personal data unless it is to be `raw`.
+pub async fn find_transcript(on: &impl InTenant, call_id: CallId, raw: bool) -> Result<Option<Transcript>, DbError> {
+    let row = on.opt(sql!("calls/find_transcript"), &[&call_id, &on.organizations(), &raw]).await?;
+    row.map(|row| transcript(&row, raw)).transpose()
+}
+
+/// A version of a call's transcript that was replaced, without personal data unless it is to be `raw`.
+pub async fn find_transcript_version(
+    on: &impl InTenant,
+    call_id: CallId,
+    version: i32,
+    raw: bool,
+) -> Result<Option<Transcript>, DbError> {
+    let row = on.opt(sql!("calls/find_transcript_version"), &[&call_id, &version, &on.organizations()]).await?;
+    row.map(|row| transcript(&row, raw)).transpose()
+}
+
+fn transcript(row: &Row, raw: bool) -> Result<Transcript, DbError> {
     let stored = |what| move |source| DbError::Stored { what, source };
-    Ok(Some(Transcript {
+    let mut utterances: Vec<Utterance> =
+        serde_json::from_value(row.try_get("utterances")?).map_err(stored("utterances"))?;
+    let redaction: Option<Json<Vec<Span>>> = row.try_get("redaction")?;
+    let mut redaction = redaction.map(|Json(spans)| spans).unwrap_or_default();
+    let mut redacted_digest: Option<String> = row.try_get("redacted_digest")?;
+    if row.try_get("unredacted")? {
+        // It was written before transcripts were redacted, or is a version that was replaced: only its raw text is kept.
+        let known: Vec<redaction::Entity> = redaction::entities(&utterances, &redaction);
+        let redacted = redaction::redact(&utterances, &known);
+        let texts = redacted.applied(&utterances);
+        redacted_digest = Some(digest::of_json(&texts));
+        redaction = redacted.spans;
+        utterances = if raw { utterances } else { texts };
+    }
+    Ok(Transcript {
+        organization_id: row.try_get("organization_id")?,
+        redacted_digest,
+        redaction,
+        utterances,
         provider: row.try_get("provider")?,
         model: row.try_get("model")?,
         language: row.try_get("language")?,
@@ -319,8 +378,57 @@ pub async fn find_transcript(on: &impl InTenant, call_id: CallId) -> Result<Opti
             .transpose()
             .map_err(stored("metrics"))?,
         completed_at: row.try_get("completed_at")?,
-        utterances: serde_json::from_value(row.try_get("utterances")?).map_err(stored("utterances"))?,
-    }))
+        version: row.try_get("version")?,
+        corrected_by: row.try_get("corrected_by")?,
+        corrected_at: row.try_get("corrected_at")?,
+    })
+}
+
+/// What a person made of a transcript.
+pub struct Corrected<'a> {
+    /// Digest of the utterances.
+    pub digest: &'a str,
+    /// Digest of the utterances without personal data.
+    pub redacted_digest: &'a str,
+    /// What personal data was replaced where.
+    pub redaction: &'a [Span],
+    /// How the talking was shared.
+    pub metrics: &'a ConversationMetrics,
+}
+
+/// Keeps version `of` of a transcript, and makes its head the next one: a person's, with this digest and these metrics, or one that waits to be
+/// recognised anew. `false` when the transcript is another version by now.
+pub async fn replace_transcript(
+    tx: &TenantTx<'_>,
+    call_id: CallId,
+    of: i32,
+    corrected: Option<&Corrected<'_>>,
+    now: DateTime<Utc>,
+) -> Result<bool, DbError> {
+    let metrics = corrected.map(|corrected| corrected.metrics);
+    let metrics =
+        metrics.map(serde_json::to_value).transpose().map_err(|source| DbError::Stored { what: "metrics", source })?;
+    let digest = corrected.map(|corrected| corrected.digest);
+    let redacted_digest = corrected.map(|corrected| corrected.redacted_digest);
+    let spans = corrected.map(|corrected| corrected.redaction);
+    let params: [&(dyn postgres_types::ToSql + Sync); 10] = [
+        &call_id,
+        &of,
+        &tx.organizations(),
+        &tx.grant().actor(),
+        &now,
+        &digest,
+        &metrics,
+        &redacted_digest,
+        &spans.map(Json),
+        &spans.map(redaction::digest),
+    ];
+    Ok(tx.execute(sql!("calls/replace_transcript"), &params).await? == 1)
+}
+
+/// Lets nobody move the call before the transaction ends; `false` when it has another status.
+pub async fn hold(tx: &TenantTx<'_>, call_id: CallId, status: CallStatus) -> Result<bool, DbError> {
+    Ok(tx.opt(sql!("calls/hold"), &[&call_id, &status, &tx.organizations()]).await?.is_some())
 }
 
 /// Work that runs at the recogniser.

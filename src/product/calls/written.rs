@@ -7,6 +7,7 @@ use super::{
     CallError, Stages, admit, arriving,
     metrics::measure,
     model::{Call, CallDetails, CallStatus, Utterance},
+    redaction::redact,
     store::{self, Transcription},
 };
 use crate::{
@@ -39,6 +40,7 @@ pub async fn receive(
     check(utterances)?;
     let mut call = arriving(CallId::new(), details, CallStatus::Transcribed, now);
     call.duration_ms = utterances.iter().filter_map(|utterance| utterance.end_ms).max();
+    let redaction = redact(utterances, &[]);
     let transcription = Transcription {
         provider: "written".to_owned(),
         reference: None,
@@ -46,6 +48,8 @@ pub async fn receive(
         model: None,
         language: details.language.clone(),
         digest: Some(digest(utterances)),
+        redacted_digest: Some(digest(&redaction.applied(utterances))),
+        redaction: Some(redaction.spans.clone()),
         metrics: Some(measure(utterances)),
         submitted_at: now,
         completed_at: Some(now),
@@ -58,7 +62,7 @@ pub async fn receive(
             biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
             store::insert(tx, &call).err_into::<CallError>(),
             store::insert_transcription(tx, &call, &transcription).err_into(),
-            store::insert_utterances(tx, &call, utterances).err_into(),
+            store::insert_utterances(tx, &call, utterances, &redaction.texts).err_into(),
             audit::audit(tx, "call.received", "call", Some(call.call_id.0), call.organization_id, facts).err_into(),
             stages.begin(tx, &call, now).err_into(),
             // Last: its lock is waited for by the tenant's other uploads.

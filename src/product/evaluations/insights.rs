@@ -137,6 +137,7 @@ mod tests {
             evidence,
             model::{Given, Quote, RawAnswer},
             samples::{definition, score_input, scorecard, transcript},
+            scoring,
         },
     };
 
@@ -156,7 +157,7 @@ mod tests {
         let answers = evidence::check(raw, &definition().criteria().collect::<Vec<_>>(), &transcript()).unwrap();
         let mut input = score_input([Verdict::Yes; 3]);
         input.answers = answers.iter().map(Answer::for_plugins).collect();
-        let mut output = crate::product::evaluations::scoring::BuiltIn.score(&input).await.unwrap();
+        let mut output = scoring::BuiltIn.score(&input).await.unwrap();
         output.insights.push(plugins::Insight {
             kind: plugins::InsightKind::Other,
             text: "Long monologue.".into(),

@@ -5,6 +5,7 @@
 //! for the pipeline and once for who computes it again; [`scoring`] turns the verdicts into scores by exact [`arithmetic`], or lets the
 //! organization's plugin do it;
 //! [`insights`] says what follows; [`receipt`] keeps the digests of everything that went in. [`store`] writes it down for the stages.
+//! [`rescore`] applies another scorecard version to many calls, and [`reuse`]s the answers that still stand.
 
 pub mod answer;
 pub mod api;
@@ -21,6 +22,8 @@ pub mod prompt;
 pub mod questions;
 pub mod reading;
 pub mod receipt;
+pub mod rescore;
+pub mod reuse;
 pub mod rules;
 #[cfg(test)]
 mod samples;

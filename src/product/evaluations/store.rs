@@ -5,7 +5,7 @@ use serde_json::Value;
 use tokio_postgres::{Row, types::Json};
 
 use super::model::{Answer, EvaluationStatus, FailurePolicy, Insight, RevisionCause, speaker_of, verdict_word};
-use super::questions::{HumanAnswer, Questions};
+use super::questions::{self, HumanAnswer};
 use super::receipt::{self, About, Material, Receipt, bundle::SignedReceipt, keys::StoredKey};
 use super::{evidence, prompt};
 use crate::{
@@ -17,7 +17,10 @@ use crate::{
         db::{DbError, InTenant, Statements, TenantTx},
         plugins::{CallFacts, CriterionScore, Identity, PromptInput, Scorecard, Utterance},
     },
-    product::scorecards::model::{Definition, ScorecardVersion},
+    product::{
+        calls::{self, redaction::redact},
+        scorecards::model::{Criterion, Definition, ScorecardVersion},
+    },
     sql,
 };
 
@@ -51,7 +54,7 @@ pub struct CallMaterial {
     pub status: String,
     /// The conversation as a whole.
     pub facts: CallFacts,
-    /// The transcript, in order.
+    /// The transcript without personal data, in order: prompts, evidence, rules and plugins know no other.
     pub utterances: Vec<Utterance>,
     /// Conversation metrics: the whole numbers among them.
     pub metrics: Vec<(String, i64)>,
@@ -92,17 +95,17 @@ impl ForAssess {
     pub fn prompt_input(
         &self,
         scorecard: &ScorecardVersion,
-        questions: &Questions<'_>,
+        asked: &[&Criterion],
         seed: EvaluationId,
         now: DateTime<Utc>,
     ) -> PromptInput {
         PromptInput {
             call: self.call.facts.clone(),
             utterances: self.call.utterances.clone(),
-            scorecard: questions.scorecard(scorecard.version.unsigned_abs()),
+            scorecard: questions::only(scorecard.for_plugins(), asked),
             seed: seed.0.as_u64_pair().1,
             evaluated_at_ms: now.timestamp_millis(),
-            metadata: prompt::metadata(questions.asked()),
+            metadata: prompt::metadata(asked),
         }
     }
 
@@ -466,7 +469,11 @@ fn utterances(row: &Row) -> Result<Vec<Utterance>, DbError> {
     let speakers: Vec<&str> = row.try_get("speakers")?;
     let starts: Vec<Option<i64>> = row.try_get("starts_ms")?;
     let ends: Vec<Option<i64>> = row.try_get("ends_ms")?;
-    let texts: Vec<String> = row.try_get("texts")?;
+    let mut texts: Vec<String> = row.try_get("texts")?;
+    if row.try_get::<_, Option<bool>>("unredacted")? == Some(true) {
+        // It was written before transcripts were redacted.
+        texts = redacted(&ns, &speakers, texts);
+    }
     let ms = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok());
     let turns = ns.into_iter().zip(speakers).zip(starts.into_iter().zip(ends)).zip(texts);
     let turns = turns.map(|(((n, speaker), (start, end)), text)| Utterance {
@@ -477,6 +484,14 @@ fn utterances(row: &Row) -> Result<Vec<Utterance>, DbError> {
         text,
     });
     Ok(turns.collect())
+}
+
+fn redacted(ns: &[i32], speakers: &[&str], texts: Vec<String>) -> Vec<String> {
+    let said = ns.iter().zip(speakers).zip(texts).map(|((n, speaker), text)| {
+        let speaker = speaker.parse().unwrap_or(calls::model::Speaker::Unknown);
+        calls::model::Utterance { n: *n, speaker, start_ms: None, end_ms: None, text }
+    });
+    redact(&said.collect::<Vec<_>>(), &[]).texts
 }
 
 /// The whole numbers of the stored object, sorted by key, so that equal metrics are equal input.

@@ -83,7 +83,7 @@ impl Scorecards {
         from: Side,
         to: Side,
     ) -> Result<Vec<Change>, ScorecardError> {
-        let (from, to) = tokio::join!(self.side(grant, id, from), self.side(grant, id, to));
+        let (from, to) = tokio::join!(Box::pin(self.side(grant, id, from)), Box::pin(self.side(grant, id, to)));
         Ok(diff(&from?, &to?))
     }
 

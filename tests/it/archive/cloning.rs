@@ -114,6 +114,15 @@ async fn a_clone_has_the_shape_of_the_original_and_nothing_of_anybody() {
     assert_eq!(analysis["evaluation"]["receipt"]["masked"], json!(true));
     assert_eq!(was["evaluation"]["receipt"]["masked"], Value::Null);
     assert_eq!(analysis["evaluation"]["receipt"]["transcript"], json!("0".repeat(64)));
+    assert!(
+        original.contains("receipt_keys: ") && !copied.contains("receipt_keys: "),
+        "a clone has no key of the original"
+    );
+    let id = analysis["evaluation"]["evaluation_id"].as_str().unwrap();
+    let receipt = after.get(&format!("/api/evaluations/{id}/receipt")).await.expect(200);
+    assert_eq!((&receipt["signature"], &receipt["public_key"]), (&Value::Null, &Value::Null), "{receipt}");
+    let verified = after.post(&format!("/api/evaluations/{id}/verify"), &json!({})).await.expect(200);
+    assert_eq!(verified["verdict"], json!("cannot_be_computed"), "{verified:#}");
     let transcript = after.get(&format!("/api/calls/{evaluated}/transcript")).await.expect(200);
     assert_eq!(transcript["utterances"][0]["text"], "Xxxx xxxxxxx, Xxxxxxx Xxxxxxxxxxx xxxx.");
     let mut quotes = 0;

@@ -157,6 +157,7 @@ impl Maker<'_> {
             "If-Match" | "If-None-Match" => {
                 return if self.rng.random_bool(0.4) { "*".to_owned() } else { self.value("etag") };
             }
+            "from" | "to" if self.operation == "diff_scorecard" => return "newest".to_owned(),
             _ => {}
         }
         if let Some(values) = schema["enum"].as_array() {
@@ -202,11 +203,13 @@ impl Maker<'_> {
         }
         let (media, schema) = &operation.bodies[self.rng.random_range(0..kinds)];
         let kept = if *media == "application/json" { vec![] } else { query.clone() };
-        if *media != "application/octet-stream" {
+        // What is sent bare has its fields in the query; so has a definition that is imported.
+        if *media != "application/octet-stream" && operation.id != "import_scorecard" {
             query.clear();
         }
         match media.as_str() {
-            "application/json" => Content::Json(self.document(operation, schema)),
+            // JSON is YAML, too.
+            "application/json" | "application/yaml" => Content::Json(self.document(operation, schema)),
             "multipart/form-data" => {
                 let Value::Object(fields) = self.example(schema, "", 0) else { panic!("a form is an object") };
                 let written = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -272,6 +275,7 @@ impl Maker<'_> {
             (Some("string"), Some("date-time")) => json!("2026-11-23T08:00:00Z"),
             (Some("string"), Some("date" | "naive-date")) => json!("2026-11-23"),
             (Some("string"), Some("uuid")) => json!(self.value(name)),
+            (Some("string"), _) if name == "template" => json!("customer_service"),
             (Some("string"), _) if unique(name) => json!(self.value_or_new(name)),
             (Some("string"), _) => json!("en"),
             _ => self.object(&schema, depth),

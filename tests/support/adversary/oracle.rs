@@ -24,14 +24,26 @@ const CHANGED_BY: &[(&str, &[Permission])] = &[
     ("scorecards", &[Permission::ManageScorecards]),
     ("scorecard_versions", &[Permission::ManageScorecards]),
     ("calls", &[Permission::UploadCalls, Permission::RetryCalls, Permission::AnswerCriteria, Permission::RetryJobs]),
-    ("evaluations", &[Permission::AnswerCriteria]),
     ("audio_files", &[Permission::UploadCalls]),
-    ("transcriptions", &[Permission::UploadCalls]),
-    ("utterances", &[Permission::UploadCalls]),
+    ("transcriptions", &[Permission::UploadCalls, Permission::RetryCalls, Permission::CorrectTranscripts]),
+    ("utterances", &[Permission::UploadCalls, Permission::CorrectTranscripts]),
+    ("transcript_versions", &[Permission::RetryCalls, Permission::CorrectTranscripts]),
+    ("evaluations", &[Permission::RetryCalls, Permission::AnswerCriteria]),
+    ("rescores", &[Permission::RescoreCalls]),
+    ("rescore_items", &[Permission::RescoreCalls]),
     ("receipt_keys", &[Permission::ManageReceiptKeys]),
     ("usage_days", &[Permission::UploadCalls]),
     ("usage_totals", &[Permission::UploadCalls]),
-    ("jobs", &[Permission::UploadCalls, Permission::RetryCalls, Permission::AnswerCriteria, Permission::RetryJobs]),
+    (
+        "jobs",
+        &[
+            Permission::UploadCalls,
+            Permission::RetryCalls,
+            Permission::RetryJobs,
+            Permission::AnswerCriteria,
+            Permission::RescoreCalls,
+        ],
+    ),
     ("operations", &[Permission::ExportTenant, Permission::ManageTenants]),
     ("tenants", &[Permission::ManageTenants]),
     ("audit_events", Permission::ALL),
@@ -82,7 +94,19 @@ pub fn normal(things: &Things, attempt: &Attempt, twin: bool, got: &Got) -> Stri
             }
         }
     }
-    without_new_ids(things, &text)
+    without_new_ids(things, &without_public_keys(&text))
+}
+
+/// A key that is made now is new in every answer; others' keys are secrets like other texts, and found by [`leaked`].
+fn without_public_keys(text: &str) -> String {
+    const NAME: &str = "\"public_key\":\"";
+    let mut parts = text.split(NAME);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        out.push_str(NAME);
+        out.push_str(part.split_once('"').map_or(part, |(_, rest)| rest));
+    }
+    out
 }
 
 /// Ids and digests that were not there before become `<new>`.

@@ -144,7 +144,30 @@ impl World {
         self.post(tenant, "/api/users", user).await;
         self.recording(tenant, organization).await;
         self.app.drain_all().await;
+        self.rescore(tenant, organization).await;
         self.work_at_a_recogniser(tenant, organization).await;
+    }
+
+    /// A re-score that has ended, and one that nobody works off here.
+    async fn rescore(&mut self, tenant: &TestTenant, organization: &str) {
+        for status in ["waiting", "succeeded"] {
+            let by = format!("user:{}", self.word());
+            let text = format!(
+                "with made as (
+                     insert into {0}.rescores
+                         (rescore_id, organization_id, scorecard_version_id, status, requested_by, created_at, ended_at)
+                     select gen_random_uuid(), organization_id, scorecard_version_id, $2, $3, now(), case when $2 = 'succeeded' then now() end
+                     from {0}.scorecard_versions where organization_id = $1 order by published_at limit 1
+                     returning rescore_id
+                 )
+                 insert into {0}.rescore_items (rescore_id, call_id, organization_id, agent_id, status, before_id)
+                 select made.rescore_id, e.call_id, e.organization_id, e.agent_id, 'waiting', e.evaluation_id
+                 from {0}.evaluations e cross join made where e.organization_id = $1",
+                tenant.schema
+            );
+            let organization = organization.parse::<Uuid>().unwrap();
+            self.owner.execute(&text, &[&organization, &status, &by]).await.unwrap();
+        }
     }
 
     async fn criteria(&mut self, tenant: &TestTenant, organization: &str) {

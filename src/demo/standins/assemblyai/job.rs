@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures_util::StreamExt;
+use serde_json::Value;
 use tokio::{
     fs::File,
     io::{AsyncReadExt, AsyncWriteExt},
@@ -16,6 +17,7 @@ use url::{Host, Url};
 
 use super::{
     Studio,
+    analysis::REDACTABLE,
     params::{Asked, Webhook},
     recogniser::{Recognised, recognise},
     webhook,
@@ -88,14 +90,21 @@ pub async fn run(studio: Arc<Studio>, id: String, asked: Asked, fault: Option<Jo
             report(&studio, &id, forged.as_ref(), word).await;
             report(&studio, &id, asked.webhook.as_ref(), word).await;
         }
+        Some(JobFault::WebhookOfAudio) => {
+            send(&studio, &id, asked.webhook.as_ref(), &webhook::redacted_audio()).await;
+            report(&studio, &id, asked.webhook.as_ref(), word).await;
+        }
         _ => report(&studio, &id, asked.webhook.as_ref(), word).await,
     }
 }
 
 async fn report(studio: &Studio, id: &str, to: Option<&Webhook>, status: &str) {
+    send(studio, id, to, &webhook::notification(id, status)).await;
+}
+
+async fn send(studio: &Studio, id: &str, to: Option<&Webhook>, body: &Value) {
     let Some(to) = to.filter(|to| on_this_machine(&to.url)) else { return };
-    let body = webhook::notification(id, status);
-    let answered = webhook::deliver(&studio.http, to, &body, webhook::PAUSE, &studio.house.counters.webhooks).await;
+    let answered = webhook::deliver(&studio.http, to, body, webhook::PAUSE, &studio.house.counters.webhooks).await;
     studio.change(id, |job| job.webhook_status = answered);
 }
 
@@ -107,6 +116,10 @@ async fn work(studio: &Studio, asked: &Asked, fault: Option<&JobFault>, fetched:
             return Err("File does not appear to contain audio. File type is text/html (HTML document).".to_owned());
         }
         Some(JobFault::TooShort) => return Err(TOO_SHORT.to_owned()),
+        Some(JobFault::ServerSide) => return Err("Server error, developers have been alerted.".to_owned()),
+        Some(JobFault::NotInThisLanguage) => {
+            return Err("The following models are not available in this language: sentiment_analysis".to_owned());
+        }
         _ => {}
     }
     let audio = audio(studio, &asked.audio_url, fetched).await?;
@@ -114,11 +127,13 @@ async fn work(studio: &Studio, asked: &Asked, fault: Option<&JobFault>, fetched:
     if let Some(kind) = not_audio(&head) {
         return Err(format!("File does not appear to contain audio. File type is {kind}."));
     }
-    if asked.redact {
-        return Err(
-            "This stand-in cannot redact personal data, so it gives no transcript instead of an unredacted one."
-                .to_owned(),
-        );
+    if asked.redact.as_ref().is_some_and(|redact| {
+        redact.audio || redact.policies.iter().any(|policy| !REDACTABLE.contains(&policy.as_str()))
+    }) {
+        return Err(format!(
+            "This stand-in redacts only {} in the words, so it gives no transcript instead of an unredacted one.",
+            REDACTABLE.join(", ")
+        ));
     }
     let Some(recogniser) = &studio.recogniser else {
         return Err("No speech recogniser is installed behind this stand-in (script/speech installs one), and no transcript is \

@@ -1,5 +1,6 @@
 //! The AssemblyAI stand-in: uploads, transcription jobs, webhooks.
 
+mod analysis;
 mod job;
 mod params;
 mod recogniser;

@@ -13,9 +13,20 @@ pub struct Asked {
     /// The language to recognise; `None` to detect it.
     pub language_code: Option<String>,
     pub sentiment_analysis: bool,
-    /// Redaction of personal data was asked for, in any form.
-    pub redact: bool,
+    pub entity_detection: bool,
+    /// Redaction of personal data was asked for.
+    pub redact: Option<Redact>,
     pub webhook: Option<Webhook>,
+}
+
+/// Which personal data is to be taken out of the words.
+#[derive(Debug, Clone)]
+pub struct Redact {
+    pub policies: Vec<String>,
+    /// The sort stands in the place of the words, instead of a `#` for each letter.
+    pub named: bool,
+    /// The recording is to be redacted as well.
+    pub audio: bool,
 }
 
 /// Where to report the end of the job, and the header that proves who reports.
@@ -103,7 +114,8 @@ impl Asked {
             multichannel: flag("multichannel"),
             language_code: (!flag("language_detection")).then(|| text("language_code").unwrap_or("en_us").to_owned()),
             sentiment_analysis: flag("sentiment_analysis"),
-            redact: flag("redact_pii") || flag("redact_pii_audio"),
+            entity_detection: flag("entity_detection"),
+            redact: redact(&body)?,
             webhook: webhook(&body)?,
         })
     }
@@ -139,6 +151,30 @@ fn models(body: &Map<String, Value>) -> Result<Vec<String>, String> {
     if models.is_empty() { Err("speech_models is required: there is no default model".to_owned()) } else { Ok(models) }
 }
 
+fn redact(body: &Map<String, Value>) -> Result<Option<Redact>, String> {
+    let flag = |name: &str| body.get(name).and_then(Value::as_bool).unwrap_or(false);
+    let audio = flag("redact_pii_audio");
+    if !flag("redact_pii") {
+        return if audio { Err("redact_pii_audio needs redact_pii".to_owned()) } else { Ok(None) };
+    }
+    let policies: Vec<String> = body
+        .get("redact_pii_policies")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|policy| policy.as_str().map(str::to_owned))
+        .collect();
+    if policies.is_empty() {
+        return Err("redact_pii needs redact_pii_policies".to_owned());
+    }
+    let named = match body.get("redact_pii_sub").and_then(Value::as_str) {
+        None | Some("hash") => false,
+        Some("entity_name") => true,
+        Some(other) => return Err(format!("Invalid value of redact_pii_sub: {other}")),
+    };
+    Ok(Some(Redact { policies, named, audio }))
+}
+
 fn webhook(body: &Map<String, Value>) -> Result<Option<Webhook>, String> {
     let text = |name: &str| body.get(name).and_then(Value::as_str);
     let Some(url) = text("webhook_url") else { return Ok(None) };
@@ -172,6 +208,8 @@ mod tests {
         assert!(with("speaker_labels", json!("yes")).contains("wrong type of parameter: speaker_labels"));
         assert!(with("speech_models", json!([])).contains("speech_models is required"));
         assert!(with("audio_url", json!("not a url")).contains("audio_url"));
+        assert!(with("redact_pii", json!(true)).contains("redact_pii_policies"));
+        assert!(with("redact_pii_audio", json!(true)).contains("redact_pii"));
         assert!(Asked::read(b"[").is_err());
     }
 }

@@ -118,15 +118,11 @@ impl Desk {
 
     /// Creates a job and polls it to its end; gives the statuses seen and the last object.
     async fn finish(&self, audio_url: &str, more: Value) -> (Vec<String>, Value) {
-        self.finish_within(audio_url, more, 400).await
-    }
-
-    async fn finish_within(&self, audio_url: &str, more: Value, polls: u32) -> (Vec<String>, Value) {
         let (status, mut body) = self.create("", audio_url, more).await;
         assert_eq!(status, 200, "{body}");
         let id = body["id"].as_str().unwrap().to_owned();
         let mut statuses = vec![body["status"].as_str().unwrap().to_owned()];
-        for _ in 0..polls {
+        for _ in 0..400 {
             if matches!(statuses.last().unwrap().as_str(), "completed" | "error") {
                 break;
             }
@@ -197,23 +193,6 @@ async fn mono_audio_by_presigned_url_has_words_and_utterances_only_when_asked() 
     assert!(away["error"].as_str().unwrap().contains("this machine only"));
 }
 
-/// `ASR_URL=http://127.0.0.1:8931 ASR_KEY=… AUDIO=stereo.wav cargo test --lib real_speech -- --ignored --nocapture`
-#[tokio::test]
-#[ignore = "needs a recogniser (script/speech) and a stereo recording"]
-async fn real_speech_is_recognised_by_channel() {
-    let set = |name| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
-    let recogniser = Recogniser { base_url: Url::parse(&set("ASR_URL")).unwrap(), api_key: set("ASR_KEY").into() };
-    let options = StandInOptions { recogniser: Some(recogniser), ..StandInOptions::default() };
-    let stand_ins = StandIns::start(options).await.unwrap();
-    let desk = Desk { stand_ins, near: String::new(), seen: Arc::default() };
-    let url = desk.upload(std::fs::read(set("AUDIO")).unwrap()).await;
-    let (_, body) = desk.finish_within(&url, json!({"speaker_labels": true}), 60_000).await;
-    println!("{body:#}");
-    let speakers: std::collections::HashSet<_> =
-        body["utterances"].as_array().unwrap().iter().map(|said| said["speaker"].as_str().unwrap()).collect();
-    assert_eq!(speakers, ["A", "B"].into());
-}
-
 #[tokio::test]
 async fn without_a_recogniser_no_transcript_is_invented() {
     let desk = Desk::with(false).await;
@@ -244,6 +223,21 @@ async fn keys_parameters_and_foreign_uploads_are_refused() {
     );
     let (_, redacted) = desk.finish(&url, json!({"redact_pii": true, "redact_pii_policies": ["person_name"]})).await;
     assert_eq!((&redacted["status"], &redacted["text"]), (&json!("error"), &Value::Null));
+}
+
+#[tokio::test]
+async fn sentiment_and_redaction_come_when_they_are_asked_for() {
+    let desk = Desk::with(true).await;
+    let url = desk.upload(wav(2)).await;
+    let (_, body) = desk.finish(&url, json!({"multichannel": true})).await;
+    assert_eq!((&body["sentiment_analysis_results"], &body["entities"]), (&Value::Null, &Value::Null));
+    let more = json!({"multichannel": true, "sentiment_analysis": true, "entity_detection": true, "redact_pii": true,
+        "redact_pii_policies": ["phone_number"], "redact_pii_sub": "entity_name"});
+    let (_, body) = desk.finish(&url, more).await;
+    let judged = &body["sentiment_analysis_results"][0];
+    let told = (&judged["sentiment"], &judged["speaker"], &judged["channel"], &judged["text"]);
+    assert_eq!(told, (&json!("POSITIVE"), &json!("1"), &json!("1"), &json!("Good morning.")));
+    assert_eq!((&body["redact_pii"], &body["entities"]), (&json!(true), &json!([])));
 }
 
 #[tokio::test]

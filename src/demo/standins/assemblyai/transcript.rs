@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
+    analysis,
     job::{Job, Status},
     params::Asked,
     recogniser::{Recognised, Turn},
@@ -34,7 +35,8 @@ pub fn body(id: &str, job: &Job) -> Value {
         "sentiment_analysis_results": null,
         "entities": null,
         "auto_highlights": false,
-        "redact_pii": asked.redact,
+        "entity_detection": asked.entity_detection,
+        "redact_pii": asked.redact.is_some(),
         "summarization": false,
         "webhook_url": asked.webhook.as_ref().map(|webhook| webhook.url.as_str()),
         "webhook_auth": asked.webhook.as_ref().is_some_and(|webhook| webhook.header.is_some()),
@@ -43,7 +45,15 @@ pub fn body(id: &str, job: &Job) -> Value {
     });
     match &job.status {
         Status::Error(reason) => body["error"] = json!(reason),
-        Status::Completed(heard) if !job.deleted => fill(&mut body, asked, heard, job.fault.as_ref()),
+        Status::Completed(heard) if !job.deleted => {
+            // As with the service, entities hold what redaction takes out of the words.
+            if asked.entity_detection {
+                body["entities"] = analysis::entities(heard).into();
+            }
+            let redacted =
+                asked.redact.as_ref().map(|redact| analysis::redacted(heard, &redact.policies, redact.named));
+            fill(&mut body, asked, redacted.as_ref().unwrap_or(heard), job.fault.as_ref());
+        }
         _ => {}
     }
     body
@@ -63,6 +73,10 @@ fn fill(body: &mut Value, asked: &Asked, heard: &Recognised, fault: Option<&JobF
     }
     if asked.speaker_labels || asked.multichannel {
         body["utterances"] = heard.turns.iter().map(|turn| utterance(asked, turn)).collect();
+    }
+    if asked.sentiment_analysis {
+        body["sentiment_analysis_results"] =
+            analysis::sentiments(heard, |turn| (speaker(asked, turn), channel(asked, turn))).into();
     }
     let first = heard.turns.first();
     match fault {

@@ -18,6 +18,11 @@ pub fn notification(id: &str, status: &str) -> Value {
     json!({"transcript_id": id, "status": status})
 }
 
+/// The body of the second notification, about a redacted recording: it names no transcript.
+pub fn redacted_audio() -> Value {
+    json!({"status": "redacted_audio_ready", "redacted_audio_url": "https://cdn.example/redacted.mp3"})
+}
+
 /// Delivers until a 2xx, a 4xx or the last attempt; gives the last status, if there was any answer.
 pub async fn deliver(
     http: &reqwest::Client,

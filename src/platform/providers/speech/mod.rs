@@ -2,10 +2,12 @@
 
 mod assemblyai;
 mod audio;
+mod language;
 mod recogniser;
 mod turns;
+mod wav;
 
-pub use assemblyai::{AssemblyAi, AssemblyAiSettings};
+pub use assemblyai::{AssemblyAi, AssemblyAiFeatures, AssemblyAiSettings, PiiRedaction, PiiSubstitute};
 pub use audio::{AudioContent, AudioSource, AudioStream};
 pub use recogniser::{Recogniser, RecogniserSettings};
 
@@ -49,7 +51,7 @@ pub enum Submission {
 /// How a recording is to be transcribed.
 #[derive(Debug, Clone, Default)]
 pub struct SpeechOptions {
-    /// Language of the recording (`en`, `en_us`, `de`); none lets the provider find out.
+    /// Language of the recording (BCP 47, such as `en`, `en-US`, `de`); none lets the provider find out.
     pub language: Option<String>,
     /// How many channels carry one voice each; none takes the channels of the audio. From two on the channels are
     /// transcribed apart, and speaker labels, which would only be guesses, are not asked for.
@@ -76,9 +78,9 @@ pub struct Webhook {
 }
 
 /// A recording as text.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Transcript {
-    /// Language as the provider names it: a code for some, an English name for others.
+    /// Language (BCP 47), whatever form the provider names it in; none where it names none that is known.
     pub language: Option<String>,
     /// Length of the recording as the provider heard it. Shorter than the file means that part of it is missing.
     pub duration_ms: Option<u64>,
@@ -86,6 +88,57 @@ pub struct Transcript {
     pub model: Option<String>,
     /// What was said, ordered by start. Empty when nobody speaks.
     pub utterances: Vec<SpokenUtterance>,
+    /// How each sentence sounded; empty where the provider does not say.
+    pub sentiments: Vec<SpokenSentiment>,
+    /// Names, numbers and the like that the provider found in the words; empty where it does not say. Personal data: for
+    /// the redaction of the utterances alone.
+    pub entities: Vec<SpokenEntity>,
+}
+
+/// How one sentence sounded, by the provider's judgement.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SpokenSentiment {
+    /// Who said it, as far as the provider can tell.
+    pub voice: Voice,
+    /// Its start, from the beginning of the recording, where the provider says so.
+    pub start_ms: Option<u64>,
+    /// Its end, from the beginning of the recording, where the provider says so.
+    pub end_ms: Option<u64>,
+    /// How it sounded.
+    pub sentiment: Sentiment,
+    /// 0 to 1, where the provider says so.
+    pub confidence: Option<f32>,
+}
+
+/// How a sentence sounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Sentiment {
+    /// Pleased, thankful, friendly.
+    Positive,
+    /// Neither.
+    Neutral,
+    /// Angry, sad, worried.
+    Negative,
+}
+
+/// A name, a number or the like in the words of a recording.
+#[derive(Clone, PartialEq)]
+pub struct SpokenEntity {
+    /// The sort, in the provider's word: `person_name`, `credit_card_number`, …
+    pub kind: String,
+    /// The words, as they were said.
+    pub text: String,
+    /// First word's start, from the beginning of the recording.
+    pub start_ms: u64,
+    /// Last word's end, never before the start.
+    pub end_ms: u64,
+}
+
+impl std::fmt::Debug for SpokenEntity {
+    /// Without the words: they are personal data by definition.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SpokenEntity({}, {}..{} ms)", self.kind, self.start_ms, self.end_ms)
+    }
 }
 
 /// What one voice says in one turn.

@@ -1,7 +1,7 @@
 //! A recogniser of one's own that speaks the form of OpenAI's `/v1/audio/transcriptions`. It answers at once, and no
 //! recording leaves the house. Times are seconds here.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use reqwest::{Client, Method};
 use secrecy::SecretString;
@@ -9,8 +9,9 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{
-    AudioSource, SpeechOptions, SpeechToText, SpokenUtterance, Submission, Transcript, Voice,
+    AudioSource, SpeechOptions, SpeechToText, SpokenUtterance, Submission, Transcript, Voice, language,
     turns::{self, Word, milliseconds_of},
+    wav,
 };
 use crate::platform::providers::{
     PermanentKind, ProviderError, QuickRetries,
@@ -34,6 +35,9 @@ pub struct RecogniserSettings {
     pub api_key: Option<SecretString>,
     /// Model to use, as the recogniser names it.
     pub model: String,
+    /// It tells channels apart by itself (`diarized_json` with named speakers), as `script/speech` does. Otherwise each
+    /// channel of a WAV is sent alone.
+    pub splits_channels: bool,
     /// Largest recording that it takes; OpenAI's own limit is 25 MB.
     pub max_audio_bytes: Option<u64>,
     /// Longest time for one attempt, recognition included: about a fifth of the recording's length on two cores. The
@@ -47,6 +51,7 @@ pub struct RecogniserSettings {
 pub struct Recogniser {
     line: Line,
     model: String,
+    splits_channels: bool,
     max_audio_bytes: Option<u64>,
 }
 
@@ -54,30 +59,87 @@ impl Recogniser {
     /// A client on the shared HTTP client of [`http_client`](crate::platform::providers::http_client). Fails when the
     /// address or the key cannot be one.
     pub fn new(settings: RecogniserSettings, http: Client) -> Result<Self, ProviderError> {
-        let RecogniserSettings { base_url, api_key, model, max_audio_bytes, timeout, retries } = settings;
+        let RecogniserSettings { base_url, api_key, model, splits_channels, max_audio_bytes, timeout, retries } =
+            settings;
         let line = Line::new("recogniser", http, &base_url, "Bearer ", api_key.as_ref(), timeout, refusal::openai)?
             .retrying(retries);
-        Ok(Self { line, model, max_audio_bytes })
+        Ok(Self { line, model, splits_channels, max_audio_bytes })
     }
 
     fn fields(&self, channels: u16, options: &SpeechOptions) -> Vec<(&'static str, String)> {
         let mut fields = vec![("model", self.model.clone())];
         if let Some(language) = &options.language {
             // The form knows languages only, no regions.
-            fields.push(("language", language.split(['_', '-']).next().unwrap_or(language).to_lowercase()));
+            fields.push(("language", language::primary(language)));
         }
         if !options.keyterms.is_empty() {
             fields.push(("prompt", options.keyterms.join(", ")));
         }
         if channels >= 2 {
             fields.push(("response_format", "diarized_json".into()));
-            fields.push(("chunking_strategy", "auto".into()));
             fields.extend((1..=channels).map(|n| ("known_speaker_names[]", format!("{CHANNEL_NAME}{n}"))));
         } else {
             fields.push(("response_format", "verbose_json".into()));
             fields.extend(["word", "segment"].map(|what| ("timestamp_granularities[]", what.into())));
         }
+        // Models that tell voices apart want it whatever is asked of them.
+        if channels >= 2 || self.model.contains("diarize") {
+            fields.push(("chunking_strategy", "auto".into()));
+        }
         fields
+    }
+
+    /// One recording, by one request.
+    async fn heard(
+        &self,
+        audio: &AudioSource,
+        channels: u16,
+        options: &SpeechOptions,
+    ) -> Result<Transcript, ProviderError> {
+        if let Some(most) = self.max_audio_bytes.filter(|most| audio.length_bytes > *most) {
+            let reason = format!("the recording has {} bytes and the recogniser takes {most}", audio.length_bytes);
+            return Err(self.line.permanent(PermanentKind::TooLarge, reason));
+        }
+        let fields = self.fields(channels, options);
+        let question = Question {
+            name: "transcription",
+            method: Method::POST,
+            path: &["audio", "transcriptions"],
+            payload: Payload::Form { fields: &fields, audio },
+            repeat: Repeat::Freely,
+            longest_answer_bytes: LONGEST_TRANSCRIPT_BYTES,
+        };
+        let answer = self.line.ask(&question).await?;
+        // serde's own message would quote the answer, so it is dropped.
+        let transcript = serde_json::from_slice::<Answer>(&answer.body)
+            .map_err(|_| "the answer is not in the promised form")
+            .and_then(|answer| if channels >= 2 { answer.voices() } else { answer.single() });
+        transcript.map_err(|reason| self.line.permanent(PermanentKind::Garbage, reason))
+    }
+
+    /// Each channel by a request of its own, so that whose voice it is is certain.
+    async fn apart(&self, audio: AudioSource, options: &SpeechOptions) -> Result<Transcript, ProviderError> {
+        let audio = Arc::new(audio);
+        let layout = if audio.content.reopens() { wav::layout(&audio).await } else { Ok(None) };
+        let layout = layout.map_err(|_| ProviderError::Temporary {
+            provider: "recogniser",
+            reason: "the recording could not be read".into(),
+            retry_after: None,
+        })?;
+        let Some(layout) = layout else {
+            let reason = "only a WAV can be taken apart into channels, and this recogniser does not do so by itself";
+            return Err(self.line.permanent(PermanentKind::InvalidRequest, reason));
+        };
+        let mut whole = Transcript::default();
+        for n in 1..=layout.channels {
+            let channel = self.heard(&wav::channel(&audio, layout, n), 1, options).await?;
+            let said = channel.utterances.into_iter();
+            whole.utterances.extend(said.map(|said| SpokenUtterance { voice: Voice::Channel(n), ..said }));
+            whole.duration_ms = whole.duration_ms.max(channel.duration_ms);
+            // A silent channel has no language worth telling.
+            whole.language = whole.language.or(channel.language);
+        }
+        Ok(whole.ordered())
     }
 }
 
@@ -88,26 +150,12 @@ impl SpeechToText for Recogniser {
     }
 
     async fn submit(&self, audio: AudioSource, options: &SpeechOptions) -> Result<Submission, ProviderError> {
-        if let Some(most) = self.max_audio_bytes.filter(|most| audio.length_bytes > *most) {
-            let reason = format!("the recording has {} bytes and the recogniser takes {most}", audio.length_bytes);
-            return Err(self.line.permanent(PermanentKind::TooLarge, reason));
-        }
         let channels = options.channels.or(audio.channels).unwrap_or(1);
-        let fields = self.fields(channels, options);
-        let question = Question {
-            name: "transcription",
-            method: Method::POST,
-            path: &["audio", "transcriptions"],
-            payload: Payload::Form { fields: &fields, audio: &audio },
-            repeat: Repeat::Freely,
-            longest_answer_bytes: LONGEST_TRANSCRIPT_BYTES,
+        let mut transcript = if channels >= 2 && !self.splits_channels {
+            self.apart(audio, options).await?
+        } else {
+            self.heard(&audio, channels, options).await?
         };
-        let answer = self.line.ask(&question).await?;
-        // serde's own message would quote the answer, so it is dropped.
-        let transcript = serde_json::from_slice::<Answer>(&answer.body)
-            .map_err(|_| "the answer is not in the promised form")
-            .and_then(|answer| if channels >= 2 { answer.voices() } else { answer.single() });
-        let mut transcript = transcript.map_err(|reason| self.line.permanent(PermanentKind::Garbage, reason))?;
         transcript.model = Some(self.model.clone());
         Ok(Submission::Done(transcript))
     }
@@ -180,7 +228,10 @@ impl Answer {
 
     fn transcript(self, utterances: Vec<SpokenUtterance>) -> Transcript {
         let duration_ms = self.duration.map(milliseconds_of);
-        Transcript { language: self.language, duration_ms, model: None, utterances }.ordered()
+        // A name in OpenAI's answers ("english"), a code in those of other servers.
+        let language = self.language.as_deref().and_then(language::tag);
+        let (sentiments, entities) = (Vec::new(), Vec::new());
+        Transcript { language, duration_ms, model: None, utterances, sentiments, entities }.ordered()
     }
 }
 

@@ -91,7 +91,16 @@ mod tests {
 
     fn ordered(words: Vec<Word>) -> Vec<SpokenUtterance> {
         let utterances = from_words(words);
-        Transcript { language: None, duration_ms: None, model: None, utterances }.ordered().utterances
+        Transcript {
+            language: None,
+            duration_ms: None,
+            model: None,
+            utterances,
+            sentiments: Vec::new(),
+            entities: Vec::new(),
+        }
+        .ordered()
+        .utterances
     }
 
     #[test]

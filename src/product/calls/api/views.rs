@@ -11,8 +11,10 @@ use crate::{
     product::calls::{
         CallError,
         audio::AudioFault,
+        correction::Correction,
         metrics::ConversationMetrics,
         model::{Call, CallDetails, CallStatus, Channel, Direction, Speaker, Stage, Utterance},
+        redaction::Span,
         store::Transcript,
     },
 };
@@ -247,12 +249,24 @@ pub struct TranscriptView {
     pub model: Option<String>,
     /// The language.
     pub language: Option<String>,
-    /// SHA-256 of the utterances, as receipts name it.
+    /// SHA-256 of the utterances without personal data, as receipts name it.
     pub digest: Option<String>,
+    /// SHA-256 of the utterances as they were said.
+    pub raw_digest: Option<String>,
+    /// Whether the utterances are as they were said; otherwise personal data is replaced by placeholders such as `[CARD_1]`.
+    pub raw: bool,
+    /// What is replaced where, in characters of the raw text.
+    pub personal_data: Vec<Span>,
     /// How the talking was shared.
     pub metrics: Option<ConversationMetrics>,
     /// When it was there.
     pub completed_at: DateTime<Utc>,
+    /// Which version of the call's transcript this is, from 1: a correction makes the next.
+    pub version: i32,
+    /// Who corrected the version before; absent when a recogniser or the uploader made this one.
+    pub corrected_by: Option<String>,
+    /// When it was corrected.
+    pub corrected_at: Option<DateTime<Utc>>,
     /// What was said, in order.
     pub utterances: Vec<UtteranceView>,
 }
@@ -275,9 +289,9 @@ pub struct UtteranceView {
 
 impl TranscriptView {
     /// The transcript of a call.
-    pub fn of(call_id: CallId, transcript: Transcript) -> Self {
-        let Transcript { provider, model, language, digest, metrics, completed_at, utterances } = transcript;
-        let utterances = utterances
+    pub fn of(call_id: CallId, raw: bool, transcript: Transcript) -> Self {
+        let utterances = transcript
+            .utterances
             .into_iter()
             .map(|Utterance { n, speaker, start_ms, end_ms, text }| UtteranceView {
                 n,
@@ -287,8 +301,61 @@ impl TranscriptView {
                 text,
             })
             .collect();
-        Self { call_id, provider, model, language, digest, metrics, completed_at, utterances }
+        Self {
+            call_id,
+            provider: transcript.provider,
+            model: transcript.model,
+            language: transcript.language,
+            digest: transcript.redacted_digest,
+            raw_digest: transcript.digest,
+            raw,
+            personal_data: transcript.redaction,
+            metrics: transcript.metrics,
+            completed_at: transcript.completed_at,
+            version: transcript.version,
+            corrected_by: transcript.corrected_by,
+            corrected_at: transcript.corrected_at,
+            utterances,
+        }
     }
+}
+
+/// What should stand in a transcript.
+#[derive(Debug, Object)]
+#[oai(rename = "TranscriptCorrections", deny_unknown_fields)]
+pub struct CorrectionsBody {
+    /// The version of the transcript that was read and is corrected.
+    pub version: i32,
+    /// One for each utterance that changes: 1 to 500.
+    pub corrections: Vec<CorrectionBody>,
+}
+
+/// What one utterance should say, or who says it.
+#[derive(Debug, Object)]
+#[oai(rename = "UtteranceCorrection", deny_unknown_fields)]
+pub struct CorrectionBody {
+    /// The utterance's position, from 1.
+    pub utterance: i32,
+    /// The words; when absent they stay.
+    pub text: Option<String>,
+    /// Who speaks; when absent that stays.
+    pub speaker: Option<Speaker>,
+}
+
+impl From<CorrectionBody> for Correction {
+    fn from(CorrectionBody { utterance, text, speaker }: CorrectionBody) -> Self {
+        Self { utterance, text, speaker }
+    }
+}
+
+/// A corrected transcript.
+#[derive(Debug, Object)]
+#[oai(rename = "CorrectedTranscript")]
+pub struct CorrectedView {
+    /// The transcript as it is now.
+    pub transcript: TranscriptView,
+    /// Whether an evaluation judges an older version. `rerun_call` from the stage `assess` makes a new one.
+    pub evaluation_is_outdated: bool,
 }
 
 impl From<CallError> for Refusal {
@@ -311,7 +378,10 @@ impl From<CallError> for Refusal {
                 .field("external_id", "is taken")
                 .resource(call_id.0)
                 .into(),
-            CallError::NotFailed(_) | CallError::Conflict => Refusal::new(Kind::IllegalState, error.to_string()),
+            CallError::StaleTranscript => Refusal::new(Kind::StaleRevision, error.to_string()),
+            CallError::NotFailed(_) | CallError::Conflict | CallError::NotAtRest(_) | CallError::NothingToRerun(_) => {
+                Refusal::new(Kind::IllegalState, error.to_string())
+            }
             CallError::Store(error) => Refusal::internal(&error),
             CallError::Exceeded(exceeded) => exceeded.into(),
             CallError::UnreadableQuotas(error) => Refusal::internal(&error),

@@ -26,7 +26,7 @@ use crate::{
         ids::{BindingId, EvaluationId, OrganizationId, ReceiptKeyId, RescoreId, ScorecardVersionId},
     },
     platform::plugins::{CallFacts, Identity, PluginError, Prompt, ScoreInput, ScoreOutput, Scorecard, Scorer},
-    product::scorecards::model::Definition,
+    product::scorecards::model::{Definition, ScorecardVersion},
 };
 
 /// The receipt's own format.
@@ -214,6 +214,21 @@ impl Receipt {
             overall: output.overall,
         };
         Self { scoring: Some(scoring), ..self }
+    }
+
+    /// The receipt of stored answers that are judged by another version, without anything asked. Who was asked what stays as it was.
+    #[must_use]
+    pub fn judged_anew(&self, about: About, version: &ScorecardVersion, raw_answer: &str, answers: &[Answer]) -> Self {
+        Self {
+            about: Some(about),
+            signed_by: None,
+            scorecard_version_id: version.scorecard_version_id,
+            scorecard: version.digest.clone(),
+            raw_answer: digest::of_bytes(raw_answer.as_bytes()),
+            answers: digest::of_json(&answers),
+            scoring: None,
+            ..self.clone()
+        }
     }
 
     /// The receipt as it is signed: its canonical JSON.

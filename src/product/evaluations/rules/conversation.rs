@@ -5,6 +5,7 @@ use std::{collections::HashMap, ops::Range};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::product::{
+    calls::redaction,
     evaluations::{
         model::{Place, Speaker, Utterance, Way},
         words::normalise,
@@ -130,11 +131,31 @@ impl<'a> Conversation<'a> {
     }
 }
 
-/// Appends each word without case and accents, followed by a blank, and tells where it begins in `out` and which characters it came from.
+/// Appends each word without case and accents, followed by a blank, and tells where it begins in `out` and which characters it came from. What was
+/// redacted is one word, `[name]`, whose brackets no other word has.
 pub(super) fn fold(text: &str, out: &mut String, mut word: impl FnMut(usize, Range<u32>)) {
+    let (mut bytes, mut chars) = (0, 0);
+    for hidden in redaction::placeholders(text) {
+        let before = &text[bytes..hidden.start];
+        fold_plain(before, chars, out, &mut word);
+        chars += before.chars().count() as u32;
+        let length = hidden.len() as u32;
+        let kind = text[hidden.start + 1..hidden.end - 1].rsplit_once('_').map_or("", |(kind, _)| kind);
+        let begins = out.len();
+        out.push('[');
+        out.push_str(&kind.to_ascii_lowercase());
+        out.push_str("] ");
+        word(begins, chars..chars + length);
+        (bytes, chars) = (hidden.end, chars + length);
+    }
+    fold_plain(&text[bytes..], chars, out, &mut word);
+}
+
+/// `skipped` characters of the whole text stand before this part of it.
+fn fold_plain(text: &str, skipped: u32, out: &mut String, word: &mut impl FnMut(usize, Range<u32>)) {
     let mut plain = String::with_capacity(text.len() + 1);
     let mut found = vec![];
-    normalise(text, &mut plain, |at, from, to| found.push((at, from as u32..to as u32)));
+    normalise(text, &mut plain, |at, from, to| found.push((at, skipped + from as u32..skipped + to as u32)));
     for (nth, (at, chars)) in found.iter().enumerate() {
         let end = found.get(nth + 1).map_or(plain.len(), |(next, _)| *next);
         let begins = out.len();

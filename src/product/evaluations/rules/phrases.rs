@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use aho_corasick::AhoCorasick;
 
 use super::conversation::{Conversation, Match, fold};
-use crate::product::scorecards::model::{Rule, RuleAnswers};
+use crate::product::{
+    calls::redaction::PersonalData,
+    scorecards::model::{Rule, RuleAnswers},
+};
 
 /// `*` stands for up to so many words.
 const GAP_WORDS: u32 = 3;
@@ -88,6 +91,12 @@ impl<'a> Phrases<'a> {
 
 impl Phrase {
     fn of(text: &str, ids: &mut HashMap<String, usize>) -> Self {
+        let mut text = text.to_owned();
+        for kind in PersonalData::ALL {
+            // Whichever it is: "[name]" is said wherever a name was redacted.
+            let (word, numbered) = (format!("[{kind}]"), format!("[{}_1]", kind.as_str().to_uppercase()));
+            text = text.replace(&word, &numbered).replace(&word.to_uppercase(), &numbered);
+        }
         let (mut phrase, mut gap) = (Self::default(), 0);
         for (nth, piece) in text.split('*').enumerate() {
             gap += if nth == 0 { 0 } else { GAP_WORDS };

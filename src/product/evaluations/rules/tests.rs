@@ -89,6 +89,20 @@ fn a_star_stands_for_up_to_three_words() {
 }
 
 #[test]
+fn what_was_redacted_is_one_word_of_its_kind() {
+    let turn = [says(1, Speaker::Agent, "Hallö, this is [NAME_2]. Your card [CARD_1]?")];
+    let said = |phrase: &str| holds(json!({"phrase": {"any_of": [phrase]}}), &turn);
+    assert!(said("this is [name]"));
+    assert!(said("this is * your card [CARD]"));
+    assert!(!said("name"), "nobody says so");
+    assert!(!said("card card"));
+    assert!(!said("[phone]"));
+    let answer = yes_when(json!({"phrase": {"any_of": ["[name] your"]}}), &turn, &[]);
+    let place = answer.evidence[0].found.clone().unwrap();
+    assert_eq!((place.words.as_str(), place.start_char, place.end_char), ("[NAME_2]. Your", 15, 29));
+}
+
+#[test]
 fn who_speaks_counts() {
     let by = |speaker: &str| holds(json!({"phrase": {"any_of": ["refund"], "speaker": speaker}}), &chat());
     assert!(by("customer"));

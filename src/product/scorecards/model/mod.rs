@@ -17,6 +17,7 @@ mod definition;
 mod diff;
 mod lint;
 mod rule;
+mod rule_json;
 mod template;
 mod validate;
 mod yaml;

@@ -1,6 +1,6 @@
 //! Rules that answer criteria: phrases with their surroundings, and conversation metrics with thresholds. No I/O.
 
-use poem_openapi::{Enum, Object, Union};
+use poem_openapi::{Enum, Object};
 use serde::{Deserialize, Serialize};
 
 /// How rules answer a criterion. For `yes_no` give `yes_when`; for choices `choose`; for `number` `number_from`.
@@ -38,9 +38,8 @@ pub struct Choose {
 }
 
 /// Something that holds of a conversation or does not, exactly.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Union)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[oai(externally_tagged, rename_all = "snake_case")]
 pub enum Rule {
     /// Words that are said.
     Phrase(PhraseRule),
@@ -55,7 +54,8 @@ pub enum Rule {
 }
 
 /// Holds when any of the phrases is said where and by whom it is asked for. Words are compared without case, accents and punctuation; `*` stands
-/// for up to three words.
+/// for up to three words. Personal data is redacted: `[name]` stands for any name, and so do `[phone]`, `[card]`, `[address]`, `[email]`, `[iban]`,
+/// `[date_of_birth]`, `[number]`, `[ip]` and `[url]` for theirs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Object)]
 #[serde(deny_unknown_fields)]
 #[oai(deny_unknown_fields)]

@@ -52,7 +52,7 @@ pub fn from_yaml(text: &str) -> Result<Definition, Unreadable> {
         },
     };
     let document: Value = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let place = error.location().map(|place| (u64::from(place.line()), u64::from(place.column())));
+        let place = error.location().map(|place| (place.line(), place.column()));
         Unreadable::Syntax(place)
     })?;
     from_document(document)
@@ -159,6 +159,9 @@ sections:
         shape("just words");
         shape("");
         assert!(shape("name: S\nsections: []\ncolour: red\n").contains("colour"));
+        let two =
+            SMALL.replace("any_of: [good morning]}", "any_of: [a]}\n            metric: {metric: words, at_most: 1}");
+        assert!(shape(&two).contains("exactly one of"), "{}", shape(&two));
         assert!(matches!(from_yaml(&"a".repeat(MAX_BYTES + 1)), Err(Unreadable::TooLong(_))));
     }
 

@@ -14,7 +14,11 @@ use crate::platform::providers::{
     exchange::{Line, Payload, Question, Repeat},
 };
 
+mod analysis;
+mod features;
 mod wire;
+
+pub use features::{AssemblyAiFeatures, PiiRedaction, PiiSubstitute};
 
 /// Longest transcript that is read: words with times of ten hours of talk.
 const LONGEST_TRANSCRIPT_BYTES: usize = 64 * 1024 * 1024;
@@ -32,6 +36,8 @@ pub struct AssemblyAiSettings {
     pub api_key: SecretString,
     /// Models in the order of preference; at least one, because the provider has no default.
     pub speech_models: Vec<String>,
+    /// What is asked for beyond the words.
+    pub features: AssemblyAiFeatures,
     /// Longest time for one attempt; an upload has a second more for every 128 KiB.
     pub timeout: Duration,
     /// Retries inside one call.
@@ -42,19 +48,27 @@ pub struct AssemblyAiSettings {
 pub struct AssemblyAi {
     line: Line,
     speech_models: Vec<String>,
+    features: AssemblyAiFeatures,
 }
 
 impl AssemblyAi {
     /// A client on the shared HTTP client of [`http_client`](crate::platform::providers::http_client). Fails when the
-    /// address or the key cannot be one, or no model is named.
+    /// address or the key cannot be one, no model is named, or a feature is asked for in a way that would be refused.
     pub fn new(settings: AssemblyAiSettings, http: Client) -> Result<Self, ProviderError> {
-        let AssemblyAiSettings { base_url, api_key, speech_models, timeout, retries } = settings;
+        let AssemblyAiSettings { base_url, api_key, speech_models, features, timeout, retries } = settings;
         let line =
             Line::new("assemblyai", http, &base_url, "", Some(&api_key), timeout, wire::judge)?.retrying(retries);
         if speech_models.iter().all(|model| model.trim().is_empty()) {
             return Err(line.permanent(PermanentKind::InvalidRequest, "no speech model is configured"));
         }
-        Ok(Self { line, speech_models })
+        features.check().map_err(|reason| line.permanent(PermanentKind::InvalidRequest, reason))?;
+        Ok(Self { line, speech_models, features })
+    }
+
+    /// Refuses a vocabulary that the provider would refuse of every recording.
+    pub fn accepts(&self, keyterms: &[String]) -> Result<(), ProviderError> {
+        features::check_keyterms(keyterms, &self.speech_models)
+            .map_err(|reason| self.line.permanent(PermanentKind::InvalidRequest, reason))
     }
 
     async fn upload(&self, audio: &AudioSource) -> Result<String, ProviderError> {
@@ -109,8 +123,9 @@ impl SpeechToText for AssemblyAi {
     }
 
     async fn submit(&self, audio: AudioSource, options: &SpeechOptions) -> Result<Submission, ProviderError> {
+        self.accepts(&options.keyterms)?;
         let audio_url = self.upload(&audio).await?;
-        let order = Order::new(&audio_url, &self.speech_models, &audio, options);
+        let order = Order::new(&audio_url, &self.speech_models, &self.features, &audio, options);
         let order = serde_json::to_vec(&order)
             .map_err(|_| self.line.permanent(PermanentKind::InvalidRequest, "the order cannot be written"))?;
         let question = Question {

@@ -5,14 +5,19 @@ use super::*;
 use crate::platform::providers::{
     faults::{Faults, KEY, Reply, SAID, code, json, key, reply, short_pauses},
     http_client,
-    speech::{AudioContent, SpokenUtterance, Transcript, Voice, Webhook},
+    speech::{AudioContent, Sentiment, SpokenEntity, SpokenSentiment, SpokenUtterance, Transcript, Voice, Webhook},
 };
 
 fn client(server: &Faults) -> AssemblyAi {
+    client_with(server, AssemblyAiFeatures::default())
+}
+
+fn client_with(server: &Faults, features: AssemblyAiFeatures) -> AssemblyAi {
     let settings = AssemblyAiSettings {
         base_url: server.url.clone(),
         api_key: key(),
         speech_models: vec!["universal-3-5-pro".into(), "universal-2".into()],
+        features,
         timeout: Duration::from_secs(5),
         retries: short_pauses(),
     };
@@ -184,13 +189,108 @@ async fn a_two_channel_transcript_has_exact_voices() {
         ],
     }))
     .await;
-    assert_eq!((transcript.duration_ms, transcript.language.as_deref()), (Some(61_000), Some("en_us")));
+    assert_eq!((transcript.duration_ms, transcript.language.as_deref()), (Some(61_000), Some("en-US")));
     assert_eq!(transcript.model.as_deref(), Some("universal-2"));
     let help = SpokenUtterance { confidence: Some(0.8), ..said(Voice::Channel(2), 2_000, 2_900, "I need help.") };
     assert_eq!(
         transcript.utterances,
         [said(Voice::Channel(1), 250, 650, "Hello."), help, said(Voice::Channel(1), 3_000, 3_500, "Of course.")]
     );
+}
+
+#[tokio::test]
+async fn what_is_asked_for_beyond_the_words_goes_into_the_order() {
+    let redaction =
+        PiiRedaction { policies: vec!["person_name".into(), "date".into()], substitute: PiiSubstitute::EntityName };
+    let features = AssemblyAiFeatures {
+        sentiment: true,
+        entities: true,
+        redaction: Some(redaction),
+        expected_languages: vec!["en-GB".into(), "de".into()],
+        least_language_confidence: Some(0.4),
+    };
+    let order = async |language: Option<&str>| {
+        let server = Faults::new([uploaded(), json(200, answer("queued", value!({})))]).await;
+        let options = SpeechOptions { language: language.map(str::to_owned), ..SpeechOptions::default() };
+        client_with(&server, features.clone()).submit(recording(2), &options).await.unwrap();
+        server.asked()[1].json()
+    };
+    let mut expected = value!({"audio_url": "https://cdn.example/upload/1", "speech_models": ["universal-3-5-pro", "universal-2"],
+        "multichannel": true, "sentiment_analysis": true, "entity_detection": true, "redact_pii": true,
+        "redact_pii_policies": ["person_name", "date"], "redact_pii_sub": "entity_name", "language_detection": true,
+        "language_detection_options": {"expected_languages": ["en_uk", "de"]}});
+    let mut detected = order(None).await;
+    let least = detected.as_object_mut().unwrap().remove("language_confidence_threshold").unwrap();
+    assert!((least.as_f64().unwrap() - 0.4).abs() < 1e-6);
+    assert_eq!(detected, expected);
+    let fields = expected.as_object_mut().unwrap();
+    fields.retain(|name, _| !name.starts_with("language_"));
+    fields.insert("language_code".into(), value!("en_us"));
+    assert_eq!(order(Some("en-US")).await, expected, "nothing is detected where the language is known");
+}
+
+#[tokio::test]
+async fn what_would_be_refused_is_not_sent() {
+    let server = Faults::new([]).await;
+    let options =
+        SpeechOptions { keyterms: vec!["one two three four five six seven".into()], ..SpeechOptions::default() };
+    assert_eq!(code(submit(&server, 1, &options).await), "invalid_request");
+    assert_eq!(server.count(), 0);
+    let redaction = PiiRedaction { policies: vec!["shoe_size".into()], substitute: PiiSubstitute::Hash };
+    let settings = AssemblyAiSettings {
+        base_url: server.url.clone(),
+        api_key: key(),
+        speech_models: vec!["universal-2".into()],
+        features: AssemblyAiFeatures { redaction: Some(redaction), ..AssemblyAiFeatures::default() },
+        timeout: Duration::from_secs(1),
+        retries: short_pauses(),
+    };
+    assert_eq!(code(AssemblyAi::new(settings, http_client().unwrap()).map(|_| ())), "invalid_request");
+}
+
+fn sounds(voice: Voice, times: (Option<u64>, Option<u64>), sentiment: Sentiment) -> SpokenSentiment {
+    SpokenSentiment { voice, start_ms: times.0, end_ms: times.1, sentiment, confidence: None }
+}
+
+#[tokio::test]
+async fn sentences_sound_and_entities_have_places() {
+    let results = value!([
+        {"text": "Hi.", "start": 250, "end": 900, "sentiment": "POSITIVE", "confidence": 0.5, "speaker": "1", "channel": "1"},
+        {"text": "Bad.", "start": null, "end": 2000, "sentiment": "NEGATIVE", "confidence": 9, "speaker": "2A"},
+        {"text": "Hm.", "start": 2000, "end": 1000, "sentiment": "NEUTRAL", "confidence": null, "speaker": "B"},
+        {"text": "So.", "start": 3000, "end": 3100, "sentiment": "SARCASTIC", "speaker": null},
+        {"text": "So.", "start": 3000, "end": 3100, "sentiment": null, "speaker": null},
+    ]);
+    let entities = value!([
+        {"entity_type": "person_name", "text": "Ana Diaz", "start": 300, "end": 700},
+        {"entity_type": "location", "text": " ", "start": 1, "end": 2},
+        {"entity_type": null, "text": "x", "start": 1, "end": 2},
+        {"entity_type": "a_new_sort", "text": "y", "start": null, "end": null},
+    ]);
+    let whole = value!({"text": "Hi.", "sentiment_analysis_results": results, "entities": entities});
+    let heard = transcript(whole.clone()).await;
+    assert_eq!(
+        heard.sentiments,
+        [
+            SpokenSentiment {
+                confidence: Some(0.5),
+                ..sounds(Voice::Channel(1), (Some(250), Some(900)), Sentiment::Positive)
+            },
+            sounds(Voice::Channel(2), (None, Some(2_000)), Sentiment::Negative),
+            sounds(Voice::Label("B".into()), (Some(2_000), Some(2_000)), Sentiment::Neutral),
+        ]
+    );
+    let entity = |kind: &str, text: &str, start_ms, end_ms| SpokenEntity {
+        kind: kind.into(),
+        text: text.into(),
+        start_ms,
+        end_ms,
+    };
+    assert_eq!(heard.entities, [entity("person_name", "Ana Diaz", 300, 700), entity("a_new_sort", "y", 0, 0)]);
+    assert!(!format!("{:?}", heard.entities).contains("Ana"), "{:?}", heard.entities);
+    let mut redacted = whole;
+    redacted["redact_pii"] = value!(true);
+    assert!(transcript(redacted).await.entities.is_empty(), "they still hold what was taken out of the text");
 }
 
 #[tokio::test]
@@ -240,6 +340,7 @@ async fn a_client_without_models_is_refused() {
         base_url: Url::parse("https://api.example").unwrap(),
         api_key: key(),
         speech_models: vec![],
+        features: AssemblyAiFeatures::default(),
         timeout: Duration::from_secs(1),
         retries: short_pauses(),
     };

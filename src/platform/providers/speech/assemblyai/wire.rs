@@ -4,11 +4,15 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::{
+    analysis::{FoundEntity, JudgedSentence},
+    features::AssemblyAiFeatures,
+};
 use crate::platform::providers::{
     PermanentKind,
     refusal::{Refusal, Verdict},
     speech::{
-        AudioSource, SpeechOptions, SpokenUtterance, Transcript, Voice,
+        AudioSource, SpeechOptions, SpokenUtterance, Transcript, Voice, language,
         turns::{self, Word, confidence, milliseconds, milliseconds_of},
     },
 };
@@ -19,9 +23,13 @@ pub(super) struct Order<'a> {
     audio_url: &'a str,
     speech_models: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
-    language_code: Option<&'a str>,
+    language_code: Option<String>,
     #[serde(skip_serializing_if = "is_false")]
     language_detection: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language_detection_options: Option<Detection>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language_confidence_threshold: Option<f32>,
     #[serde(skip_serializing_if = "is_false")]
     multichannel: bool,
     #[serde(skip_serializing_if = "is_false")]
@@ -30,12 +38,28 @@ pub(super) struct Order<'a> {
     speakers_expected: Option<u8>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     keyterms_prompt: &'a [String],
+    #[serde(skip_serializing_if = "is_false")]
+    sentiment_analysis: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    entity_detection: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    redact_pii: bool,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    redact_pii_policies: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redact_pii_sub: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     webhook_url: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     webhook_auth_header_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     webhook_auth_header_value: Option<&'a str>,
+}
+
+/// Among which languages the provider is to decide.
+#[derive(Serialize)]
+struct Detection {
+    expected_languages: Vec<String>,
 }
 
 fn is_false(value: &bool) -> bool {
@@ -46,20 +70,32 @@ impl<'a> Order<'a> {
     pub(super) fn new(
         audio_url: &'a str,
         speech_models: &'a [String],
+        features: &'a AssemblyAiFeatures,
         audio: &AudioSource,
         options: &'a SpeechOptions,
     ) -> Self {
         let multichannel = options.channels.or(audio.channels).is_some_and(|channels| channels >= 2);
         let speaker_labels = options.speaker_labels && !multichannel;
+        let detection = options.language.is_none();
+        let expected: Vec<String> = features.expected_languages.iter().map(|tag| language::assemblyai(tag)).collect();
+        let redaction = features.redaction.as_ref();
         Self {
             audio_url,
             speech_models,
-            language_code: options.language.as_deref(),
-            language_detection: options.language.is_none(),
+            language_code: options.language.as_deref().map(language::assemblyai),
+            language_detection: detection,
+            language_detection_options: (detection && !expected.is_empty())
+                .then_some(Detection { expected_languages: expected }),
+            language_confidence_threshold: features.least_language_confidence.filter(|_| detection),
             multichannel,
             speaker_labels,
             speakers_expected: options.speakers_expected.filter(|_| speaker_labels),
             keyterms_prompt: &options.keyterms,
+            sentiment_analysis: features.sentiment,
+            entity_detection: features.entities,
+            redact_pii: redaction.is_some(),
+            redact_pii_policies: redaction.map_or(&[], |redaction| &redaction.policies),
+            redact_pii_sub: redaction.map(|redaction| redaction.substitute.as_str()),
             webhook_url: options.webhook.as_ref().map(|webhook| webhook.url.as_str()),
             webhook_auth_header_name: options.webhook.as_ref().map(|webhook| webhook.header_name.as_str()),
             webhook_auth_header_value: options.webhook.as_ref().map(|webhook| webhook.secret.expose_secret()),
@@ -86,6 +122,9 @@ pub(super) struct Answer {
     confidence: Option<f64>,
     language_code: Option<String>,
     speech_model_used: Option<String>,
+    sentiment_analysis_results: Option<Vec<JudgedSentence>>,
+    entities: Option<Vec<FoundEntity>>,
+    redact_pii: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -134,27 +173,42 @@ impl Answer {
                 None => return None,
             },
         };
-        let transcript =
-            Transcript { language: self.language_code, duration_ms, model: self.speech_model_used, utterances };
+        let judged = self.sentiment_analysis_results.unwrap_or_default();
+        // Redaction leaves the words in the entities that it takes out of the text. What the text is to be free of is not
+        // carried along beside it.
+        let found = self.entities.filter(|_| self.redact_pii != Some(true)).unwrap_or_default();
+        let transcript = Transcript {
+            language: self.language_code.as_deref().and_then(language::tag),
+            duration_ms,
+            model: self.speech_model_used,
+            utterances,
+            sentiments: judged.into_iter().filter_map(JudgedSentence::sentiment).collect(),
+            entities: found.into_iter().filter_map(FoundEntity::entity).collect(),
+        };
         Some(transcript.ordered())
     }
 }
 
+/// Whose voice a channel, as text or number, and a speaker name.
+pub(super) fn voice(channel: &Value, speaker: Option<&str>) -> Voice {
+    let channel = match channel {
+        Value::String(number) => turns::channel(number),
+        Value::Number(number) => turns::channel(&number.to_string()),
+        _ => None,
+    };
+    // With several channels and no field for them the speaker is the channel, alone ("1") or with a label ("1A").
+    let speaker = speaker.filter(|speaker| !speaker.is_empty());
+    let spoken = || {
+        let speaker = speaker?;
+        let digits = speaker.len() - speaker.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        turns::channel(&speaker[..digits])
+    };
+    channel.or_else(spoken).or_else(|| speaker.map(|label| Voice::Label(label.into()))).unwrap_or(Voice::Single)
+}
+
 impl Piece {
     fn voice(&self) -> Voice {
-        let channel = match &self.channel {
-            Value::String(number) => turns::channel(number),
-            Value::Number(number) => turns::channel(&number.to_string()),
-            _ => None,
-        };
-        // With several channels and no field for them the speaker is the channel, alone ("1") or with a label ("1A").
-        let speaker = self.speaker.as_deref().filter(|speaker| !speaker.is_empty());
-        let spoken = || {
-            let speaker = speaker?;
-            let digits = speaker.len() - speaker.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-            turns::channel(&speaker[..digits])
-        };
-        channel.or_else(spoken).or_else(|| speaker.map(|label| Voice::Label(label.into()))).unwrap_or(Voice::Single)
+        voice(&self.channel, self.speaker.as_deref())
     }
 
     fn utterance(self) -> SpokenUtterance {

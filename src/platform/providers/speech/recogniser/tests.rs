@@ -8,15 +8,23 @@ use crate::platform::providers::{
 };
 
 fn client(server: &Faults) -> Recogniser {
-    let settings = RecogniserSettings {
+    client_that(server, true)
+}
+
+fn client_that(server: &Faults, splits_channels: bool) -> Recogniser {
+    Recogniser::new(settings(server, splits_channels), http_client().unwrap()).unwrap()
+}
+
+fn settings(server: &Faults, splits_channels: bool) -> RecogniserSettings {
+    RecogniserSettings {
         base_url: server.url.join("v1").unwrap(),
         api_key: Some(key()),
         model: "base".into(),
+        splits_channels,
         max_audio_bytes: Some(1_000),
         timeout: Duration::from_secs(5),
         retries: short_pauses(),
-    };
-    Recogniser::new(settings, http_client().unwrap()).unwrap()
+    }
 }
 
 fn recording(channels: Option<u16>, length: usize) -> AudioSource {
@@ -96,11 +104,20 @@ async fn two_channels_are_asked_for_voices_by_channel() {
     let expected = [
         ("model", "base"),
         ("response_format", "diarized_json"),
-        ("chunking_strategy", "auto"),
         ("known_speaker_names[]", "channel_1"),
         ("known_speaker_names[]", "channel_2"),
+        ("chunking_strategy", "auto"),
     ];
     assert_eq!(names, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+}
+
+#[tokio::test]
+async fn a_model_that_tells_voices_apart_is_told_how_to_chunk_one_channel_too() {
+    let server = Faults::new([json(200, value!({"text": ""}))]).await;
+    let settings = RecogniserSettings { model: "whisper-diarize".into(), ..settings(&server, true) };
+    let client = Recogniser::new(settings, http_client().unwrap()).unwrap();
+    client.submit(recording(Some(1), 8), &SpeechOptions::default()).await.unwrap();
+    assert!(form(&server.asked()[0].body).contains(&("chunking_strategy".into(), "auto".into())));
 }
 
 #[tokio::test]
@@ -125,6 +142,49 @@ async fn voices_are_channels_only_where_the_answer_says_so() {
             said(Voice::Single, 7_000, 7_500, "Me."),
         ]
     );
+}
+
+/// Two frames of two channels, 8 bits each: `lr`, `LR`.
+const STEREO: &[u8] =
+    b"RIFF\x28\0\0\0WAVEfmt \x10\0\0\0\x01\0\x02\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x08\0data\x04\0\0\0lrLR";
+
+fn stereo() -> AudioSource {
+    AudioSource { length_bytes: STEREO.len() as u64, content: AudioContent::memory(STEREO), ..recording(Some(2), 0) }
+}
+
+#[tokio::test]
+async fn a_recogniser_of_one_voice_hears_each_channel_alone() {
+    let heard = |language: &str, start: f64, text: &str, word: &str| {
+        value!({"language": language, "duration": 9.0, "text": text,
+            "segments": [{"start": 0.0, "end": 9.0, "text": text}],
+            "words": [{"word": word, "start": start, "end": start + 0.5}]})
+    };
+    let replies =
+        [json(200, heard("english", 2.0, " Fine. ", "Fine.")), json(200, heard("welsh", 1.0, " Well? ", "Well?"))];
+    let server = Faults::new(replies).await;
+    let submitted = client_that(&server, false).submit(stereo(), &SpeechOptions::default()).await.unwrap();
+    let Submission::Done(transcript) = submitted else { panic!("{submitted:?}") };
+    assert_eq!(
+        transcript.utterances,
+        [said(Voice::Channel(2), 1_000, 1_500, "Well?"), said(Voice::Channel(1), 2_000, 2_500, "Fine.")]
+    );
+    assert_eq!((transcript.duration_ms, transcript.language.as_deref()), (Some(9_000), Some("en")));
+    assert_eq!(server.count(), 2);
+    for (asked, samples) in server.asked().iter().zip(["lL", "rR"]) {
+        let body = String::from_utf8_lossy(&asked.body).into_owned();
+        assert!(body.contains("verbose_json") && !body.contains("diarized_json") && !body.contains("known_speaker"));
+        assert!(body.contains(&format!("data\u{2}\0\0\0{samples}\r\n")), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_channel_that_fails_fails_the_recording_and_what_cannot_be_taken_apart_is_refused() {
+    let server = Faults::new([json(200, value!({"text": "", "duration": 1.0})), json(401, value!({}))]).await;
+    let result = client_that(&server, false).submit(stereo(), &SpeechOptions::default()).await;
+    assert_eq!((code(result), server.count()), ("credentials", 2));
+    let server = Faults::new([]).await;
+    let result = client_that(&server, false).submit(recording(Some(2), 8), &SpeechOptions::default()).await;
+    assert_eq!((code(result), server.count()), ("invalid_request", 0));
 }
 
 #[tokio::test]
@@ -153,7 +213,7 @@ async fn sentences_take_the_times_of_their_words() {
     ]);
     let answer = |words: Value| value!({"language": "english", "duration": 47.4, "text": "t", "segments": segments, "words": words});
     let transcript = submit(1, answer(words)).await.unwrap();
-    assert_eq!(transcript.language.as_deref(), Some("english"));
+    assert_eq!(transcript.language.as_deref(), Some("en"), "OpenAI names languages in English");
     assert_eq!(
         transcript.utterances,
         [

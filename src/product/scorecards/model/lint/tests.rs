@@ -80,8 +80,11 @@ fn ranges_that_others_hold_together_are_found() {
     let covered = |ranges: Value| reach::covered(&serde_json::from_value::<Vec<super::super::Range>>(ranges).unwrap());
     let range = |from: Option<i64>, to: Option<i64>| {
         let mut range = json!({"key": "k", "score": 1});
-        from.map(|from| range["from"] = json!(from));
-        to.map(|to| range["to"] = json!(to));
+        for (name, bound) in [("from", from), ("to", to)] {
+            if let Some(bound) = bound {
+                range[name] = json!(bound);
+            }
+        }
         range
     };
     assert_eq!(covered(json!([range(Some(1), Some(5)), range(Some(6), Some(9)), range(Some(2), Some(8))])), [2]);

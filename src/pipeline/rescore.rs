@@ -1,0 +1,359 @@
+//! Re-scores: one job paces a re-score's calls, and one job for each call assesses it under the new version; its score is the pipeline's usual one.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, SubsecRound, Utc};
+use futures_util::TryFutureExt;
+
+use super::{
+    Means,
+    asking::{Asking, Heard, account, build},
+    assess::unusable,
+    enqueue, grant,
+};
+use crate::{
+    foundation::{access::Grant, ids::EvaluationId},
+    platform::{
+        db::{DbError, TenantTx},
+        jobs::{self, Handler, Job, JobError, Lease},
+    },
+    product::{
+        calls::{
+            self,
+            model::{CallStatus, Stage},
+        },
+        evaluations::{
+            insights,
+            memory::Of,
+            model::{Answer, RevisionCause},
+            prompt::{self, Built},
+            questions::{self, Questions},
+            receipt::{About, Assessment, Receipt, Reused},
+            rescore::{
+                RescoreCall, RescoreCalls,
+                model::RescoreStatus,
+                store::{self as rescores, Current, Item, Outcome},
+            },
+            reuse::{self, Plan},
+            store::{self, ForAssess, NewEvaluation},
+        },
+        scorecards::model::Criterion,
+    },
+};
+
+/// Calls of one re-score that are queued at once, so that it takes neither the queue nor the tenant's quota of waiting jobs.
+const AT_ONCE: i64 = 50;
+/// Between two looks at how far it is.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Provider and model where nothing was asked or used again.
+const NOBODY: &str = "none";
+
+/// Paces the calls of a re-score.
+pub(super) struct RescoreRange(pub(super) Arc<Means>);
+
+#[async_trait::async_trait]
+impl Handler for RescoreRange {
+    fn kind(&self) -> &'static str {
+        RescoreCalls::KIND
+    }
+
+    async fn run(&self, lease: &Lease) -> Result<(), JobError> {
+        let id = lease.job::<RescoreCalls>()?.rescore_id;
+        let (grant, now) = (grant(lease), self.0.clock.now());
+        let over = self
+            .0
+            .db
+            .tenant(&grant, "rescore.pace", async |tx| {
+                let Some(found) = rescores::find(tx, id).await? else {
+                    jobs::finish(tx, lease).await?;
+                    return Ok::<_, JobError>(true);
+                };
+                if found.cancel_requested {
+                    rescores::cancel_items(tx, id).await?;
+                }
+                let left = if found.cancel_requested { 0 } else { found.progress.waiting };
+                if left == 0 && found.progress.running == 0 {
+                    let ended =
+                        if found.cancel_requested { RescoreStatus::Cancelled } else { RescoreStatus::Succeeded };
+                    rescores::mark(tx, id, ended, Some(now)).await?;
+                    jobs::finish(tx, lease).await?;
+                    return Ok(true);
+                }
+                rescores::mark(tx, id, RescoreStatus::Running, None).await?;
+                if left > 0 {
+                    let room = AT_ONCE.saturating_sub(found.progress.running).max(0);
+                    for call_id in rescores::queue_items(tx, id, room).await? {
+                        jobs::enqueue(tx, found.organization_id, &RescoreCall { rescore_id: id, call_id }, now, now)
+                            .await?;
+                    }
+                }
+                Ok(false)
+            })
+            .await?;
+        if over { Ok(()) } else { Err(JobError::NotYet { reason: "calls are being evaluated", after: PAUSE }) }
+    }
+
+    /// It stays as it is, and its dead job can be retried.
+    async fn gave_up(&self, lease: &Lease, error: &JobError) -> Result<(), DbError> {
+        super::bury(&self.0, lease, error).await
+    }
+}
+
+/// Assesses one call of a re-score.
+pub(super) struct RescoreOne(pub(super) Arc<Means>);
+
+#[async_trait::async_trait]
+impl Handler for RescoreOne {
+    fn kind(&self) -> &'static str {
+        RescoreCall::KIND
+    }
+
+    async fn run(&self, lease: &Lease) -> Result<(), JobError> {
+        let job = lease.job::<RescoreCall>()?;
+        let grant = grant(lease);
+        let on = self.0.db.alone(&grant);
+        let item = rescores::find_item(&on, job.rescore_id, job.call_id).await?;
+        let Some(item) = item.filter(|item| item.is_due) else {
+            return self.0.db.tenant(&grant, "rescore.done_before", async |tx| jobs::finish(tx, lease).await).await;
+        };
+        if item.cancel_requested {
+            return self.end(&grant, lease, &job, &Outcome::Cancelled).await;
+        }
+        let material = store::load_for_assess(&on, job.call_id).await?;
+        let material = match material {
+            Some(material) if material.call.status == CallStatus::Evaluated.as_str() => material,
+            _ => return self.end(&grant, lease, &job, &Outcome::Skipped("the call is being worked on")).await,
+        };
+        if item.current.as_ref().is_some_and(|now| now.scorecard_version_id == item.version.scorecard_version_id) {
+            let judged = Outcome::Skipped("the call is judged by this version already");
+            return self.end(&grant, lease, &job, &judged).await;
+        }
+        let assessed = self.assess(&grant, &job, &item, &material).await?;
+        Box::pin(self.record(&grant, lease, &job, &item, &material, assessed)).await
+    }
+
+    async fn gave_up(&self, lease: &Lease, error: &JobError) -> Result<(), DbError> {
+        let Ok(job) = lease.job::<RescoreCall>() else { return super::bury(&self.0, lease, error).await };
+        let reason = match error {
+            JobError::Confidential { words, .. } => words.clone(),
+            error => error.to_string(),
+        };
+        let now = self.0.clock.now();
+        self.0
+            .db
+            .tenant(&grant(lease), "rescore.gave_up", async |tx| {
+                if jobs::bury(tx, lease, error, now).await? {
+                    rescores::end_item(tx, job.rescore_id, job.call_id, &Outcome::Failed(&reason)).await?;
+                }
+                Ok(())
+            })
+            .await
+    }
+}
+
+/// What is to be recorded of one call.
+struct Assessed {
+    about: About,
+    plan: Plan,
+    raw_answer: String,
+    answers: Vec<Answer>,
+    asked: Option<(Built, Heard)>,
+    assessed_at: DateTime<Utc>,
+}
+
+impl RescoreOne {
+    async fn assess(
+        &self,
+        grant: &Grant,
+        job: &RescoreCall,
+        item: &Item,
+        material: &ForAssess,
+    ) -> Result<Assessed, JobError> {
+        let call = &material.call;
+        let questions = Questions::of(&item.version.definition, &call.utterances, &call.metrics);
+        let (current, plan) = planned(item, material, &questions);
+        let evaluation_id = EvaluationId::new();
+        let asked_at = self.0.clock.now();
+        let now: Vec<&Criterion> =
+            questions.asked().iter().copied().filter(|criterion| plan.asked.contains(&criterion.key)).collect();
+        let asked = match now.as_slice() {
+            [] => None,
+            now => {
+                let built = build(&self.0, material, &item.version, now, evaluation_id, asked_at).await?;
+                let of = Of { call_id: job.call_id, organization_id: call.organization_id, agent_id: call.agent_id };
+                let heard = Asking { means: &self.0, grant, of }.ask(&built, now).await?;
+                Some((built, heard))
+            }
+        };
+        let stored = current.map_or(questions::NOTHING, |current| current.raw_answer.as_str());
+        let said = asked.as_ref().map(|(_, heard)| heard.raw.as_str());
+        // What the plan uses again is in the stored answer, and the model's text is JSON: the client made sure.
+        let raw_answer = reuse::compose(stored, &plan.reused, said).ok_or_else(|| JobError::Permanent {
+            kind: "answer_shape",
+            reason: "the answers cannot be put together".to_owned(),
+        })?;
+        let answers = questions.answers(&raw_answer, &[]).map_err(unusable)?;
+        let assessed_at = self.0.clock.now().trunc_subsecs(6);
+        let nothing = prompt::nothing();
+        let mut about = match (&asked, current.and_then(|current| current.receipt.about.as_ref())) {
+            (Some((built, heard)), _) => {
+                material.about(evaluation_id, asked_at, assessed_at, &built.builder, heard.parameters.clone())
+            }
+            (None, Some(before)) => of_stored(material, before, evaluation_id, assessed_at),
+            (None, None) => {
+                material.about(evaluation_id, asked_at, assessed_at, &nothing.builder, serde_json::json!({}))
+            }
+        };
+        about.cause = RevisionCause::Rescore;
+        about.rescore_id = Some(job.rescore_id);
+        about.asked = Some(plan.asked.clone());
+        about.reused = current
+            .filter(|_| !plan.reused.is_empty())
+            .map(|current| Reused { evaluation_id: current.evaluation_id, criteria: plan.reused.clone() });
+        Ok(Assessed { about, plan, raw_answer, answers, asked, assessed_at })
+    }
+
+    async fn record(
+        &self,
+        grant: &Grant,
+        lease: &Lease,
+        job: &RescoreCall,
+        item: &Item,
+        material: &ForAssess,
+        assessed: Assessed,
+    ) -> Result<(), JobError> {
+        let Assessed { about, plan, raw_answer, answers, asked, assessed_at } = assessed;
+        let evaluation_id = about.evaluation_id;
+        let nothing = prompt::nothing();
+        let (built, provider, model) = match &asked {
+            Some((built, heard)) => (built, self.0.language_model.name(), heard.model.as_str()),
+            None => (&nothing, NOBODY, NOBODY),
+        };
+        let receipt = match (&asked, &item.current) {
+            (None, Some(current)) if about.reused.is_some() => {
+                current.receipt.judged_anew(about, &item.version, &raw_answer, &answers)
+            }
+            _ => Receipt::of(&Assessment {
+                about,
+                transcript: &material.call.utterances,
+                scorecard_version_id: item.version.scorecard_version_id,
+                scorecard_digest: &item.version.digest,
+                prompt: &built.prompt,
+                prompt_builder: &built.builder,
+                prompt_note: built.note.as_deref(),
+                schema: &built.schema,
+                provider,
+                model,
+                raw_answer: &raw_answer,
+                answers: &answers,
+            }),
+        };
+        let heard = asked.as_ref().map(|(_, heard)| heard);
+        let tokens = heard.map_or((0, 0), |heard| (heard.prompt_tokens, heard.completion_tokens));
+        let new = NewEvaluation {
+            evaluation_id,
+            call_id: job.call_id,
+            organization_id: material.call.organization_id,
+            agent_id: material.call.agent_id,
+            scorecard_version_id: item.version.scorecard_version_id,
+            raw_answer: &raw_answer,
+            answers: &answers,
+            needs_review: insights::needs_review(&answers, &material.call.utterances),
+            human_answers: &[],
+            prompt_tokens: tokens.0,
+            completion_tokens: tokens.1,
+            fingerprint: heard.and_then(|heard| heard.fingerprint.as_deref()),
+            cost_micros: heard.map_or(Some(0), |heard| self.0.prices.tokens(&heard.model, tokens.0, tokens.1)),
+            receipt: &receipt,
+            assessed_at,
+        };
+        let outcome = Outcome::Assessed { evaluation_id, asked: plan.asked.len(), reused: plan.reused.len() };
+        self.0
+            .db
+            .tenant(grant, "rescore.record", async |tx| {
+                jobs::finish(tx, lease).await?;
+                self.write(tx, job, &new, heard, &outcome).await
+            })
+            .await
+    }
+
+    async fn write(
+        &self,
+        tx: &TenantTx<'_>,
+        job: &RescoreCall,
+        new: &NewEvaluation<'_>,
+        heard: Option<&Heard>,
+        outcome: &Outcome<'_>,
+    ) -> Result<(), JobError> {
+        let due = heard.map(|heard| &heard.due);
+        let micros = match heard {
+            Some(heard) => self.0.prices.tokens(&heard.model, heard.due.prompt_tokens, heard.due.completion_tokens),
+            None => Some(0),
+        };
+        let (from, to) = (CallStatus::Evaluated, CallStatus::Assessed);
+        if !calls::store::move_status(tx, job.call_id, from, to).await? {
+            return Err(JobError::LeaseLost);
+        }
+        store::record_assessed(tx, new).await?;
+        if !rescores::end_item(tx, job.rescore_id, job.call_id, outcome).await? {
+            return Err(JobError::LeaseLost);
+        }
+        tokio::try_join!(
+            biased;
+            enqueue(tx, new.organization_id, job.call_id, Stage::Score, new.assessed_at),
+            // Last: its lock is waited for by the tenant's other jobs.
+            account(tx, new, due, micros).err_into(),
+        )?;
+        Ok(())
+    }
+
+    async fn end(
+        &self,
+        grant: &Grant,
+        lease: &Lease,
+        job: &RescoreCall,
+        outcome: &Outcome<'_>,
+    ) -> Result<(), JobError> {
+        self.0
+            .db
+            .tenant(grant, "rescore.end", async |tx| {
+                jobs::finish(tx, lease).await?;
+                rescores::end_item(tx, job.rescore_id, job.call_id, outcome).await?;
+                Ok(())
+            })
+            .await
+    }
+}
+
+/// The evaluation whose answers may be used again, and what is asked. Answers to another transcript, of a receipt without circumstances or in
+/// a form that cannot be parted by criterion are none.
+fn planned<'a>(item: &'a Item, material: &ForAssess, questions: &Questions<'_>) -> (Option<&'a Current>, Plan) {
+    let shown = |mut plan: Plan| {
+        let asked = |key: &String| questions.asked().iter().any(|criterion| criterion.key == *key);
+        plan.reused.retain(asked);
+        plan.asked.retain(asked);
+        plan
+    };
+    let new = &item.version.definition;
+    let current = item.current.as_ref().filter(|current| {
+        let usable = current.receipt.about.is_some() && !current.receipt.masked;
+        usable && current.transcript_version == material.call.transcript_version
+    });
+    let plan = shown(reuse::plan(current.map(|current| &current.definition), new));
+    match current {
+        Some(current) if reuse::has(&current.raw_answer, &plan.reused) => (Some(current), plan),
+        _ => (None, shown(reuse::plan(None, new))),
+    }
+}
+
+/// The circumstances of an evaluation about which nothing was asked: those of the one whose answers it uses.
+fn of_stored(material: &ForAssess, before: &About, evaluation_id: EvaluationId, assessed_at: DateTime<Utc>) -> About {
+    About {
+        evaluation_id,
+        revision: before.revision + 1,
+        replaces: Some(before.evaluation_id),
+        call: material.call.facts.clone(),
+        assessed_at_ms: assessed_at.timestamp_millis(),
+        ..before.clone()
+    }
+}

@@ -1,0 +1,103 @@
+//! Answers that are used again: where a question is asked in the same words, the language model is not paid for it twice.
+
+use serde_json::{Map, Value};
+
+use crate::product::scorecards::model::{AnsweredBy, Criterion, Definition};
+
+/// Which of the language model's questions are asked again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Criteria whose stored answer is used again.
+    pub reused: Vec<String>,
+    /// Criteria that are asked.
+    pub asked: Vec<String>,
+}
+
+/// What is asked under `new`, when the call was judged by `old`; everything without one.
+pub fn plan(old: Option<&Definition>, new: &Definition) -> Plan {
+    let mut plan = Plan::default();
+    for criterion in new.criteria().filter(|criterion| criterion.answered_by == AnsweredBy::LanguageModel) {
+        let stored = old.is_some_and(|old| old.criteria().any(|before| same_question(before, criterion)));
+        let keys = if stored { &mut plan.reused } else { &mut plan.asked };
+        keys.push(criterion.key.clone());
+    }
+    plan
+}
+
+/// Whether an answer to the one is an answer to the other. Weights, auto-fails, tags and conditions are no part of the question.
+fn same_question(before: &Criterion, now: &Criterion) -> bool {
+    before.key == now.key
+        && before.question == now.question
+        && before.guidance == now.guidance
+        && before.answer == now.answer
+        && before.answered_by == now.answered_by
+        && before.rule == now.rule
+        && before.not_applicable == now.not_applicable
+}
+
+/// Whether a stored answer has every one of these criteria, so that it can be used again.
+pub fn has(stored: &str, criteria: &[String]) -> bool {
+    members(stored).is_some_and(|stored| criteria.iter().all(|key| stored.contains_key(key)))
+}
+
+/// One answer text of what is used again and what was asked now. `None` when either is no JSON object.
+pub fn compose(stored: &str, reused: &[String], asked: Option<&str>) -> Option<String> {
+    let mut stored = members(stored)?;
+    stored.retain(|key, _| reused.contains(key));
+    if let Some(asked) = asked {
+        stored.extend(members(asked)?);
+    }
+    Some(Value::Object(stored).to_string())
+}
+
+fn members(text: &str) -> Option<Map<String, Value>> {
+    serde_json::from_str(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn definition(change: impl FnOnce(&mut Definition)) -> Definition {
+        let criterion = |key: &str| json!({"key": key, "question": format!("Was {key}?"), "guidance": "", "weight": 1});
+        let mut definition: Definition = serde_json::from_value(json!({
+            "name": "S", "sections": [{"key": "s", "name": "S", "weight": 1, "criteria": [criterion("a"), criterion("b")]}]
+        }))
+        .unwrap();
+        change(&mut definition);
+        definition
+    }
+
+    fn keys(plan: &Plan) -> (Vec<&str>, Vec<&str>) {
+        (plan.reused.iter().map(String::as_str).collect(), plan.asked.iter().map(String::as_str).collect())
+    }
+
+    #[test]
+    fn only_changed_questions_are_asked() {
+        let old = definition(|_| ());
+        let planned = |change: fn(&mut Definition)| plan(Some(&old), &definition(change));
+        assert_eq!(keys(&plan(None, &old)), (vec![], vec!["a", "b"]));
+        assert_eq!(keys(&planned(|_| ())), (vec!["a", "b"], vec![]));
+        assert_eq!(keys(&planned(|new| new.sections[0].criteria[0].weight = 9)), (vec!["a", "b"], vec![]));
+        assert_eq!(keys(&planned(|new| new.sections[0].criteria[0].question.push('!'))), (vec!["b"], vec!["a"]));
+        assert_eq!(keys(&planned(|new| new.sections[0].criteria[1].guidance.push('!'))), (vec!["a"], vec!["b"]));
+        assert_eq!(keys(&planned(|new| new.sections[0].criteria[1].not_applicable = true)), (vec!["a"], vec!["b"]));
+        assert_eq!(keys(&planned(|new| new.sections[0].criteria[0].key = "c".to_owned())), (vec!["b"], vec!["c"]));
+        let by_rule = |new: &mut Definition| new.sections[0].criteria[0].answered_by = AnsweredBy::Rule;
+        assert_eq!(keys(&planned(by_rule)), (vec!["b"], vec![]), "rules cost nothing and are always applied anew");
+    }
+
+    #[test]
+    fn stored_and_new_answers_become_one() {
+        let stored = r#"{"a": {"verdict": "yes"}, "b": {"verdict": "no"}}"#;
+        let reused = ["a".to_owned()];
+        assert!(has(stored, &reused) && !has(stored, &["c".to_owned()]) && !has("[]", &reused));
+        let one = compose(stored, &reused, Some(r#"{"c": 1}"#)).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&one).unwrap(), json!({"a": {"verdict": "yes"}, "c": 1}));
+        assert_eq!(compose(stored, &[], None).as_deref(), Some("{}"));
+        assert_eq!(compose("no json", &reused, None), None);
+        assert_eq!(compose(stored, &reused, Some("[]")), None);
+    }
+}
