@@ -86,6 +86,7 @@ impl<'a> Line<'a> {
             plugins: Arc::new(PluginHost::new(Limits::default())?),
             transcription_poll: Duration::from_secs(1),
             public_url: None,
+            master_key: None,
         });
         let (wake, stop) = (Wake::default(), CancellationToken::new());
         let settings = WorkerSettings::default();

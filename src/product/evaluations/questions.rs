@@ -81,6 +81,13 @@ impl<'a> Questions<'a> {
         &self.asked
     }
 
+    /// The same questions, of which the language model is asked only these.
+    #[must_use]
+    pub fn about(&self, keys: &[String]) -> Self {
+        let asked = self.asked.iter().copied().filter(|criterion| keys.contains(&criterion.key));
+        Self { asked: asked.collect(), ruled: self.ruled.clone(), ..*self }
+    }
+
     /// The keys of what is asked; none when that is the whole scorecard.
     pub fn asked_keys(&self) -> Option<Vec<String>> {
         let all = self.definition.criteria().count() == self.asked.len();
