@@ -13,6 +13,7 @@ use poem::{
     listener::{Acceptor, TcpAcceptor},
 };
 use poem_openapi::OpenApi;
+use rust_decimal::Decimal;
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
@@ -54,7 +55,7 @@ use crate::{
             human::HumanAnswers,
             reading::Evaluations,
             receipt::{api::ReceiptsApi, keys::ReceiptKeys, reading::Receipts},
-            rescore::{Rescores, api::RescoresApi},
+            rescore::{Price, Rescores, api::RescoresApi},
             spending::Spending,
         },
         scorecards::{Scorecards, api::ScorecardsApi},
@@ -271,13 +272,23 @@ impl App {
                 keys: ReceiptKeys { db: db.clone(), clock: clock.clone(), master: self.means.master_key.clone() },
             },
             RescoresApi {
-                rescores: Rescores { db: db.clone(), clock: clock.clone(), price: None },
+                rescores: Rescores { db: db.clone(), clock: clock.clone(), price: Some(self.price()) },
                 scorecards: Scorecards::new(db.clone(), clock.clone()),
                 tenants: self.tenants.clone(),
                 wake: self.wake.clone(),
             },
             RerunApi { db: db.clone(), clock: clock.clone(), tenants: self.tenants.clone(), wake: self.wake.clone() },
         )
+    }
+
+    /// What tokens of the model that is asked now cost.
+    fn price(&self) -> Price {
+        let (prices, model) = (self.means.prices.clone(), self.means.language_model.model().to_owned());
+        Arc::new(move |prompt, completion| {
+            let tokens = |count: i64| u64::try_from(count).unwrap_or(0);
+            let micros = prices.tokens(&model, tokens(prompt), tokens(completion))?;
+            i64::try_from(micros).ok().map(|micros| Decimal::new(micros, 6))
+        })
     }
 
     /// What may be asked about tenants' lives.

@@ -20,6 +20,7 @@ use plumbline::{
         providers::{
             ProviderError,
             llm::{Completed, Completion, LanguageModel},
+            speech::SpeechOptions,
         },
         tenancy::quotas::Quotas,
     },
@@ -79,7 +80,7 @@ impl<'a> Line<'a> {
             clock: Clock::system(),
             objects: Arc::new(object_store::memory::InMemory::new()),
             speech: None,
-            hearing: plumbline::platform::providers::speech::SpeechOptions::default(),
+            hearing: SpeechOptions::default(),
             language_model: Arc::new(AtOnce),
             prices: Prices::default(),
             plugins: Arc::new(PluginHost::new(Limits::default())?),

@@ -272,6 +272,12 @@ create table evaluations (
     assessed_at timestamp with time zone not null,
     evaluated_at timestamp with time zone,
     passed boolean,
+    fingerprint text,
+    parameters jsonb not null default '{}'::jsonb,
+    quotes integer not null default 0,
+    quotes_rejected integer not null default 0,
+    human_answers jsonb not null default '[]'::jsonb,
+    cost_micros bigint,
     revision integer not null default 1,
     cause text not null default 'first'::text,
     replaces uuid,
@@ -373,7 +379,6 @@ create table transcript_versions (
     language text,
     digest text,
     metrics jsonb,
-    redaction jsonb,
     utterances jsonb not null,
     corrected_by text,
     corrected_at timestamp with time zone,
@@ -558,4 +563,6 @@ insert into refinery_schema_history (version, name, applied_on, checksum)
 insert into refinery_schema_history (version, name, applied_on, checksum)
     values (4, 'transcripts', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '12406765896840810478');
 insert into refinery_schema_history (version, name, applied_on, checksum)
-    values (6, 'receipts', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '7274113576803981458');
+    values (5, 'assessment', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '9211717590480500632');
+insert into refinery_schema_history (version, name, applied_on, checksum)
+    values (6, 'receipts', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '7419353941711043075');

@@ -396,9 +396,6 @@
     metrics jsonb
     submitted_at timestamp with time zone not null
     completed_at timestamp with time zone
-    redacted_digest text
-    redaction jsonb
-    redaction_digest text
     version integer not null default 1
     corrected_by text
     corrected_at timestamp with time zone
@@ -407,8 +404,6 @@
     constraint transcriptions_digest_check CHECK ((digest ~ '^[0-9a-f]{64}$'::text))
     constraint transcriptions_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
     constraint transcriptions_pkey PRIMARY KEY (call_id)
-    constraint transcriptions_redacted_digest_check CHECK ((redacted_digest ~ '^[0-9a-f]{64}$'::text))
-    constraint transcriptions_redaction_digest_check CHECK ((redaction_digest ~ '^[0-9a-f]{64}$'::text))
     constraint transcriptions_version_check CHECK ((version > 0))
     policy agent for all to plumbline_agent using (agent_id = (current_setting('app.agent'::text))::uuid)
     policy member for all to plumbline_member using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
@@ -473,7 +468,6 @@
     start_ms bigint
     end_ms bigint
     text text not null
-    redacted_text text
     constraint utterances_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id)
     constraint utterances_call_id_fkey FOREIGN KEY (call_id) REFERENCES calls(call_id)
     constraint utterances_check CHECK ((end_ms >= start_ms))

@@ -1,20 +1,27 @@
 //! One conversation with the language model about a call: the question, and one request to mend what cannot be used. Every answer is stored before
 //! anything is done with it, and a question that was answered is not paid again.
 
-use super::Means;
+use chrono::{DateTime, Utc};
+
+use super::{Means, plugin};
 use crate::{
-    foundation::access::Grant,
+    foundation::{access::Grant, ids::EvaluationId},
     platform::{
+        db::{DbError, TenantTx},
         jobs::JobError,
         providers::llm::{Completed, Completion},
         tenancy::quotas,
     },
-    product::evaluations::{
-        answer::{self, AnswerError},
-        memory::{self, Of},
-        prompt::Built,
-        questions::Questions,
-        schema,
+    product::{
+        evaluations::{
+            answer::{self, AnswerError},
+            memory::{self, Of},
+            prompt::{self, BoundBuilder, Built},
+            questions::unusable,
+            schema,
+            store::{ForAssess, NewEvaluation},
+        },
+        scorecards::model::{Criterion, ScorecardVersion},
     },
 };
 
@@ -68,7 +75,7 @@ impl Asking<'_> {
     ///
     /// # Errors
     /// A provider's, and [`JobError::Permanent`] when nothing can be used after the second answer either: its kind is [`AnswerError::code`].
-    pub(super) async fn ask(&self, built: &Built, questions: &Questions<'_>) -> Result<Heard, JobError> {
+    pub(super) async fn ask(&self, built: &Built, asked: &[&Criterion]) -> Result<Heard, JobError> {
         let mut ledger = Ledger::default();
         let question = Completion {
             system: built.prompt.system.clone(),
@@ -78,9 +85,9 @@ impl Asking<'_> {
             max_output_tokens: built.prompt.max_output_tokens,
         };
         let first = self.once(&question, &mut ledger).await?;
-        let raw = match questions.unusable(&first.content) {
+        let raw = match unusable(&first.content, asked) {
             Ok(wrong) if wrong.is_empty() => first.content,
-            found => self.mended(&question, &first, found, questions, &mut ledger).await?,
+            found => self.mended(&question, &first, found, asked, &mut ledger).await?,
         };
         Ok(Heard {
             raw,
@@ -99,16 +106,15 @@ impl Asking<'_> {
         question: &Completion,
         first: &Completed,
         found: Result<Vec<(&str, AnswerError)>, AnswerError>,
-        questions: &Questions<'_>,
+        asked: &[&Criterion],
         ledger: &mut Ledger,
     ) -> Result<String, JobError> {
         let (keys, mistakes): (Vec<&str>, Vec<AnswerError>) = match found {
             Ok(wrong) => wrong.into_iter().unzip(),
-            Err(error) => (questions.asked().iter().map(|criterion| criterion.key.as_str()).collect(), vec![error]),
+            Err(error) => (asked.iter().map(|criterion| criterion.key.as_str()).collect(), vec![error]),
         };
-        let all = keys.len() == questions.asked().len();
-        let again: Vec<_> =
-            questions.asked().iter().copied().filter(|criterion| keys.contains(&criterion.key.as_str())).collect();
+        let all = keys.len() == asked.len();
+        let again: Vec<_> = asked.iter().copied().filter(|criterion| keys.contains(&criterion.key.as_str())).collect();
         tracing::warn!(kind = mistakes[0].code(), criteria = keys.len(), "the model's answer is asked for again");
         let told: Vec<String> = mistakes.iter().take(MISTAKES_TOLD).map(|error| format!("- {error}")).collect();
         let repair = Completion {
@@ -131,8 +137,8 @@ impl Asking<'_> {
             true => second.content,
             false => answer::merged(&first.content, &second.content, &keys).unwrap_or_else(|| first.content.clone()),
         };
-        let hopeless = match questions.unusable(&raw) {
-            Ok(wrong) if wrong.len() < questions.asked().len() => return Ok(raw),
+        let hopeless = match unusable(&raw, asked) {
+            Ok(wrong) if wrong.len() < asked.len() => return Ok(raw),
             Ok(wrong) => wrong.into_iter().next().map(|(_, error)| error),
             Err(error) => Some(error),
         };
@@ -177,5 +183,54 @@ impl Asking<'_> {
         }
         ledger.asked.push(digest);
         Ok(completed)
+    }
+}
+
+/// The question, by the organization's prompt builder or the built-in one.
+pub(super) async fn build(
+    means: &Means,
+    material: &ForAssess,
+    scorecard: &ScorecardVersion,
+    asked: &[&Criterion],
+    evaluation_id: EvaluationId,
+    now: DateTime<Utc>,
+) -> Result<Built, JobError> {
+    let input = material.prompt_input(scorecard, asked, evaluation_id, now);
+    let built = match &material.prompt_builder {
+        None => prompt::build_with(None, &input, asked).await,
+        Some(binding) => {
+            let loaded = plugin::load(means, binding).await?;
+            let builder = loaded.and_then(|plugin| plugin.prompt_builder(&binding.settings.to_string()));
+            let bound = BoundBuilder { builder: builder.as_deref().map_err(Clone::clone), policy: binding.policy };
+            prompt::build_with(Some(bound), &input, asked).await
+        }
+    };
+    built.map_err(|error| {
+        // Of a plugin's failure only the name leaves the tenant: its words may quote the call.
+        if error.is_temporary() {
+            JobError::Temporary { reason: error.code().to_owned(), retry_after: None }
+        } else {
+            JobError::Confidential { kind: error.code(), words: error.to_string() }
+        }
+    })
+}
+
+/// Counts an evaluation with what was paid for it: the tenant's tokens of the day, where a language model was asked, and the organization's costs. The
+/// answers are not counted again.
+pub(super) async fn account(
+    tx: &TenantTx<'_>,
+    new: &NewEvaluation<'_>,
+    due: Option<&Due>,
+    micros: Option<u64>,
+) -> Result<(), DbError> {
+    let now = new.assessed_at;
+    if let Some(due) = due.filter(|due| !due.digests.is_empty()) {
+        memory::counted(tx, new.call_id, &due.digests).await?;
+    }
+    let tokens = due.map_or((0, 0), |due| (due.prompt_tokens, due.completion_tokens));
+    quotas::count_cost(tx, new.organization_id, tokens, micros, now).await?;
+    match due {
+        Some(_) => quotas::count_evaluation(tx, tokens.0, tokens.1, now).await,
+        None => Ok(()),
     }
 }

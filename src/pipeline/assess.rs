@@ -7,25 +7,24 @@ use futures_util::TryFutureExt;
 
 use super::{
     AssessCall, Means,
-    asking::{Asking, Due, Heard},
-    bury, enqueue, grant, plugin, show_failure, waits_for,
+    asking::{Asking, Heard, account, build},
+    bury, enqueue, grant, show_failure, waits_for,
 };
 use crate::{
     foundation::{
         access::Grant,
-        ids::{CallId, EvaluationId, OrganizationId},
+        ids::{CallId, EvaluationId},
     },
     platform::{
-        db::{DbError, TenantTx},
+        db::DbError,
         jobs::{self, Handler, Job, JobError, Lease},
-        tenancy::quotas,
     },
     product::{
         calls::{self, model::Stage},
         evaluations::{
             evidence, insights,
-            memory::{self, Of},
-            prompt::{self, BoundBuilder, Built},
+            memory::Of,
+            prompt::{self, Built},
             questions::{self, Questions, Unusable},
             receipt::{About, Assessment, Receipt},
             store::{self, ForAssess, NewEvaluation},
@@ -65,10 +64,10 @@ impl Handler for Assess {
         let (built, heard) = match questions.asked() {
             [] => (prompt::nothing(), None),
             _ => {
-                let built = self.build(&material, scorecard, &questions, evaluation_id, asked_at).await?;
+                let built = build(means, &material, scorecard, questions.asked(), evaluation_id, asked_at).await?;
                 let of =
                     Of { call_id, organization_id: material.call.organization_id, agent_id: material.call.agent_id };
-                let heard = Asking { means, grant: &grant, of }.ask(&built, &questions).await?;
+                let heard = Asking { means, grant: &grant, of }.ask(&built, questions.asked()).await?;
                 (built, Some(heard))
             }
         };
@@ -87,35 +86,6 @@ impl Handler for Assess {
 }
 
 impl Assess {
-    async fn build(
-        &self,
-        material: &ForAssess,
-        scorecard: &ScorecardVersion,
-        questions: &Questions<'_>,
-        evaluation_id: EvaluationId,
-        now: DateTime<Utc>,
-    ) -> Result<Built, JobError> {
-        let input = material.prompt_input(scorecard, questions, evaluation_id, now);
-        let asked = questions.asked();
-        let built = match &material.prompt_builder {
-            None => prompt::build_with(None, &input, asked).await,
-            Some(binding) => {
-                let loaded = plugin::load(&self.0, binding).await?;
-                let builder = loaded.and_then(|plugin| plugin.prompt_builder(&binding.settings.to_string()));
-                let bound = BoundBuilder { builder: builder.as_deref().map_err(Clone::clone), policy: binding.policy };
-                prompt::build_with(Some(bound), &input, asked).await
-            }
-        };
-        built.map_err(|error| {
-            // Of a plugin's failure only the name leaves the tenant: its words may quote the call.
-            if error.is_temporary() {
-                JobError::Temporary { reason: error.code().to_owned(), retry_after: None }
-            } else {
-                JobError::Confidential { kind: error.code(), words: error.to_string() }
-            }
-        })
-    }
-
     /// Stores the answers before anything is scored, so that no retry of a later stage buys them again.
     async fn record(&self, grant: &Grant, lease: &Lease, assessed: Assessed<'_>) -> Result<(), JobError> {
         let Assessed { call_id, about, now, material, scorecard, questions, built, heard } = assessed;
@@ -171,15 +141,14 @@ impl Assess {
         self.0
             .db
             .tenant(grant, "assess.record", async |tx| {
-                let ((), moved, (), _, (), ()) = tokio::try_join!(
+                let ((), moved, (), _, ()) = tokio::try_join!(
                     biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
                     jobs::finish(tx, lease),
                     calls::store::mark_assessed(tx, call_id).err_into(),
                     store::record_assessed(tx, &new).err_into(),
                     enqueue(tx, material.call.organization_id, call_id, Stage::Score, now).err_into(),
-                    note_paid(tx, call_id, due).err_into(),
                     // Last: its locks are waited for by other jobs.
-                    count(tx, new.organization_id, heard.is_some(), tokens, micros, now).err_into(),
+                    account(tx, &new, due, micros).err_into(),
                 )?;
                 if moved { Ok(()) } else { Err(JobError::LeaseLost) }
             })
@@ -200,34 +169,7 @@ struct Assessed<'a> {
     heard: Option<Heard>,
 }
 
-/// The answers whose tokens are counted now are not counted again.
-async fn note_paid(tx: &TenantTx<'_>, call_id: CallId, due: Option<&Due>) -> Result<(), DbError> {
-    match due {
-        Some(due) if !due.digests.is_empty() => memory::counted(tx, call_id, &due.digests).await,
-        _ => Ok(()),
-    }
-}
-
-/// The tenant's tokens of the day, where a language model answered, and the organization's costs.
-async fn count(
-    tx: &TenantTx<'_>,
-    organization: OrganizationId,
-    asked: bool,
-    tokens: (u64, u64),
-    micros: Option<u64>,
-    now: DateTime<Utc>,
-) -> Result<(), DbError> {
-    let tenant = async {
-        match asked {
-            true => quotas::count_evaluation(tx, tokens.0, tokens.1, now).await,
-            false => Ok(()),
-        }
-    };
-    tokio::try_join!(biased; quotas::count_cost(tx, organization, tokens, micros, now), tenant)?;
-    Ok(())
-}
-
-fn unusable(error: Unusable) -> JobError {
+pub(super) fn unusable(error: Unusable) -> JobError {
     match error {
         Unusable::Answer(error) => JobError::Permanent { kind: error.code(), reason: error.to_string() },
         Unusable::Evidence(error) => JobError::Permanent { kind: "transcript_too_large", reason: error.to_string() },

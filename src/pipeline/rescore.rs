@@ -5,14 +5,17 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, SubsecRound, Utc};
 use futures_util::TryFutureExt;
 
-use super::{Means, enqueue, grant, plugin};
+use super::{
+    Means,
+    asking::{Asking, Heard, account, build},
+    assess::unusable,
+    enqueue, grant,
+};
 use crate::{
     foundation::{access::Grant, ids::EvaluationId},
     platform::{
         db::{DbError, TenantTx},
         jobs::{self, Handler, Job, JobError, Lease},
-        providers::llm::{Completed, Completion},
-        tenancy::quotas,
     },
     product::{
         calls::{
@@ -21,9 +24,10 @@ use crate::{
         },
         evaluations::{
             insights,
-            model::RevisionCause,
-            prompt::{self, BoundBuilder, Built},
-            questions::{Questions, Unusable},
+            memory::Of,
+            model::{Answer, RevisionCause},
+            prompt::{self, Built},
+            questions::{self, Questions},
             receipt::{About, Assessment, Receipt, Reused},
             rescore::{
                 RescoreCall, RescoreCalls,
@@ -31,10 +35,9 @@ use crate::{
                 store::{self as rescores, Current, Item, Outcome},
             },
             reuse::{self, Plan},
-            schema,
             store::{self, ForAssess, NewEvaluation},
         },
-        scorecards::model::ScorecardVersion,
+        scorecards::model::Criterion,
     },
 };
 
@@ -42,8 +45,8 @@ use crate::{
 const AT_ONCE: i64 = 50;
 /// Between two looks at how far it is.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often an unusable answer is paid for.
-const UNUSABLE_ANSWERS: i16 = 3;
+/// Provider and model where nothing was asked or used again.
+const NOBODY: &str = "none";
 
 /// Paces the calls of a re-score.
 pub(super) struct RescoreRange(pub(super) Arc<Means>);
@@ -125,7 +128,7 @@ impl Handler for RescoreOne {
             let judged = Outcome::Skipped("the call is judged by this version already");
             return self.end(&grant, lease, &job, &judged).await;
         }
-        let assessed = self.assess(lease, &job, &item, &material).await?;
+        let assessed = self.assess(&grant, &job, &item, &material).await?;
         Box::pin(self.record(&grant, lease, &job, &item, &material, assessed)).await
     }
 
@@ -153,47 +156,52 @@ struct Assessed {
     about: About,
     plan: Plan,
     raw_answer: String,
-    asked: Option<(Built, Completed)>,
+    answers: Vec<Answer>,
+    asked: Option<(Built, Heard)>,
     assessed_at: DateTime<Utc>,
 }
 
 impl RescoreOne {
     async fn assess(
         &self,
-        lease: &Lease,
+        grant: &Grant,
         job: &RescoreCall,
         item: &Item,
         material: &ForAssess,
     ) -> Result<Assessed, JobError> {
-        let (current, mut plan) = planned(item, material);
-        let questions = Questions::of(&item.version.definition, &material.call.utterances, &material.call.metrics);
-        // What is known not to be shown is neither asked nor kept.
-        let may_be_shown = |key: &String| questions.asked().iter().any(|criterion| criterion.key == *key);
-        plan.asked.retain(may_be_shown);
-        plan.reused.retain(may_be_shown);
+        let call = &material.call;
+        let questions = Questions::of(&item.version.definition, &call.utterances, &call.metrics);
+        let (current, plan) = planned(item, material, &questions);
         let evaluation_id = EvaluationId::new();
         let asked_at = self.0.clock.now();
-        let asked = match plan.asked.as_slice() {
+        let now: Vec<&Criterion> =
+            questions.asked().iter().copied().filter(|criterion| plan.asked.contains(&criterion.key)).collect();
+        let asked = match now.as_slice() {
             [] => None,
-            keys => Some(self.ask(&item.version, &questions.about(keys), material, evaluation_id, asked_at).await?),
+            now => {
+                let built = build(&self.0, material, &item.version, now, evaluation_id, asked_at).await?;
+                let of = Of { call_id: job.call_id, organization_id: call.organization_id, agent_id: call.agent_id };
+                let heard = Asking { means: &self.0, grant, of }.ask(&built, now).await?;
+                Some((built, heard))
+            }
         };
-        let stored = current.map_or("{}", |current| current.raw_answer.as_str());
-        let said = asked.as_ref().map(|(_, answered, _)| answered.content.as_str());
+        let stored = current.map_or(questions::NOTHING, |current| current.raw_answer.as_str());
+        let said = asked.as_ref().map(|(_, heard)| heard.raw.as_str());
         // What the plan uses again is in the stored answer, and the model's text is JSON: the client made sure.
         let raw_answer = reuse::compose(stored, &plan.reused, said).ok_or_else(|| JobError::Permanent {
             kind: "answer_shape",
             reason: "the answers cannot be put together".to_owned(),
         })?;
-        questions.answers(&raw_answer, &[]).map_err(|error| unusable(lease, error))?;
+        let answers = questions.answers(&raw_answer, &[]).map_err(unusable)?;
         let assessed_at = self.0.clock.now().trunc_subsecs(6);
+        let nothing = prompt::nothing();
         let mut about = match (&asked, current.and_then(|current| current.receipt.about.as_ref())) {
-            (Some((built, _, parameters)), _) => {
-                material.about(evaluation_id, asked_at, assessed_at, &built.builder, parameters.clone())
+            (Some((built, heard)), _) => {
+                material.about(evaluation_id, asked_at, assessed_at, &built.builder, heard.parameters.clone())
             }
             (None, Some(before)) => of_stored(material, before, evaluation_id, assessed_at),
             (None, None) => {
-                let reason = "the evaluation's answers cannot be used again".to_owned();
-                return Err(JobError::Permanent { kind: "no_answers", reason });
+                material.about(evaluation_id, asked_at, assessed_at, &nothing.builder, serde_json::json!({}))
             }
         };
         about.cause = RevisionCause::Rescore;
@@ -202,46 +210,7 @@ impl RescoreOne {
         about.reused = current
             .filter(|_| !plan.reused.is_empty())
             .map(|current| Reused { evaluation_id: current.evaluation_id, criteria: plan.reused.clone() });
-        let asked = asked.map(|(built, answered, _)| (built, answered));
-        Ok(Assessed { about, plan, raw_answer, asked, assessed_at })
-    }
-
-    /// Asks about these criteria alone.
-    async fn ask(
-        &self,
-        version: &ScorecardVersion,
-        questions: &Questions<'_>,
-        material: &ForAssess,
-        evaluation_id: EvaluationId,
-        asked_at: DateTime<Utc>,
-    ) -> Result<(Built, Completed, serde_json::Value), JobError> {
-        let input = material.prompt_input(version, questions, evaluation_id, asked_at);
-        let built = match &material.prompt_builder {
-            None => prompt::build_with(None, &input, questions.asked()).await,
-            Some(binding) => {
-                let loaded = plugin::load(&self.0, binding).await?;
-                let builder = loaded.and_then(|plugin| plugin.prompt_builder(&binding.settings.to_string()));
-                let bound = BoundBuilder { builder: builder.as_deref().map_err(Clone::clone), policy: binding.policy };
-                prompt::build_with(Some(bound), &input, questions.asked()).await
-            }
-        };
-        let built = built.map_err(|error| {
-            if error.is_temporary() {
-                JobError::Temporary { reason: error.code().to_owned(), retry_after: None }
-            } else {
-                JobError::Confidential { kind: error.code(), words: error.to_string() }
-            }
-        })?;
-        let question = Completion {
-            system: built.prompt.system.clone(),
-            user: built.prompt.user.clone(),
-            schema_name: schema::NAME.to_owned(),
-            schema: built.schema.clone(),
-            max_output_tokens: built.prompt.max_output_tokens,
-        };
-        let answered = self.0.language_model.complete(&question).await?;
-        let parameters = self.0.language_model.parameters(&question);
-        Ok((built, answered, parameters))
+        Ok(Assessed { about, plan, raw_answer, answers, asked, assessed_at })
     }
 
     async fn record(
@@ -253,12 +222,18 @@ impl RescoreOne {
         material: &ForAssess,
         assessed: Assessed,
     ) -> Result<(), JobError> {
-        let Assessed { about, plan, raw_answer, asked, assessed_at } = assessed;
-        let questions = Questions::of(&item.version.definition, &material.call.utterances, &material.call.metrics);
-        let answers = questions.answers(&raw_answer, &[]).map_err(|error| unusable(lease, error))?;
+        let Assessed { about, plan, raw_answer, answers, asked, assessed_at } = assessed;
         let evaluation_id = about.evaluation_id;
+        let nothing = prompt::nothing();
+        let (built, provider, model) = match &asked {
+            Some((built, heard)) => (built, self.0.language_model.name(), heard.model.as_str()),
+            None => (&nothing, NOBODY, NOBODY),
+        };
         let receipt = match (&asked, &item.current) {
-            (Some((built, answered)), _) => Receipt::of(&Assessment {
+            (None, Some(current)) if about.reused.is_some() => {
+                current.receipt.judged_anew(about, &item.version, &raw_answer, &answers)
+            }
+            _ => Receipt::of(&Assessment {
                 about,
                 transcript: &material.call.utterances,
                 scorecard_version_id: item.version.scorecard_version_id,
@@ -267,19 +242,14 @@ impl RescoreOne {
                 prompt_builder: &built.builder,
                 prompt_note: built.note.as_deref(),
                 schema: &built.schema,
-                provider: self.0.language_model.name(),
-                model: &answered.model,
+                provider,
+                model,
                 raw_answer: &raw_answer,
                 answers: &answers,
             }),
-            (None, Some(current)) => current.receipt.judged_anew(about, &item.version, &raw_answer, &answers),
-            (None, None) => return Err(JobError::LeaseLost),
         };
-        let prices = &self.0.prices;
-        let cost_micros = asked.as_ref().map_or(Some(0), |(_, answered)| {
-            prices.tokens(&answered.model, answered.prompt_tokens, answered.completion_tokens)
-        });
-        let tokens = asked.map_or((0, 0), |(_, answered)| (answered.prompt_tokens, answered.completion_tokens));
+        let heard = asked.as_ref().map(|(_, heard)| heard);
+        let tokens = heard.map_or((0, 0), |heard| (heard.prompt_tokens, heard.completion_tokens));
         let new = NewEvaluation {
             evaluation_id,
             call_id: job.call_id,
@@ -292,8 +262,8 @@ impl RescoreOne {
             human_answers: &[],
             prompt_tokens: tokens.0,
             completion_tokens: tokens.1,
-            fingerprint: None,
-            cost_micros,
+            fingerprint: heard.and_then(|heard| heard.fingerprint.as_deref()),
+            cost_micros: heard.map_or(Some(0), |heard| self.0.prices.tokens(&heard.model, tokens.0, tokens.1)),
             receipt: &receipt,
             assessed_at,
         };
@@ -302,7 +272,7 @@ impl RescoreOne {
             .db
             .tenant(grant, "rescore.record", async |tx| {
                 jobs::finish(tx, lease).await?;
-                self.write(tx, job, &new, &outcome).await
+                self.write(tx, job, &new, heard, &outcome).await
             })
             .await
     }
@@ -312,8 +282,14 @@ impl RescoreOne {
         tx: &TenantTx<'_>,
         job: &RescoreCall,
         new: &NewEvaluation<'_>,
+        heard: Option<&Heard>,
         outcome: &Outcome<'_>,
     ) -> Result<(), JobError> {
+        let due = heard.map(|heard| &heard.due);
+        let micros = match heard {
+            Some(heard) => self.0.prices.tokens(&heard.model, heard.due.prompt_tokens, heard.due.completion_tokens),
+            None => Some(0),
+        };
         let (from, to) = (CallStatus::Evaluated, CallStatus::Assessed);
         if !calls::store::move_status(tx, job.call_id, from, to).await? {
             return Err(JobError::LeaseLost);
@@ -326,7 +302,7 @@ impl RescoreOne {
             biased;
             enqueue(tx, new.organization_id, job.call_id, Stage::Score, new.assessed_at),
             // Last: its lock is waited for by the tenant's other jobs.
-            quotas::count_evaluation(tx, new.prompt_tokens, new.completion_tokens, new.assessed_at).err_into(),
+            account(tx, new, due, micros).err_into(),
         )?;
         Ok(())
     }
@@ -351,16 +327,22 @@ impl RescoreOne {
 
 /// The evaluation whose answers may be used again, and what is asked. Answers to another transcript, of a receipt without circumstances or in
 /// a form that cannot be parted by criterion are none.
-fn planned<'a>(item: &'a Item, material: &ForAssess) -> (Option<&'a Current>, Plan) {
+fn planned<'a>(item: &'a Item, material: &ForAssess, questions: &Questions<'_>) -> (Option<&'a Current>, Plan) {
+    let shown = |mut plan: Plan| {
+        let asked = |key: &String| questions.asked().iter().any(|criterion| criterion.key == *key);
+        plan.reused.retain(asked);
+        plan.asked.retain(asked);
+        plan
+    };
     let new = &item.version.definition;
     let current = item.current.as_ref().filter(|current| {
         let usable = current.receipt.about.is_some() && !current.receipt.masked;
         usable && current.transcript_version == material.call.transcript_version
     });
-    let plan = reuse::plan(current.map(|current| &current.definition), new);
+    let plan = shown(reuse::plan(current.map(|current| &current.definition), new));
     match current {
         Some(current) if reuse::has(&current.raw_answer, &plan.reused) => (Some(current), plan),
-        _ => (None, reuse::plan(None, new)),
+        _ => (None, shown(reuse::plan(None, new))),
     }
 }
 
@@ -373,20 +355,5 @@ fn of_stored(material: &ForAssess, before: &About, evaluation_id: EvaluationId, 
         call: material.call.facts.clone(),
         assessed_at_ms: assessed_at.timestamp_millis(),
         ..before.clone()
-    }
-}
-
-/// A model that answers beside the schema may do better when it is asked again; each time costs money, so not often.
-fn unusable(lease: &Lease, error: Unusable) -> JobError {
-    let error = match error {
-        Unusable::Answer(error) => error,
-        Unusable::Evidence(error) => {
-            return JobError::Permanent { kind: "transcript_too_large", reason: error.to_string() };
-        }
-    };
-    if lease.attempt < UNUSABLE_ANSWERS {
-        JobError::Temporary { reason: error.to_string(), retry_after: None }
-    } else {
-        JobError::Permanent { kind: error.code(), reason: error.to_string() }
     }
 }

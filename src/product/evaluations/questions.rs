@@ -96,22 +96,7 @@ impl<'a> Questions<'a> {
 
     /// The scorecard as prompt builders see it: with what is asked alone. `version` is the published version's number.
     pub fn scorecard(&self, version: u32) -> Scorecard {
-        let mut scorecard = self.definition.for_plugins(version);
-        for section in &mut scorecard.sections {
-            section.criteria.retain(|criterion| self.asked.iter().any(|asked| asked.key == criterion.key));
-        }
-        scorecard.sections.retain(|section| !section.criteria.is_empty());
-        scorecard
-    }
-
-    /// Which of the asked criteria a text does not answer usably, and why.
-    ///
-    /// # Errors
-    /// [`AnswerError`] when the text as a whole is no answer.
-    pub fn unusable(&self, raw: &str) -> Result<Vec<(&'a str, AnswerError)>, AnswerError> {
-        let read = answer::read(raw, &self.asked)?;
-        let unusable = self.asked.iter().zip(read);
-        Ok(unusable.filter_map(|(criterion, read)| Some((criterion.key.as_str(), read.err()?))).collect())
+        only(self.definition.for_plugins(version), &self.asked)
     }
 
     /// All answers, in the scorecard's order: the rules', the language model's out of its text, those of people, and what still waits. Conditions
@@ -187,6 +172,25 @@ impl<'a> Questions<'a> {
             ..answer
         }))
     }
+}
+
+/// Leaves of a scorecard what is asked.
+pub fn only(mut scorecard: Scorecard, asked: &[&Criterion]) -> Scorecard {
+    for section in &mut scorecard.sections {
+        section.criteria.retain(|criterion| asked.iter().any(|asked| asked.key == criterion.key));
+    }
+    scorecard.sections.retain(|section| !section.criteria.is_empty());
+    scorecard
+}
+
+/// Which of the asked criteria a text does not answer usably, and why.
+///
+/// # Errors
+/// [`AnswerError`] when the text as a whole is no answer.
+pub fn unusable<'a>(raw: &str, asked: &[&'a Criterion]) -> Result<Vec<(&'a str, AnswerError)>, AnswerError> {
+    let read = answer::read(raw, asked)?;
+    let unusable = asked.iter().zip(read);
+    Ok(unusable.filter_map(|(criterion, read)| Some((criterion.key.as_str(), read.err()?))).collect())
 }
 
 /// The criteria that the language model is asked: its own, but for those that are known not to be shown.

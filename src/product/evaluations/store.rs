@@ -5,7 +5,7 @@ use serde_json::Value;
 use tokio_postgres::{Row, types::Json};
 
 use super::model::{Answer, EvaluationStatus, FailurePolicy, Insight, RevisionCause, speaker_of, verdict_word};
-use super::questions::{HumanAnswer, Questions};
+use super::questions::{self, HumanAnswer};
 use super::receipt::{self, About, Material, Receipt, bundle::SignedReceipt, keys::StoredKey};
 use super::{evidence, prompt};
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     },
     product::{
         calls::{self, redaction::redact},
-        scorecards::model::{Definition, ScorecardVersion},
+        scorecards::model::{Criterion, Definition, ScorecardVersion},
     },
     sql,
 };
@@ -95,17 +95,17 @@ impl ForAssess {
     pub fn prompt_input(
         &self,
         scorecard: &ScorecardVersion,
-        questions: &Questions<'_>,
+        asked: &[&Criterion],
         seed: EvaluationId,
         now: DateTime<Utc>,
     ) -> PromptInput {
         PromptInput {
             call: self.call.facts.clone(),
             utterances: self.call.utterances.clone(),
-            scorecard: questions.scorecard(scorecard.version.unsigned_abs()),
+            scorecard: questions::only(scorecard.for_plugins(), asked),
             seed: seed.0.as_u64_pair().1,
             evaluated_at_ms: now.timestamp_millis(),
-            metadata: prompt::metadata(questions.asked()),
+            metadata: prompt::metadata(asked),
         }
     }
 

@@ -39,8 +39,8 @@ const CHANGED_BY: &[(&str, &[Permission])] = &[
         &[
             Permission::UploadCalls,
             Permission::RetryCalls,
-            Permission::AnswerCriteria,
             Permission::RetryJobs,
+            Permission::AnswerCriteria,
             Permission::RescoreCalls,
         ],
     ),

@@ -100,7 +100,7 @@ fn what_is_unusable_is_unverified_and_the_rest_counts() {
     let (definition, transcript) = (mixed(), transcript());
     let questions = Questions::of(&definition, &transcript, &[]);
     let broken = raw(said("perhaps", 0.9, "good morning how"));
-    assert_eq!(questions.unusable(&broken).unwrap(), [("warmly", AnswerError::Form("warmly".into()))]);
+    assert_eq!(unusable(&broken, questions.asked()).unwrap(), [("warmly", AnswerError::Form("warmly".into()))]);
     let answers = questions.answers(&broken, &[]).unwrap();
     assert_eq!(seen(&answers)[1], ("warmly", Verdict::Unverified, Some(Reason::UnusableAnswer)));
     assert_eq!(seen(&answers)[0].1, Verdict::Yes);
