@@ -36,6 +36,7 @@ use crate::{
         operations::api::OperationsApi,
         plugins::PluginError,
         providers::ProviderError,
+        staging::Staging,
         tenancy::{
             Tenants,
             organizations::{Organizations, api::OrganizationsApi},
@@ -286,6 +287,12 @@ impl App {
         Arc::new(Worker::new(self.db.clone(), self.clock.clone(), self.wake.clone(), settings, handlers))
     }
 
+    /// What killed processes leave behind in a local object directory.
+    pub fn staging(&self) -> Staging {
+        let objects = &self.config.objects;
+        Staging::of(objects.bucket.is_none().then(|| objects.directory.clone()))
+    }
+
     /// Works off jobs, and sweeps, until `stop`.
     pub async fn work(&self, stop: CancellationToken) {
         tokio::join!(self.worker().run(stop.clone()), self.sweep_until(stop));
@@ -303,7 +310,12 @@ impl App {
             tracing::warn!(%error, "expired archives could not be swept");
             0
         });
-        Ok(expired + sweep::sweep(&self.db, self.objects.as_ref(), before).await?)
+        let unfinished = self.staging().remove("", Some(before.into())).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "unfinished files could not be swept");
+            0
+        });
+        let unfinished = usize::try_from(unfinished).unwrap_or(usize::MAX);
+        Ok(expired + unfinished + sweep::sweep(&self.db, self.objects.as_ref(), before).await?)
     }
 
     async fn sweep_until(&self, stop: CancellationToken) {

@@ -22,7 +22,7 @@ use tokio::{net::TcpListener, signal::unix::SignalKind};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use self::commands::{Failure, migrate, operate, tenant};
+use self::commands::{Failure, migrate, operate, operation, tenant};
 
 /// A list of calls allocates thousands of small values, and glibc's allocator takes its time over each.
 #[global_allocator]
@@ -56,6 +56,9 @@ enum Command {
     /// Tenants.
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
+    /// Long requests about tenants: list, show, cancel, retry.
+    #[command(subcommand)]
+    Operation(operation::OperationCommand),
     /// Two tenants and their conversations, evaluated before your eyes.
     Demo {
         /// End after the report; the status tells whether every call was evaluated.
@@ -101,7 +104,7 @@ fn told(failure: &Failure) -> String {
 
 fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let config = load(arguments.config.as_deref())?;
-    log(&config, matches!(arguments.command, Command::Demo { .. } | Command::Tenant(_)))?;
+    log(&config, matches!(arguments.command, Command::Demo { .. } | Command::Tenant(_) | Command::Operation(_)))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match arguments.command {
@@ -110,6 +113,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             Command::Operate { once } => operate::run(config, once, stop_on_signal()?).await,
             Command::Migrate(options) => migrate::run(&config, options).await,
             Command::Tenant(command) => Box::pin(tenant::run(&config, command, stop_on_signal()?)).await,
+            Command::Operation(command) => Box::pin(operation::run(&config, command, stop_on_signal()?)).await,
             Command::Demo { exit, json, directory, port } => {
                 let stop = stop_on_signal()?;
                 let options = DemoOptions { directory, exit, json, port };

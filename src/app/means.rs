@@ -1,6 +1,6 @@
 //! Providers and stores as the settings name them.
 
-use std::{sync::Arc, time::Duration};
+use std::{os::unix::fs::DirBuilderExt, sync::Arc, time::Duration};
 
 use object_store::{ObjectStore, aws::AmazonS3Builder, local::LocalFileSystem};
 use secrecy::{ExposeSecret, SecretString};
@@ -21,7 +21,8 @@ use crate::{
 /// A bucket where one is named, else a directory.
 pub(super) fn objects(config: &ObjectsConfig) -> Result<Arc<dyn ObjectStore>, StartError> {
     let Some(bucket) = &config.bucket else {
-        std::fs::create_dir_all(&config.directory)?;
+        // Calls are in it: whoever else is on the machine has no business there.
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.directory)?;
         // Synced, as PostgreSQL's commits are: a call that was accepted has its recording after a power cut as well.
         let directory = LocalFileSystem::new_with_prefix(&config.directory)?;
         return Ok(Arc::new(directory.with_automatic_cleanup(true).with_fsync(true)));

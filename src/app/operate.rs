@@ -31,6 +31,7 @@ impl App {
         Tools {
             owner: owner.clone(),
             objects: self.objects.clone(),
+            staging: self.staging(),
             tenants: self.tenants.clone(),
             issuers: self.issuers.clone(),
             operator_issuer: self.config.identity.operator_issuer.clone(),

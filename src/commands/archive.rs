@@ -135,7 +135,17 @@ impl Desk<'_> {
         }
         let mut part = to.as_os_str().to_owned();
         part.push(".part");
-        let file = File::create_new(&part).await?;
+        // As confidential as the calls in it: for whoever types alone.
+        let created = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part).await;
+        let file = created.map_err(|error| {
+            let part = part.to_string_lossy();
+            Failure::Said(match error.kind() {
+                std::io::ErrorKind::AlreadyExists => {
+                    format!("{part} is there already: another export is under way, or one was killed; remove it then")
+                }
+                _ => format!("{part}: {error}"),
+            })
+        })?;
         let (now, bar) = (Clock::system().now(), Bar(ProgressBar::new(0), &self.stop));
         let exported =
             archive::export(&self.owner, self.app.objects().as_ref(), tenant, options, now, file, &bar).await;

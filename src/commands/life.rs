@@ -78,7 +78,7 @@ pub enum LifeCommand {
     Suspend {
         /// Its slug or id.
         tenant: String,
-        /// Why; its people see it.
+        /// Why; operators see it, and it is in the audit log.
         #[arg(long)]
         reason: String,
         #[command(flatten)]

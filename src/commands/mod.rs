@@ -5,6 +5,7 @@ pub mod follow;
 pub mod life;
 pub mod migrate;
 pub mod operate;
+pub mod operation;
 pub mod quotas;
 pub mod tenant;
 

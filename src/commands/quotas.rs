@@ -15,7 +15,8 @@ use plumbline::{
     platform::{
         db::{Connections, Db},
         tenancy::quotas::{
-            By, Limited, QuotaName, Quotas, SetError, day_of, find_id_by_slug, find_limited, from_outside, set, usage,
+            By, Limited, QuotaName, Quotas, SetError, api::MOST_DAYS, day_of, find_id_by_slug, find_limited,
+            from_outside, set, usage,
         },
     },
 };
@@ -118,6 +119,9 @@ pub async fn show_usage(
     let now = operator.clock.now();
     let to = to.unwrap_or_else(|| day_of(now));
     let from = from.or_else(|| to.checked_sub_days(Days::new(SHOWN_DAYS - 1))).unwrap_or(to);
+    if to < from || (to - from).num_days() >= MOST_DAYS {
+        return Err(Failure::Said(format!("the last day must be 0 to {} days after the first one", MOST_DAYS - 1)));
+    }
     let inside = from_outside(&operator.grant, id, &limited);
     let used = usage(&operator.db, &inside, &limited, (from, to), now).await?;
     let quotas = limited.quotas?;

@@ -12,4 +12,5 @@ pub mod lifecycle;
 pub mod operations;
 pub mod plugins;
 pub mod providers;
+pub mod staging;
 pub mod tenancy;

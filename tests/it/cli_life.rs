@@ -144,4 +144,19 @@ async fn a_tenant_that_cannot_be_made_is_told_by_the_exit_status() {
         failed.stderr.contains("issuer  FAILED  the issuer: the discovery document is of another issuer"),
         "{failed:?}"
     );
+
+    // Without a server: what is left of it is seen, tried again, and taken back.
+    let listed = desk.shows(&["operation", "list", "--tenant", "acme", "--json"]).await;
+    let id = listed[0]["operation_id"].as_str().unwrap();
+    assert_eq!((listed.as_array().unwrap().len(), &listed[0]["status"]), (1, &"failed".into()), "{listed}");
+    assert!(desk.says(&["operation", "list"]).await.contains("provision_tenant"));
+    let again = desk.types(&["operation", "retry", id]).await;
+    assert!(again.code == Some(1) && again.stderr.contains("the discovery document is of another issuer"), "{again:?}");
+    let taken_back = desk.types(&["operation", "cancel", id]).await;
+    assert_eq!(taken_back.code, Some(1), "{taken_back:?}");
+    assert!(taken_back.stdout.contains("is cancelled") || taken_back.stderr.contains("cancelled"), "{taken_back:?}");
+    assert_eq!(desk.shows(&["operation", "show", id]).await["status"], "cancelled");
+    let over = desk.types(&["operation", "cancel", id]).await;
+    assert!(over.code == Some(2) && over.stderr.contains("has come to its end"), "{over:?}");
+    assert_eq!(desk.create("acme", &[]).await.code, Some(0), "the slug is free again");
 }

@@ -1,6 +1,6 @@
 //! PostgreSQL is killed in the middle of a run over the fleet: every tenant is done or untouched, and the next run finishes.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, pin::pin, time::Duration};
 
 use plumbline::{
     demo::postgres::{Options, PrivatePostgres},
@@ -12,6 +12,7 @@ use plumbline::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::sleep;
+use tokio_postgres::Client;
 
 use crate::support::Database;
 
@@ -54,6 +55,27 @@ async fn counted(database: &Database) -> (i64, i64) {
     )
 }
 
+/// The process of a backend that is migrating a tenant, as soon as there is one.
+async fn under_way(client: &Client) -> i32 {
+    let backend =
+        "select pid from pg_stat_activity where application_name = 'plumbline-owner' and query like 'begin;%' limit 1";
+    loop {
+        if let Some(found) = client.query_opt(backend, &[]).await.unwrap() {
+            return found.get(0);
+        }
+        sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// What the run says in whose middle something died.
+async fn died_in(run: impl Future<Output = Summary>, dying: impl Future<Output = ()>) -> Summary {
+    let mut run = pin!(run);
+    tokio::select! {
+        () = dying => run.await,
+        summary = &mut run => panic!("the run ended before anything died: {summary:?}"),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_postgresql_leaves_nothing_half_made() {
     let directory = tempfile::Builder::new().prefix("plumbline-crash-").tempdir_in("/tmp").unwrap();
@@ -62,18 +84,9 @@ async fn a_killed_postgresql_leaves_nothing_half_made() {
     crate::fleet::tenants(&database, TENANTS).await;
 
     // A backend dies, and the server restarts itself: the run goes on when it answers again.
-    let dying = async {
-        sleep(Duration::from_millis(150)).await;
-        let backend = "select pid::bigint from pg_stat_activity
-             where application_name = 'plumbline-owner' and query like 'begin;%' limit 1";
-        let client = database.connect().await;
-        let mut found = client.query_opt(backend, &[]).await.unwrap();
-        while found.is_none() {
-            found = client.query_opt(backend, &[]).await.unwrap();
-        }
-        kill(i32::try_from(found.unwrap().get::<_, i64>(0)).unwrap());
-    };
-    let (summary, ()) = tokio::join!(run(&database, 10), dying);
+    let client = database.connect().await;
+    let dying = async { kill(under_way(&client).await) };
+    let summary = died_in(run(&database, 10), dying).await;
     assert!(summary.is_success(), "{summary:?}");
     assert_eq!(counted(&database).await, (i64::try_from(TENANTS).unwrap(), 0));
 
@@ -92,16 +105,17 @@ async fn a_killed_postgresql_leaves_nothing_half_made() {
         .await;
     let pid = std::fs::read_to_string(directory.path().join("data/postmaster.pid")).unwrap();
     let server: i32 = pid.lines().next().unwrap().parse().unwrap();
+    let client = database.connect().await;
     let dying = async {
-        sleep(Duration::from_millis(150)).await;
+        under_way(&client).await;
         let backends = "select array_agg(pid) from pg_stat_activity where backend_type = 'client backend'";
-        let backends: Vec<i32> = database.connect().await.query_one(backends, &[]).await.unwrap().get(0);
+        let backends: Vec<i32> = client.query_one(backends, &[]).await.unwrap().get(0);
         kill(server);
         for backend in backends {
             let _ = kill_process(Pid::from_raw(backend).unwrap(), Signal::KILL);
         }
     };
-    let (summary, ()) = tokio::join!(run(&database, 3), dying);
+    let summary = died_in(run(&database, 3), dying).await;
     assert!(summary.failed > 0 && !summary.is_success(), "{summary:?}");
 
     let _ = postgres.stop().await; // it was killed: there is nothing to stop

@@ -9,7 +9,7 @@ use std::{
 /// Rooms from the ground up. A room may import those of its own row as long as no circle arises, and everything below.
 const FLOORS: &[&[&str]] = &[
     &["foundation"],
-    &["platform/db", "platform/http", "platform/providers"],
+    &["platform/db", "platform/http", "platform/providers", "platform/staging"],
     &["platform/tenancy", "platform/identity", "platform/audit", "platform/jobs", "platform/operations"],
     &["platform/plugins", "platform/fleet", "platform/lifecycle", "platform/isolation", "platform/archive"],
     &["product/calls", "product/scorecards"],

@@ -109,6 +109,48 @@ async fn a_tenant_is_destroyed_with_a_certificate_and_its_neighbour_is_not() {
 }
 
 #[tokio::test]
+async fn files_that_never_became_objects_are_destroyed_too() {
+    let app = TestApp::start().await;
+    let (id, neighbour) = (furnished(&app, "acme").await, furnished(&app, "globex").await);
+    let directory = app.objects.path();
+    // What object_store leaves when its process is killed in the middle of an upload; no list of the store shows it.
+    for tenant in [&id, &neighbour] {
+        std::fs::create_dir_all(directory.join(tenant).join("2026")).unwrap();
+        std::fs::write(directory.join(tenant).join("2026/late.wav#1"), "words of a caller").unwrap();
+    }
+    let asked = leave(&app, &id, 0).await;
+    assert_eq!(worked_off(&app, &asked).await["status"], "succeeded");
+    assert!(!directory.join(&id).join("2026/late.wav#1").exists());
+    assert!(directory.join(&neighbour).join("2026/late.wav#1").exists());
+}
+
+#[tokio::test]
+async fn an_object_store_that_is_not_the_tenants_ends_the_destruction_before_it_begins() {
+    let app = TestApp::start().await;
+    let id = furnished(&app, "acme").await;
+    let (own, away) = (app.objects.path().join(&id), app.objects.path().join("elsewhere"));
+    std::fs::rename(&own, &away).unwrap();
+    let asked = leave(&app, &id, 0).await;
+    let failed = worked_off(&app, &asked).await;
+    assert_eq!(
+        (&failed["status"], &failed["error"]["kind"]),
+        (&json!("failed"), &json!("objects-missing")),
+        "{failed}"
+    );
+    assert!(
+        app.database
+            .count(&format!("select count(*) from pg_namespace where nspname = 't_{}'", id.replace('-', "")))
+            .await
+            == 1
+    );
+    std::fs::rename(&away, &own).unwrap();
+    let path = format!("/api/operations/{}", failed["operation_id"].as_str().unwrap());
+    app.operator().post(&format!("{path}/retry"), &json!({})).await.expect(200);
+    assert_eq!(worked_off(&app, &asked).await["status"], "succeeded");
+    gone(&app, &id).await;
+}
+
+#[tokio::test]
 async fn until_the_grace_period_is_over_it_can_be_called_off() {
     let app = TestApp::start().await;
     let id = furnished(&app, "acme").await;

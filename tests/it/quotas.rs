@@ -204,6 +204,14 @@ async fn storage_is_full_to_the_byte() {
     limit(&app, &tenant, json!({ "storage_bytes": 2 * size })).await;
     record(&app, &tenant, wav(2)).await.expect(202);
     record(&app, &tenant, wav(3)).await.refused(403, "quota-exceeded");
+    // With a day's quota beside it, what has no room is named, and not the day that this very recording had been counted on.
+    limit(&app, &tenant, json!({ "storage_bytes": 2 * size, "calls_per_day": 3, "audio_minutes_per_day": 1 })).await;
+    let problem = record(&app, &tenant, wav(3)).await.refused(403, "quota-exceeded");
+    assert!(problem["detail"].as_str().unwrap().starts_with("the quota storage_bytes is"), "{problem}");
+    limit(&app, &tenant, json!({ "storage_bytes": 9 * size, "calls_per_day": 2 })).await;
+    let problem = record(&app, &tenant, wav(3)).await.refused(429, "daily-quota-exceeded");
+    assert_eq!(problem["detail"], "the quota calls_per_day is 2: 2 are used, 1 more were asked for");
+    limit(&app, &tenant, json!({ "storage_bytes": 2 * size })).await;
     // A conversation in writing stores no object.
     app.send(&app.admin(&tenant), &conversation(&tenant.sales)).await;
     // What has no room is refused before it is sent.

@@ -1,6 +1,9 @@
 //! Export: one snapshot of all rows, and the objects that they name, streamed into one file.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::TryStreamExt;
@@ -121,6 +124,7 @@ impl Source<'_> {
         let tenant = self.header.tenant.tenant_id;
         let schema = schema_name(tenant);
         let keys = object_keys(self.bulk, &schema, &self.header.tables).await?;
+        let digests = digests(self.bulk, &schema).await?;
         let total = Some((self.header.tables.len() + 1 + keys.len()) as u64);
         let mut done = 0;
         let jobs = self.bulk.copy_out(&jobs_of(tenant)).await?;
@@ -140,7 +144,11 @@ impl Source<'_> {
             match self.objects.get(&Path::from(key.as_str())).await {
                 Ok(object) => {
                     let size = object.meta.size;
-                    writer.object(tail, size, object.into_stream().map_err(ArchiveError::from)).await?;
+                    let found = writer.object(tail, size, object.into_stream().map_err(ArchiveError::from)).await?;
+                    if digests.get(&key).is_some_and(|noted| *noted != found) {
+                        let reason = format!("{tail} is not what was received: its row has another digest");
+                        return Err(ArchiveError::refused("object-damaged", reason));
+                    }
                 }
                 Err(object_store::Error::NotFound { .. }) => missing.push(tail.to_owned()),
                 Err(error) => return Err(error.into()),
@@ -171,6 +179,14 @@ pub(super) async fn object_keys(bulk: &Bulk, schema: &str, tables: &[Table]) -> 
     let query =
         format!("select key collate \"C\" as key from ({}) named group by 1 order by 1", queries.join(" union all "));
     Ok(bulk.rows(&query, &[]).await?.iter().map(|row| row.get("key")).collect())
+}
+
+/// What rows say of the objects that they name: SHA-256 by key.
+async fn digests(bulk: &Bulk, schema: &str) -> Result<HashMap<String, String>, ArchiveError> {
+    let query = format!(
+        "select object_key, sha256 from {schema}.audio_files union all select object_key, digest from {schema}.plugin_versions"
+    );
+    Ok(bulk.rows(&query, &[]).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
 /// A key without its tenant's prefix.

@@ -60,7 +60,7 @@ pub(super) fn verifications(id: TenantId, late: u64, at: DateTime<Utc>) -> Vec<V
     let verified = |what: &str, how: String| Verified { what: what.to_owned(), how, found: 0, at };
     vec![
         verified("schema", format!("pg_namespace has no row named {}", schema_name(id))),
-        verified("objects", format!("a full list of the prefix {id}/ is empty; {late} that came late were deleted before")),
+        verified("objects", format!("a full list of the prefix {id}/ is empty, and in a local directory there is no unfinished file below it; {late} that came late were deleted before")),
         verified("jobs", "platform.jobs has no row of the tenant".to_owned()),
         verified("uploads", "platform.uploads has no row of the tenant".to_owned()),
         verified("operations", "no row of platform.operations about the tenant holds what was asked for".to_owned()),

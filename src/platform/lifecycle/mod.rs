@@ -31,6 +31,7 @@ use crate::{
         http::KeyError,
         identity::IssuerProbe,
         operations::{Run, StepError},
+        staging::Staging,
         tenancy::{InvalidField, Tenants, quotas::SetError},
     },
 };
@@ -98,6 +99,8 @@ pub struct Tools {
     pub owner: tokio_postgres::Config,
     /// Where every tenant's objects lie, below `<tenant_id>/`.
     pub objects: Arc<dyn ObjectStore>,
+    /// What a killed process leaves in a local object directory.
+    pub staging: Staging,
     /// This process's view of the tenants, which is told of what changes.
     pub tenants: Arc<Tenants>,
     /// Looks at issuers.

@@ -167,8 +167,15 @@ pub fn check_issuer(issuer: &str, operator_issuer: Option<&str>) -> Result<(), I
     }
     let plain =
         issuer.chars().count() <= MOST_ISSUER_CHARS && !issuer.contains(|c: char| c.is_control() || c.is_whitespace());
-    let sound = url::Url::parse(issuer).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if plain && sound { Ok(()) } else { refused("must be an http or https URL of at most 500 characters") }
+    let sound = url::Url::parse(issuer).is_ok_and(|url| {
+        let bare = url.username().is_empty() && url.password().is_none() && url.query().is_none();
+        matches!(url.scheme(), "http" | "https") && url.has_host() && bare && url.fragment().is_none()
+    });
+    if plain && sound {
+        Ok(())
+    } else {
+        refused("must be an http or https URL of at most 500 characters, without user, password, query or fragment")
+    }
 }
 
 #[cfg(test)]

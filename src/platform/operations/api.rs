@@ -10,7 +10,7 @@ use poem_openapi::{
 };
 
 use super::{
-    Operation, OperationError, OperationFilter, OperationStatus, Step,
+    Operation, OperationError, OperationFilter, OperationStatus, Step, asking,
     store::{self, find},
 };
 use crate::{
@@ -20,8 +20,8 @@ use crate::{
         ids::{OperationId, TenantId},
     },
     platform::{
-        db::{Db, DbError},
-        http::{Cursor, Kind, Limit, Listing, Page, Position, Refusal, request_id},
+        db::Db,
+        http::{Cursor, Kind, Limit, Listing, Page, Position, Refusal},
     },
 };
 
@@ -102,22 +102,7 @@ impl OperationsApi {
     ) -> Result<Json<OperationView>, Refusal> {
         let (id, now) = (operation_id.0, self.clock.now());
         let operation = match granted(&principal, Permission::ExportTenant)? {
-            TenantGrant::Operator(grant) => {
-                self.db
-                    .operator(&grant, "operations.cancel", async |tx| {
-                        let operation = find(tx, id).await?.ok_or_else(unknown)?;
-                        let asked = store::request_cancel(tx, id, now).await?
-                            || store::call_off_failed(tx, id, now).await.map_err(taken)?;
-                        if !asked {
-                            return Err(over());
-                        }
-                        let actor = grant.actor();
-                        store::audit(tx, actor, "operation.cancel_requested", &operation, request_id::current(), now)
-                            .await?;
-                        find(tx, id).await?.ok_or_else(unknown)
-                    })
-                    .await?
-            }
+            TenantGrant::Operator(grant) => asking::call_off(&self.db, &grant, id, now).await?,
             TenantGrant::Member(grant) => {
                 self.db
                     .tenant(&grant, "operations.cancel", async |tx| {
@@ -160,20 +145,7 @@ impl OperationsApi {
         operation_id: Path<OperationId>,
     ) -> Result<Json<OperationView>, Refusal> {
         let grant = principal.operator(Permission::ManageTenants)?;
-        let (id, now) = (operation_id.0, self.clock.now());
-        let operation = self
-            .db
-            .operator(&grant, "operations.retry", async |tx| {
-                let operation = find(tx, id).await?.ok_or_else(unknown)?;
-                let retried = store::retry(tx, id, now).await.map_err(taken)?;
-                if !retried {
-                    return Err(Refusal::new(Kind::IllegalState, "only a failed operation can be retried"));
-                }
-                store::audit(tx, grant.actor(), "operation.retried", &operation, request_id::current(), now).await?;
-                find(tx, id).await?.ok_or_else(unknown)
-            })
-            .await?;
-        Ok(Json(operation.into()))
+        Ok(Json(asking::retry(&self.db, &grant, operation_id.0, self.clock.now()).await?.into()))
     }
 }
 
@@ -196,13 +168,6 @@ fn unknown() -> Refusal {
 
 fn over() -> Refusal {
     Refusal::new(Kind::IllegalState, "the operation has come to its end")
-}
-
-fn taken(error: DbError) -> Refusal {
-    if super::is_open_already(&error) {
-        return Refusal::new(Kind::OperationOpen, "another operation of this kind is open about the tenant");
-    }
-    error.into()
 }
 
 impl From<TenantDenied> for Refusal {

@@ -3,6 +3,7 @@
 //! The serving process only writes them down. The operator's process ([`Runner`]), which alone holds the owner's credential, does them.
 
 pub mod api;
+mod asking;
 mod model;
 mod procedure;
 mod runner;
@@ -11,6 +12,7 @@ mod store;
 use chrono::{DateTime, Utc};
 
 pub use self::{
+    asking::{AskError, call_off, retry},
     model::{NewOperation, Operation, OperationError, OperationStatus, Step, StepStatus},
     procedure::{Procedure, Run, StepEnd, StepError},
     runner::Runner,
@@ -48,6 +50,14 @@ pub async fn open_about(
 /// [`DbError`].
 pub async fn find(on: &impl Statements, id: OperationId) -> Result<Option<Operation>, DbError> {
     store::find(on, id).await
+}
+
+/// The newest operations, at most so many.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn newest(on: &impl Statements, filter: &OperationFilter<'_>, limit: i64) -> Result<Vec<Operation>, DbError> {
+    store::list(on, filter, None, limit).await
 }
 
 /// Whether an error says that an operation of the kind is open about the tenant already.

@@ -106,7 +106,7 @@ impl<W: AsyncWrite + Unpin + Send> Writer<W> {
         key: &str,
         size_bytes: u64,
         bytes: impl Stream<Item = Result<Bytes, E>>,
-    ) -> Result<(), E> {
+    ) -> Result<String, E> {
         let path = format!("objects/{key}");
         self.put(&header_block(&path, size_bytes)?).await?;
         let mut bytes = std::pin::pin!(bytes);
@@ -123,10 +123,11 @@ impl<W: AsyncWrite + Unpin + Send> Writer<W> {
             return Err(FileError::invalid("an object is shorter than the object store says").into());
         }
         self.pad(size_bytes).await?;
-        self.entries.push(Entry { path, bytes: size_bytes, sha256: hexadecimal(&hash.finalize()) });
+        let sha256 = hexadecimal(&hash.finalize());
+        self.entries.push(Entry { path, bytes: size_bytes, sha256: sha256.clone() });
         self.objects.count += 1;
         self.objects.bytes += size_bytes;
-        Ok(())
+        Ok(sha256)
     }
 
     /// The manifest, the end and the seal; everything has arrived below when it returns. Gives the manifest and the whole file's measure.

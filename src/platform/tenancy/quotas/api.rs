@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Days that one question covers.
-const MOST_DAYS: i64 = 400;
+pub const MOST_DAYS: i64 = 400;
 /// Days that are shown when nobody names any.
 const USUAL_DAYS: u64 = 30;
 /// Seconds until a migration is likely to be over.

@@ -8,7 +8,7 @@ mod store;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use self::model::minutes;
+use self::{model::minutes, store::Counted};
 pub use self::{
     model::{Exceeded, QuotaName, Quotas, UnreadableQuotas, Used, Wanted, day_of},
     store::{Limited, UsageDay, find_id_by_slug, find_limited, read},
@@ -259,8 +259,16 @@ pub async fn count_recording(
 ) -> Result<(), QuotaError> {
     let audio_ms = Some(counted(unsigned(duration_ms.unwrap_or(0))));
     let wanted = Wanted { calls: 1, audio_ms, stored_bytes: unsigned(size_bytes), plugins: 0 };
-    let counted = store::count_recording(tx, quotas, &wanted, now).await?;
-    if counted { Ok(()) } else { Err(why(tx, quotas, &wanted, now).await) }
+
+    match store::count_recording(tx, quotas, &wanted, now).await? {
+        Counted { tenant: true, .. } => Ok(()),
+        // The day was counted before the tenant had no room: seen from here, this recording is on it already.
+        Counted { day: true, .. } => {
+            let only_stored = Wanted { stored_bytes: wanted.stored_bytes, ..Wanted::default() };
+            Err(why(tx, quotas, &only_stored, now).await)
+        }
+        Counted { .. } => Err(why(tx, quotas, &wanted, now).await),
+    }
 }
 
 /// Counts a plugin version and its bytes, if there is room.

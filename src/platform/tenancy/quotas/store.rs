@@ -65,9 +65,9 @@ pub(super) async fn count_recording(
     quotas: &Quotas,
     wanted: &Wanted,
     now: DateTime<Utc>,
-) -> Result<bool, DbError> {
-    let counted = tx
-        .execute(
+) -> Result<Counted, DbError> {
+    let row = tx
+        .one(
             sql!("usage/count_recording"),
             &[
                 &tx.root(),
@@ -80,7 +80,7 @@ pub(super) async fn count_recording(
             ],
         )
         .await?;
-    Ok(counted == 1)
+    Ok(Counted { day: row.try_get("day")?, tenant: row.try_get("tenant")? })
 }
 
 /// `false` when the tenant has no room for a plugin version.
@@ -210,4 +210,12 @@ fn whole(number: u64) -> i64 {
 
 fn count(row: &Row, column: &str) -> Result<u64, DbError> {
     Ok(u64::try_from(row.try_get::<_, i64>(column)?).unwrap_or(0))
+}
+
+/// What had room for a recording. The day is asked first.
+pub(super) struct Counted {
+    /// The day had.
+    pub(super) day: bool,
+    /// The tenant had, too: all is counted.
+    pub(super) tenant: bool,
 }
