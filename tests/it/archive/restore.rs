@@ -142,7 +142,7 @@ async fn an_archive_of_an_older_schema_becomes_a_tenant_of_the_newest() {
                  ('{root}', '{root}', 'old', 'Old', 'active', 1, now(), now()),
                  (gen_random_uuid(), '{root}', 'sales', 'Sales', 'active', 1, now(), now()),
                  (gen_random_uuid(), '{root}', 'support', 'Support', 'active', 1, now(), now());
-             insert into {schema}.plugin_versions values (repeat('a', 64), '{root}', 'p', '1', 'scorer', 3, '{tenant}/plugins/a.wasm', now())"
+             insert into {schema}.plugin_versions values ('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', '{root}', 'p', '1', 'scorer', 3, '{tenant}/plugins/a.wasm', now())"
         ))
         .await;
     let key = format!("{tenant}/plugins/a.wasm");
