@@ -1,8 +1,6 @@
 //! Destroying a tenant: after its grace period, and not under a legal hold. From the first destroyed row on there is no way back, so the
 //! operation can then only be finished.
 
-use std::time::{Duration, SystemTime};
-
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -35,7 +33,7 @@ pub(super) const TABLES_AT_ONCE: u16 = 4;
 
 /// Servers look every other second; one whose looks fail forgets the tenant by age, after half a minute (`tenancy/tenants.rs`).
 /// What is taken in is written to all the time; what was not for so long is nobody's.
-const UNFINISHED_IMPORT: Duration = Duration::from_secs(24 * 3_600);
+const UNFINISHED_IMPORT: TimeDelta = TimeDelta::hours(24);
 const FORGOTTEN_AFTER: TimeDelta = TimeDelta::seconds(40);
 
 /// What is asked for.
@@ -213,17 +211,17 @@ impl OffBoard {
     async fn objects(&self, run: &Run, id: TenantId) -> Result<String, StepError> {
         let total = run.kept::<Inventory>("objects").await?.map(|objects| objects.count);
         let deleted = objects::delete(self.0.objects.as_ref(), id, Heard::By(run, total)).await?;
-        let unfinished = self.unfinished(id).await?;
+        let unfinished = self.unfinished(run, id).await?;
         run.keep("unfinished", unfinished + run.kept::<u64>("unfinished").await?.unwrap_or(0)).await?;
         Ok(format!("{deleted} objects and {unfinished} unfinished files deleted in this run"))
     }
 
     /// Deletes files that never became objects: no list of the store shows them.
-    async fn unfinished(&self, id: TenantId) -> Result<u64, StepError> {
+    async fn unfinished(&self, run: &Run, id: TenantId) -> Result<u64, StepError> {
         let mut removed = 0;
         for prefix in [id.to_string(), format!("exports/{id}"), "imports".to_owned()] {
             // Imports are named by their tenant, and the directory is everybody's.
-            let before = (prefix == "imports").then(|| SystemTime::now() - UNFINISHED_IMPORT);
+            let before = (prefix == "imports").then(|| (run.now() - UNFINISHED_IMPORT).into());
             let gone = self.0.staging.remove(&prefix, before).await;
             removed += gone.map_err(|error| StepError::Temporary(format!("the object directory: {error}")))?;
         }
@@ -252,7 +250,8 @@ impl OffBoard {
         if owner.has_schema_of(id).await? {
             return Err(left("the schema is"));
         }
-        let late = objects::delete(self.0.objects.as_ref(), id, Heard::ByNobody).await? + self.unfinished(id).await?;
+        let late =
+            objects::delete(self.0.objects.as_ref(), id, Heard::ByNobody).await? + self.unfinished(run, id).await?;
         let (operation, on) = (run.operation_id().await, run.db().operator_alone(run.grant()));
         let (jobs, uploads, operations) = store::left_behind(&on, id, operation).await?;
         if jobs + uploads + operations > 0 {
