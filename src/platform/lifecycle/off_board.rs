@@ -32,8 +32,6 @@ pub(super) const STEPS: &[&str] =
 pub(super) const TABLES_AT_ONCE: u16 = 4;
 
 /// Servers look every other second; one whose looks fail forgets the tenant by age, after half a minute (`tenancy/tenants.rs`).
-/// What is taken in is written to all the time; what was not for so long is nobody's.
-const UNFINISHED_IMPORT: TimeDelta = TimeDelta::hours(24);
 const FORGOTTEN_AFTER: TimeDelta = TimeDelta::seconds(40);
 
 /// What is asked for.
@@ -211,18 +209,15 @@ impl OffBoard {
     async fn objects(&self, run: &Run, id: TenantId) -> Result<String, StepError> {
         let total = run.kept::<Inventory>("objects").await?.map(|objects| objects.count);
         let deleted = objects::delete(self.0.objects.as_ref(), id, Heard::By(run, total)).await?;
-        let unfinished = self.unfinished(run, id).await?;
-        run.keep("unfinished", unfinished + run.kept::<u64>("unfinished").await?.unwrap_or(0)).await?;
+        let unfinished = self.unfinished(id).await?;
         Ok(format!("{deleted} objects and {unfinished} unfinished files deleted in this run"))
     }
 
     /// Deletes files that never became objects: no list of the store shows them.
-    async fn unfinished(&self, run: &Run, id: TenantId) -> Result<u64, StepError> {
+    async fn unfinished(&self, id: TenantId) -> Result<u64, StepError> {
         let mut removed = 0;
-        for prefix in [id.to_string(), format!("exports/{id}"), "imports".to_owned()] {
-            // Imports are named by their tenant, and the directory is everybody's.
-            let before = (prefix == "imports").then(|| (run.now() - UNFINISHED_IMPORT).into());
-            let gone = self.0.staging.remove(&prefix, before).await;
+        for prefix in [id.to_string(), format!("exports/{id}")] {
+            let gone = self.0.staging.remove(&prefix, None).await;
             removed += gone.map_err(|error| StepError::Temporary(format!("the object directory: {error}")))?;
         }
         Ok(removed)
@@ -250,8 +245,7 @@ impl OffBoard {
         if owner.has_schema_of(id).await? {
             return Err(left("the schema is"));
         }
-        let late =
-            objects::delete(self.0.objects.as_ref(), id, Heard::ByNobody).await? + self.unfinished(run, id).await?;
+        let late = objects::delete(self.0.objects.as_ref(), id, Heard::ByNobody).await? + self.unfinished(id).await?;
         let (operation, on) = (run.operation_id().await, run.db().operator_alone(run.grant()));
         let (jobs, uploads, operations) = store::left_behind(&on, id, operation).await?;
         if jobs + uploads + operations > 0 {
