@@ -62,9 +62,10 @@ fn is_older(entry: &fs::DirEntry, before: Option<SystemTime>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use chrono::TimeDelta;
 
     use super::*;
+    use crate::foundation::clock::Clock;
 
     #[tokio::test]
     async fn only_unfinished_files_below_the_prefix_go() {
@@ -75,8 +76,12 @@ mod tests {
             fs::write(path, "words").unwrap();
         }
         let staging = Staging::of(Some(home.path().to_owned()));
-        let an_hour_ago = SystemTime::now() - Duration::from_secs(3_600);
-        assert_eq!(staging.remove("", Some(an_hour_ago)).await.unwrap(), 0, "whoever still writes is left alone");
+        let an_hour_ago = Clock::system().now() - TimeDelta::hours(1);
+        assert_eq!(
+            staging.remove("", Some(an_hour_ago.into())).await.unwrap(),
+            0,
+            "whoever still writes is left alone"
+        );
         assert_eq!(staging.remove("a", None).await.unwrap(), 2);
         assert_eq!(staging.remove("c", None).await.unwrap(), 0);
         for (file, is_there) in [("a/2026/x#1", false), ("a/2026/x", true), ("a/2026/x#1a", true), ("b/x#1", true)] {

@@ -214,17 +214,14 @@ impl OffBoard {
         let total = run.kept::<Inventory>("objects").await?.map(|objects| objects.count);
         let deleted = objects::delete(self.0.objects.as_ref(), id, Heard::By(run, total)).await?;
         let unfinished = self.unfinished(id).await?;
-        run.keep("unfinished", unfinished + run.kept::<u64>("unfinished").await?.unwrap_or(0)).await?;
         Ok(format!("{deleted} objects and {unfinished} unfinished files deleted in this run"))
     }
 
     /// Deletes files that never became objects: no list of the store shows them.
     async fn unfinished(&self, id: TenantId) -> Result<u64, StepError> {
         let mut removed = 0;
-        for prefix in [id.to_string(), format!("exports/{id}"), "imports".to_owned()] {
-            // Imports are named by their tenant, and the directory is everybody's.
-            let before = (prefix == "imports").then(|| SystemTime::now() - UNFINISHED_IMPORT);
-            let gone = self.0.staging.remove(&prefix, before).await;
+        for prefix in [id.to_string(), format!("exports/{id}")] {
+            let gone = self.0.staging.remove(&prefix, None).await;
             removed += gone.map_err(|error| StepError::Temporary(format!("the object directory: {error}")))?;
         }
         Ok(removed)
