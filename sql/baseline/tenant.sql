@@ -126,6 +126,22 @@ create table scorecard_versions (
     constraint scorecard_versions_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id),
     constraint scorecard_versions_scorecard_id_fkey FOREIGN KEY (scorecard_id) REFERENCES scorecards(scorecard_id)
 );
+create table usage_costs (
+    organization_id uuid not null,
+    day date not null,
+    evaluations bigint not null default 0,
+    prompt_tokens bigint not null default 0,
+    completion_tokens bigint not null default 0,
+    cost_micros bigint not null default 0,
+    unpriced bigint not null default 0,
+    constraint usage_costs_completion_tokens_check CHECK ((completion_tokens >= 0)),
+    constraint usage_costs_cost_micros_check CHECK ((cost_micros >= 0)),
+    constraint usage_costs_evaluations_check CHECK ((evaluations >= 0)),
+    constraint usage_costs_pkey PRIMARY KEY (organization_id, day),
+    constraint usage_costs_prompt_tokens_check CHECK ((prompt_tokens >= 0)),
+    constraint usage_costs_unpriced_check CHECK ((unpriced >= 0)),
+    constraint usage_costs_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+);
 create table usage_days (
     organization_id uuid not null,
     day date not null,
@@ -287,9 +303,12 @@ create table evaluations (
     signature text,
     public_key text,
     constraint evaluations_cause_check CHECK ((cause = ANY (ARRAY['first'::text, 'rescore'::text, 'human_answers'::text, 'transcript_correction'::text, 'rerun'::text]))),
+    constraint evaluations_check CHECK (((quotes_rejected >= 0) AND (quotes_rejected <= quotes))),
+    constraint evaluations_cost_micros_check CHECK ((cost_micros >= 0)),
     constraint evaluations_overall_score_check CHECK (((overall_score >= (0)::numeric) AND (overall_score <= (100)::numeric))),
     constraint evaluations_pkey PRIMARY KEY (evaluation_id),
     constraint evaluations_prompt_digest_check CHECK ((prompt_digest ~ '^[0-9a-f]{64}$'::text)),
+    constraint evaluations_quotes_check CHECK ((quotes >= 0)),
     constraint evaluations_revision_check CHECK ((revision > 0)),
     constraint evaluations_scorer_note_check CHECK ((length(scorer_note) <= 2000)),
     constraint evaluations_status_check CHECK ((status = ANY (ARRAY['assessed'::text, 'held'::text, 'evaluated'::text]))),
@@ -312,6 +331,27 @@ create table insights (
     constraint insights_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id),
     constraint insights_evaluation_id_fkey FOREIGN KEY (evaluation_id) REFERENCES evaluations(evaluation_id),
     constraint insights_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+);
+create table model_answers (
+    call_id uuid not null,
+    request_digest text not null,
+    organization_id uuid not null,
+    agent_id uuid,
+    provider text not null,
+    model text not null,
+    fingerprint text,
+    content text not null,
+    prompt_tokens bigint not null,
+    completion_tokens bigint not null,
+    counted boolean not null default false,
+    answered_at timestamp with time zone not null,
+    constraint model_answers_completion_tokens_check CHECK ((completion_tokens >= 0)),
+    constraint model_answers_pkey PRIMARY KEY (call_id, request_digest),
+    constraint model_answers_prompt_tokens_check CHECK ((prompt_tokens >= 0)),
+    constraint model_answers_request_digest_check CHECK ((request_digest ~ '^[0-9a-f]{64}$'::text)),
+    constraint model_answers_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id),
+    constraint model_answers_call_id_fkey FOREIGN KEY (call_id) REFERENCES calls(call_id),
+    constraint model_answers_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
 );
 create table rescores (
     rescore_id uuid not null,
@@ -379,6 +419,7 @@ create table transcript_versions (
     language text,
     digest text,
     metrics jsonb,
+    redaction jsonb,
     utterances jsonb not null,
     corrected_by text,
     corrected_at timestamp with time zone,
@@ -461,6 +502,7 @@ alter table calls enable row level security;
 alter table evaluations enable row level security;
 alter table idempotency_keys enable row level security;
 alter table insights enable row level security;
+alter table model_answers enable row level security;
 alter table organizations enable row level security;
 alter table plugin_bindings enable row level security;
 alter table plugin_versions enable row level security;
@@ -472,6 +514,7 @@ alter table scorecards enable row level security;
 alter table scores enable row level security;
 alter table transcript_versions enable row level security;
 alter table transcriptions enable row level security;
+alter table usage_costs enable row level security;
 alter table usage_days enable row level security;
 alter table usage_totals enable row level security;
 alter table users enable row level security;
@@ -501,6 +544,8 @@ create policy member on idempotency_keys to plumbline_member
 create policy agent on insights to plumbline_agent
     using (agent_id = (current_setting('app.agent'::text))::uuid);
 create policy member on insights to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy member on model_answers to plumbline_member
     using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
 create policy directory on organizations to plumbline_directory
     using (root_organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
@@ -535,6 +580,8 @@ create policy agent on transcriptions to plumbline_agent
     using (agent_id = (current_setting('app.agent'::text))::uuid);
 create policy member on transcriptions to plumbline_member
     using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy member on usage_costs to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
 create policy member on usage_days to plumbline_member
     using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
 create policy member on usage_totals to plumbline_member
@@ -551,9 +598,9 @@ grant insert on audit_events to plumbline_agent;
 grant select on audio_files, calls, evaluations, insights, scorecard_versions, scores, transcript_versions, transcriptions, utterances to plumbline_agent;
 grant select on agents, organizations, users to plumbline_directory;
 grant delete, insert, select on insights, scores, utterances to plumbline_member;
-grant delete, insert, select, update on idempotency_keys to plumbline_member;
+grant delete, insert, select, update on idempotency_keys, model_answers to plumbline_member;
 grant insert, select on audio_files, audit_events, plugin_versions, receipt_keys, scorecard_versions, transcript_versions to plumbline_member;
-grant insert, select, update on agents, calls, evaluations, organizations, plugin_bindings, rescore_items, rescores, scorecards, transcriptions, usage_days, usage_totals, users to plumbline_member;
+grant insert, select, update on agents, calls, evaluations, organizations, plugin_bindings, rescore_items, rescores, scorecards, transcriptions, usage_costs, usage_days, usage_totals, users to plumbline_member;
 insert into refinery_schema_history (version, name, applied_on, checksum)
     values (1, 'tenant', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '8550376998958752502');
 insert into refinery_schema_history (version, name, applied_on, checksum)
@@ -565,4 +612,4 @@ insert into refinery_schema_history (version, name, applied_on, checksum)
 insert into refinery_schema_history (version, name, applied_on, checksum)
     values (5, 'assessment', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '9211717590480500632');
 insert into refinery_schema_history (version, name, applied_on, checksum)
-    values (6, 'receipts', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '7419353941711043075');
+    values (6, 'receipts', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '7274113576803981458');

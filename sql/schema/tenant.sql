@@ -131,6 +131,12 @@
     assessed_at timestamp with time zone not null
     evaluated_at timestamp with time zone
     passed boolean
+    fingerprint text
+    parameters jsonb not null default '{}'::jsonb
+    quotes integer not null default 0
+    quotes_rejected integer not null default 0
+    human_answers jsonb not null default '[]'::jsonb
+    cost_micros bigint
     revision integer not null default 1
     cause text not null default 'first'::text
     replaces uuid
@@ -142,10 +148,13 @@
     constraint evaluations_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id)
     constraint evaluations_call_id_fkey FOREIGN KEY (call_id) REFERENCES calls(call_id)
     constraint evaluations_cause_check CHECK ((cause = ANY (ARRAY['first'::text, 'rescore'::text, 'human_answers'::text, 'transcript_correction'::text, 'rerun'::text])))
+    constraint evaluations_check CHECK (((quotes_rejected >= 0) AND (quotes_rejected <= quotes)))
+    constraint evaluations_cost_micros_check CHECK ((cost_micros >= 0))
     constraint evaluations_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
     constraint evaluations_overall_score_check CHECK (((overall_score >= (0)::numeric) AND (overall_score <= (100)::numeric)))
     constraint evaluations_pkey PRIMARY KEY (evaluation_id)
     constraint evaluations_prompt_digest_check CHECK ((prompt_digest ~ '^[0-9a-f]{64}$'::text))
+    constraint evaluations_quotes_check CHECK ((quotes >= 0))
     constraint evaluations_replaces_fkey FOREIGN KEY (replaces) REFERENCES evaluations(evaluation_id)
     constraint evaluations_revision_check CHECK ((revision > 0))
     constraint evaluations_scorecard_version_id_fkey FOREIGN KEY (scorecard_version_id) REFERENCES scorecard_versions(scorecard_version_id)
@@ -193,6 +202,28 @@
     policy member for all to plumbline_member using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
     grant delete, insert, select to plumbline_member
     grant select to plumbline_agent
+-- table model_answers, row level security
+    call_id uuid not null
+    request_digest text not null
+    organization_id uuid not null
+    agent_id uuid
+    provider text not null
+    model text not null
+    fingerprint text
+    content text not null
+    prompt_tokens bigint not null
+    completion_tokens bigint not null
+    counted boolean not null default false
+    answered_at timestamp with time zone not null
+    constraint model_answers_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id)
+    constraint model_answers_call_id_fkey FOREIGN KEY (call_id) REFERENCES calls(call_id)
+    constraint model_answers_completion_tokens_check CHECK ((completion_tokens >= 0))
+    constraint model_answers_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+    constraint model_answers_pkey PRIMARY KEY (call_id, request_digest)
+    constraint model_answers_prompt_tokens_check CHECK ((prompt_tokens >= 0))
+    constraint model_answers_request_digest_check CHECK ((request_digest ~ '^[0-9a-f]{64}$'::text))
+    policy member for all to plumbline_member using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
+    grant delete, insert, select, update to plumbline_member
 -- table organizations, row level security
     organization_id uuid not null
     root_organization_id uuid not null
@@ -368,6 +399,7 @@
     language text
     digest text
     metrics jsonb
+    redaction jsonb
     utterances jsonb not null
     corrected_by text
     corrected_at timestamp with time zone
@@ -396,6 +428,9 @@
     metrics jsonb
     submitted_at timestamp with time zone not null
     completed_at timestamp with time zone
+    redacted_digest text
+    redaction jsonb
+    redaction_digest text
     version integer not null default 1
     corrected_by text
     corrected_at timestamp with time zone
@@ -404,11 +439,30 @@
     constraint transcriptions_digest_check CHECK ((digest ~ '^[0-9a-f]{64}$'::text))
     constraint transcriptions_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
     constraint transcriptions_pkey PRIMARY KEY (call_id)
+    constraint transcriptions_redacted_digest_check CHECK ((redacted_digest ~ '^[0-9a-f]{64}$'::text))
+    constraint transcriptions_redaction_digest_check CHECK ((redaction_digest ~ '^[0-9a-f]{64}$'::text))
     constraint transcriptions_version_check CHECK ((version > 0))
     policy agent for all to plumbline_agent using (agent_id = (current_setting('app.agent'::text))::uuid)
     policy member for all to plumbline_member using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
     grant insert, select, update to plumbline_member
     grant select to plumbline_agent
+-- table usage_costs, row level security
+    organization_id uuid not null
+    day date not null
+    evaluations bigint not null default 0
+    prompt_tokens bigint not null default 0
+    completion_tokens bigint not null default 0
+    cost_micros bigint not null default 0
+    unpriced bigint not null default 0
+    constraint usage_costs_completion_tokens_check CHECK ((completion_tokens >= 0))
+    constraint usage_costs_cost_micros_check CHECK ((cost_micros >= 0))
+    constraint usage_costs_evaluations_check CHECK ((evaluations >= 0))
+    constraint usage_costs_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+    constraint usage_costs_pkey PRIMARY KEY (organization_id, day)
+    constraint usage_costs_prompt_tokens_check CHECK ((prompt_tokens >= 0))
+    constraint usage_costs_unpriced_check CHECK ((unpriced >= 0))
+    policy member for all to plumbline_member using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
+    grant insert, select, update to plumbline_member
 -- table usage_days, row level security
     organization_id uuid not null
     day date not null
@@ -468,6 +522,7 @@
     start_ms bigint
     end_ms bigint
     text text not null
+    redacted_text text
     constraint utterances_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agents(agent_id)
     constraint utterances_call_id_fkey FOREIGN KEY (call_id) REFERENCES calls(call_id)
     constraint utterances_check CHECK ((end_ms >= start_ms))

@@ -1,7 +1,6 @@
 //! Destroying a tenant: after its grace period, and not under a legal hold. From the first destroyed row on there is no way back, so the
 //! operation can then only be finished.
 
-use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -34,8 +33,6 @@ pub(super) const STEPS: &[&str] =
 pub(super) const TABLES_AT_ONCE: u16 = 4;
 
 /// Servers look every other second; one whose looks fail forgets the tenant by age, after half a minute (`tenancy/tenants.rs`).
-/// What is taken in is written to all the time; what was not for so long is nobody's.
-const UNFINISHED_IMPORT: Duration = Duration::from_secs(24 * 3_600);
 const FORGOTTEN_AFTER: TimeDelta = TimeDelta::seconds(40);
 
 /// What is asked for.
