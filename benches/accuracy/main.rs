@@ -19,7 +19,7 @@ use plumbline::{
     product::{
         calls::{
             model::{Speaker, Utterance},
-            redaction::{PersonalData, redact},
+            redaction::{Company, PersonalData, redact},
         },
         evaluations::{
             model::{Verdict, speaker_of},
@@ -91,7 +91,7 @@ fn transcript(dialogue: &Value) -> Outcome<Vec<plugins::Utterance>> {
         text: turn["text"].as_str().unwrap_or_default().to_owned(),
     });
     let said: Vec<Utterance> = said.collect();
-    let redacted = redact(&said, &[]).applied(&said);
+    let redacted = redact(&said, &[], &Company::default()).applied(&said);
     let seen = redacted.into_iter().map(|utterance| plugins::Utterance {
         n: utterance.n.unsigned_abs(),
         speaker: speaker_of(utterance.speaker.as_str()),
@@ -141,7 +141,7 @@ fn personal_data(figures: &mut Map<String, Value>) {
 
 fn look(seed: u64, part: Part, count: &mut Count) {
     let planted = conversation(seed, part);
-    let redaction = redact(&planted.utterances, &[]);
+    let redaction = redact(&planted.utterances, &[], &Company::default());
     for (nth, utterance) in planted.utterances.iter().enumerate() {
         let spans: Vec<_> = redaction.spans.iter().filter(|span| span.utterance == utterance.n).collect();
         let hidden =

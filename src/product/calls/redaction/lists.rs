@@ -27,7 +27,10 @@ static NOBODY: Words = LazyLock::new(|| {
         "monday tuesday wednesday thursday friday saturday sunday january february march april may june july august september october november \
          december christmas easter english german french spanish italian american british chinese japanese indian canadian mexican dutch \
          irish european asian african internet wifi google amazon apple microsoft facebook paypal visa mastercard bank hotel airlines airport \
-         support service team sales department center centre customer company inc ltd llc gmbh corporation street avenue road account order",
+         support service team sales department center centre customer company inc ltd llc gmbh corporation street avenue road account order \
+         energy power gas electric electricity water hotels hotel inn resort resorts telecom telephones communications broadband networks insurance \
+         banking finance financial group holdings partners services solutions systems software health healthcare clinic hospital pharmacy stores supplies \
+         foods motors travel tours airways rail logistics airport museum university college school theatre theater restaurant bistro cafe grill",
     )
 });
 static DOMAINS: Words = LazyLock::new(|| {

@@ -107,8 +107,32 @@ pub fn entities(transcript: &[Utterance], spans: &[Span]) -> Vec<Entity> {
     spans.iter().filter_map(said).collect()
 }
 
-/// Redacts a transcript; `entities` are what the recogniser found in it.
-pub fn redact(transcript: &[Utterance], entities: &[Entity]) -> Redaction {
+/// The name that calls are answered in: it is said in every greeting, and is no person's.
+#[derive(Clone, Debug, Default)]
+pub struct Company {
+    words: Vec<String>,
+}
+
+impl Company {
+    /// The company that is called so.
+    pub fn called(name: &str) -> Self {
+        let tokens = Tokens::of(name);
+        Self { words: tokens.iter().map(|token| token.word.clone()).filter(|word| word.chars().count() > 2).collect() }
+    }
+
+    /// Whether a name is the company's and nobody's who is called alike: "Mr Berg" at Berg's stays a person.
+    fn is(&self, tokens: &Tokens<'_>, found: &Found) -> bool {
+        let words = tokens.within(&found.bytes);
+        let is_title = words.start > 0 && names::is_title(tokens.word(words.start - 1));
+        found.kind == PersonalData::Name
+            && !is_title
+            && !words.is_empty()
+            && words.into_iter().all(|at| self.words.iter().any(|word| word == tokens.word(at)))
+    }
+}
+
+/// Redacts a transcript of a company's call; `entities` are what the recogniser found in it.
+pub fn redact(transcript: &[Utterance], entities: &[Entity], company: &Company) -> Redaction {
     let tokens: Vec<Tokens<'_>> = transcript.iter().map(|utterance| Tokens::of(&utterance.text)).collect();
     let mut found: Vec<Vec<Found>> = Vec::with_capacity(transcript.len());
     let mut asked = Asked::default();
@@ -118,13 +142,13 @@ pub fn redact(transcript: &[Utterance], entities: &[Entity]) -> Redaction {
         here.extend(numbers::find(tokens, expects, &here));
         here.extend(dates::find(tokens, expects));
         here.extend(places::find(tokens, expects));
-        here.extend(names::find(tokens, expects));
+        here.extend(names::find(tokens, expects).into_iter().filter(|found| !company.is(tokens, found)));
         asked.hear(utterance.speaker, tokens, &here);
         found.push(here);
     }
     let names = Names::of(&tokens, &found);
     for (tokens, here) in tokens.iter().zip(&mut found) {
-        here.extend(names.again(tokens));
+        here.extend(names.again(tokens).into_iter().filter(|found| !company.is(tokens, found)));
         for entity in entities {
             here.extend(told(tokens, entity));
         }

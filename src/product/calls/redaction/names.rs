@@ -145,12 +145,17 @@ pub(super) fn find(tokens: &Tokens<'_>, asked: Option<PersonalData>) -> Vec<Foun
     found
 }
 
+/// Whether a name stands behind it.
+pub(super) fn is_title(word: &str) -> bool {
+    TITLES.contains(&word)
+}
+
 /// Where the name that begins here ends.
 fn name_at(tokens: &Tokens<'_>, at: usize) -> Option<usize> {
     let ends_with = |cue: &[&str]| at >= cue.len() && tokens.says(at - cue.len(), cue);
     let apart = at > 0 && tokens.gap(at).chars().count() <= 2 && !tokens.gap(at).contains(['?', '!', ';', '\n']);
     let word = tokens.word(at);
-    if apart && at > 0 && TITLES.contains(&tokens.word(at - 1)) && !lists::is_common(word) {
+    if apart && at > 0 && is_title(tokens.word(at - 1)) && !lists::is_common(word) {
         return Some(extend(tokens, at));
     }
     let spelled = spelled(tokens, at);
@@ -199,6 +204,10 @@ fn name_at(tokens: &Tokens<'_>, at: usize) -> Option<usize> {
         let end = extend(tokens, at);
         // "from Dulles International Airport" names a place.
         let place = !personal && tokens.is_capital(end) && matches!(tokens.gap(end), " " | " (");
+        // "Welcome to Northlight Energy" and "you're through to Northlight Energy" name a company, "spoke to Anna Berg" a person.
+        let company = tokens.word(at - 1) == "to" && !lists::is_given(word) && !(at > 1 && speaks(tokens.word(at - 2)));
+        let company = company || tokens.gap(end) == " " && tokens.is_capital(end) && lists::is_nobody(tokens.word(end));
+        let place = place || company;
         if (written || given) && !place {
             return Some(end);
         }
@@ -228,6 +237,25 @@ fn name_at(tokens: &Tokens<'_>, at: usize) -> Option<usize> {
         return None;
     }
     (free || pair || heard || here || subject).then(|| extend(tokens, at))
+}
+
+/// Whether "to" behind the word leads to a person.
+fn speaks(word: &str) -> bool {
+    matches!(
+        word,
+        "speak"
+            | "spoke"
+            | "spoken"
+            | "talk"
+            | "talked"
+            | "talking"
+            | "addressed"
+            | "married"
+            | "hello"
+            | "listen"
+            | "reply"
+            | "said"
+    )
 }
 
 /// "Don't" is not Don.
