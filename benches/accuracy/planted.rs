@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use plumbline::product::calls::{
     model::{Speaker, Utterance},
-    redaction::PersonalData,
+    redaction::{PersonalData, Redaction},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
@@ -126,7 +126,43 @@ pub fn conversation(seed: u64, part: Part) -> Planted {
     planted
 }
 
+/// What a redaction made of a conversation.
+pub struct Look {
+    /// Of each item whether every letter and digit of it is gone, whatever kind it was taken for.
+    pub items: Vec<(PersonalData, bool)>,
+    /// Words outside of every item, and those of them of which something is gone.
+    pub words: u32,
+    pub wrong: u32,
+}
+
 impl Planted {
+    pub fn look(&self, redaction: &Redaction) -> Look {
+        let mut look = Look { items: vec![], words: 0, wrong: 0 };
+        for (nth, utterance) in self.utterances.iter().enumerate() {
+            let spans: Vec<_> = redaction.spans.iter().filter(|span| span.utterance == utterance.n).collect();
+            let hidden =
+                |at: usize| spans.iter().any(|span| (span.start_char as usize..span.end_char as usize).contains(&at));
+            let items: Vec<_> = self.items.iter().filter(|(_, at, _)| *at == nth).collect();
+            let chars: Vec<char> = utterance.text.chars().collect();
+            for (kind, _, range) in &items {
+                let found = range.clone().all(|at| !chars[at].is_alphanumeric() || hidden(at));
+                look.items.push((*kind, found));
+            }
+            let mut at = 0;
+            while at < chars.len() {
+                let length = chars[at..].iter().take_while(|c| c.is_alphanumeric()).count();
+                let word = at..at + length;
+                at += length.max(1);
+                if length == 0 || items.iter().any(|(_, _, range)| range.start < word.end && word.start < range.end) {
+                    continue;
+                }
+                look.words += 1;
+                look.wrong += u32::from(word.clone().any(hidden));
+            }
+        }
+        look
+    }
+
     fn push(&mut self, speaker: Speaker, text: String) {
         let n = i32::try_from(self.utterances.len() + 1).expect("a short conversation");
         self.utterances.push(Utterance { n, speaker, start_ms: None, end_ms: None, text });

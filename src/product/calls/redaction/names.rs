@@ -214,7 +214,13 @@ fn is_contracted(tokens: &Tokens<'_>, at: usize) -> bool {
 }
 
 fn two_rare(tokens: &Tokens<'_>, at: usize) -> bool {
-    rare(tokens, at) && (rare(tokens, at + 1) || lists::is_surname(tokens.word(at + 1))) && tokens.gap(at + 1) == " "
+    let next = rare(tokens, at + 1) || lists::is_surname(tokens.word(at + 1)) || is_irish(tokens, at + 1);
+    rare(tokens, at) && next && tokens.gap(at + 1) == " "
+}
+
+/// The first letter of "O'Donnell", "d'Alba".
+fn is_irish(tokens: &Tokens<'_>, at: usize) -> bool {
+    matches!(tokens.word(at), "o" | "d") && matches!(tokens.gap(at + 1), "'" | "’")
 }
 
 /// Written like a name, and no word that anybody uses.
@@ -254,10 +260,9 @@ fn extend(tokens: &Tokens<'_>, at: usize) -> usize {
         if !matches!(gap, " " | "-" | "'" | "’" | "  ") && !initial {
             break;
         }
-        let irish = |at: usize| matches!(tokens.word(at), "o" | "d") && matches!(tokens.gap(at + 1), "'" | "’");
         let more = match written {
-            _ if gap == "'" || gap == "’" => word != "s" && tokens.is_capital(end) || irish(end - 1),
-            _ if irish(end) => true,
+            _ if gap == "'" || gap == "’" => word != "s" && tokens.is_capital(end) || is_irish(tokens, end - 1),
+            _ if is_irish(tokens, end) => true,
             true => {
                 let i = word == "i" && tokens.gap(end + 1) != ". " && !tokens.is_capital(end + 1);
                 tokens.is_capital(end) && !lists::is_nobody(word) && !i
