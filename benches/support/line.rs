@@ -28,7 +28,8 @@ use plumbline::{
         calls::{
             CallError,
             model::{CallDetails, Channel, Utterance},
-            redaction::Company, written,
+            redaction::Company,
+            written,
         },
         evaluations::cost::Prices,
         scorecards::{Scorecards, model::Definition},
@@ -146,7 +147,9 @@ impl<'a> Line<'a> {
         let now = Clock::system().now();
         self.db
             .tenant(&grant, "calls.receive_written", async |tx| {
-                written::receive(tx, &Order, &Quotas::default(), &details, &utterances, &Company::default(), now).await.map(|_| ())
+                written::receive(tx, &Order, &Quotas::default(), &details, &utterances, &Company::default(), now)
+                    .await
+                    .map(|_| ())
             })
             .await
             .map_err(|error: CallError| error.to_string())?;

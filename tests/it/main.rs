@@ -36,6 +36,7 @@ mod openapi;
 mod operations;
 mod outage;
 mod pipeline;
+mod planted;
 mod plugins;
 mod providers;
 mod quotas;
