@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     foundation::{clock::Clock, config::Config, crypto::CryptoError},
-    pipeline::{self, Means, Order, RerunApi, WebhooksApi},
+    pipeline::{self, Means, Order, RerunApi, TryoutsApi, WebhooksApi},
     platform::{
         archive::{self, api::ArchivesApi},
         db::{Connections, Db, OwnerError, check_least_privilege},
@@ -277,6 +277,7 @@ impl App {
                 tenants: self.tenants.clone(),
                 wake: self.wake.clone(),
             },
+            TryoutsApi::new(self.means.clone()),
             RerunApi { db: db.clone(), clock: clock.clone(), tenants: self.tenants.clone(), wake: self.wake.clone() },
         )
     }

@@ -131,6 +131,7 @@ impl Assess {
             completion_tokens,
             fingerprint: heard.as_ref().and_then(|heard| heard.fingerprint.as_deref()),
             cost_micros: price(prompt_tokens, completion_tokens),
+            plugin: built.used,
             receipt: &receipt,
             assessed_at: now,
         };

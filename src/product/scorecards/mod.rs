@@ -11,6 +11,7 @@ use std::sync::Arc;
 use chrono::{DateTime, SubsecRound, Utc};
 use serde_json::json;
 
+pub use self::versions::Side;
 use self::model::{Definition, Scorecard, ScorecardVersion, Severity, Violation, lint};
 use crate::{
     foundation::{
