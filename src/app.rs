@@ -58,7 +58,7 @@ use crate::{
             rescore::{Price, Rescores, api::RescoresApi},
             spending::Spending,
         },
-        scorecards::{Scorecards, api::ScorecardsApi},
+        scorecards::{Scorecards, api::ScorecardsApi, review::Reviewer},
     },
     server::{self, Readiness},
 };
@@ -213,7 +213,7 @@ impl App {
                 stages: Arc::new(Order),
                 wake: self.wake.clone(),
             },
-            ScorecardsApi { scorecards: Scorecards::new(db.clone(), clock.clone()) },
+            ScorecardsApi { scorecards: Scorecards::new(db.clone(), clock.clone()), reviewer: self.reviewer() },
             self.evaluation_apis(),
             JobsApi { db: db.clone(), clock: clock.clone(), wake: self.wake.clone() },
             WebhooksApi {
@@ -280,6 +280,18 @@ impl App {
             TryoutsApi::new(self.means.clone()),
             RerunApi { db: db.clone(), clock: clock.clone(), tenants: self.tenants.clone(), wake: self.wake.clone() },
         )
+    }
+
+    /// Who judges questions of scorecards.
+    fn reviewer(&self) -> Reviewer {
+        let prices = self.means.prices.clone();
+        Reviewer {
+            db: self.db.clone(),
+            clock: self.clock.clone(),
+            language_model: self.means.language_model.clone(),
+            currency: prices.currency.clone(),
+            price: Arc::new(move |model, prompt, completion| prices.tokens(model, prompt, completion)),
+        }
     }
 
     /// What tokens of the model that is asked now cost.

@@ -2,11 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use poem_openapi::{
-    Object, OpenApi, Tags,
-    param::Path,
-    payload::Json,
-};
+use poem_openapi::{Object, OpenApi, Tags, param::Path, payload::Json};
 
 use super::{Judged, MOST_CALLS, Means, Report, Tried, Tryouts};
 use crate::{
@@ -211,9 +207,7 @@ impl From<Tried> for TriedCallView {
             quotes_rejected: 0,
         };
         match tried.outcome {
-            Err(why) => {
-                Self { failure_kind: Some(why.kind.to_owned()), failure_reason: Some(why.reason), ..nothing }
-            }
+            Err(why) => Self { failure_kind: Some(why.kind.to_owned()), failure_reason: Some(why.reason), ..nothing },
             Ok(judged) => nothing.with(judged),
         }
     }

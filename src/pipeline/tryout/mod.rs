@@ -78,8 +78,7 @@ pub enum TryoutError {
 impl From<TryoutError> for Refusal {
     fn from(error: TryoutError) -> Self {
         let said = error.to_string();
-        let wrong =
-            |field: String, message: &str| Problem::new(Kind::Unprocessable, said).field(field, message).into();
+        let wrong = |field: String, message: &str| Problem::new(Kind::Unprocessable, said).field(field, message).into();
         match error {
             TryoutError::NoCriterion(n) => wrong(format!("criteria[{n}]"), "is no criterion of the version"),
             TryoutError::NoCall(n) => wrong(format!("calls[{n}]"), "is no call of the scorecard's organization"),
@@ -212,10 +211,12 @@ impl Tryouts {
         while let Ok(Some((n, outcome))) = tokio::time::timeout_at(until, heard.recv()).await {
             outcomes[n].1 = Some(outcome);
         }
-        let late = || Unanswered {
+        let late = || {
+            Unanswered {
             kind: "not_yet",
             reason: "the language model takes longer than a request waits; send the same request again, nothing is paid twice"
                 .to_owned(),
+        }
         };
         let each = outcomes.into_iter();
         each.map(|(call_id, outcome)| Tried { call_id, outcome: outcome.unwrap_or_else(|| Err(late())) }).collect()
@@ -343,9 +344,7 @@ mod tests {
 
     #[test]
     fn what_a_condition_names_is_tried_too() {
-        let when = |key: &str, other: &str| {
-            json!({"key": key, "question": key, "shown_when": {"criterion": other, "answered": ["yes"]}})
-        };
+        let when = |key: &str, other: &str| json!({"key": key, "question": key, "shown_when": {"criterion": other, "answered": ["yes"]}});
         let definition: Definition = serde_json::from_value(json!({"name": "S", "sections": [
             {"key": "s", "name": "S", "criteria": [
                 {"key": "a", "question": "A?"}, when("b", "a"), {"key": "c", "question": "C?"}, when("d", "b")]}]}))

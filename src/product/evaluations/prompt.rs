@@ -201,7 +201,13 @@ impl PromptError {
 /// What stands for the prompt where the language model is asked nothing.
 pub fn nothing() -> Built {
     let prompt = Prompt { system: String::new(), user: String::new(), max_output_tokens: None };
-    Built { prompt, schema: schema::of(&[]), builder: BuiltIn::its_identity().clone(), note: None, used: Used::default() }
+    Built {
+        prompt,
+        schema: schema::of(&[]),
+        builder: BuiltIn::its_identity().clone(),
+        note: None,
+        used: Used::default(),
+    }
 }
 
 /// Builds the prompt by the bound builder, or by the built-in one.

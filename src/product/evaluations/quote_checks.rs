@@ -72,9 +72,7 @@ impl Evaluations {
         let reached = grant.organizations().iter().copied();
         let organizations: Vec<_> = reached.filter(|one| organization.is_none_or(|only| only == *one)).collect();
         let on = self.db.alone(grant);
-        let rows = on
-            .all(sql!("evaluations/list_quote_checks"), &[&organizations, &from, &to, &period.word()])
-            .await?;
+        let rows = on.all(sql!("evaluations/list_quote_checks"), &[&organizations, &from, &to, &period.word()]).await?;
         let check = |row: &tokio_postgres::Row| {
             Ok::<_, DbError>(QuoteCheck {
                 organization_id: row.try_get("organization_id")?,

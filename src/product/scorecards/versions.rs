@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::{
     ScorecardError, Scorecards,
-    model::{Change, Finding, ScorecardVersion, Template, diff, lint},
+    model::{Change, ScorecardVersion, Template, diff},
     store,
 };
 use crate::{
@@ -117,15 +117,6 @@ impl Scorecards {
                 Err(ScorecardError::NoVersion)
             }
         }
-    }
-
-    /// What does not make sense in the draft.
-    ///
-    /// # Errors
-    /// [`ScorecardError::NotFound`], [`ScorecardError::NoDraft`].
-    pub async fn lint_draft(&self, grant: &Grant, id: ScorecardId) -> Result<Vec<Finding>, ScorecardError> {
-        let draft = self.get(grant, id).await?.draft.ok_or(ScorecardError::NoDraft)?;
-        Ok(lint(&draft))
     }
 
     /// Makes a scorecard whose draft is a template's definition, under another name if one is given.
