@@ -277,9 +277,14 @@ impl App {
                 tenants: self.tenants.clone(),
                 wake: self.wake.clone(),
             },
-            TryoutsApi::new(self.means.clone()),
+            TryoutsApi::new(self.means.clone(), self.patience()),
             RerunApi { db: db.clone(), clock: clock.clone(), tenants: self.tenants.clone(), wake: self.wake.clone() },
         )
+    }
+
+    /// How long people wait for the language model.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.config.language_model.patience_seconds)
     }
 
     /// Who judges questions of scorecards.
@@ -289,6 +294,7 @@ impl App {
             db: self.db.clone(),
             clock: self.clock.clone(),
             language_model: self.means.language_model.clone(),
+            patience: self.patience(),
             currency: prices.currency.clone(),
             price: Arc::new(move |model, prompt, completion| prices.tokens(model, prompt, completion)),
         }

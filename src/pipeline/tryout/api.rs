@@ -1,6 +1,6 @@
 //! `POST /api/evaluation-criteria/{scorecard_id}/versions/{version}/try`.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use poem_openapi::{Object, OpenApi, Tags, param::Path, payload::Json};
 
@@ -33,9 +33,9 @@ pub struct TryoutsApi {
 }
 
 impl TryoutsApi {
-    /// By the same means as the stages.
-    pub fn new(means: Arc<Means>) -> Self {
-        Self { tryouts: Tryouts::new(means) }
+    /// By the same means as the stages; a request waits no longer than `patience`.
+    pub fn new(means: Arc<Means>, patience: Duration) -> Self {
+        Self { tryouts: Tryouts::new(means, patience) }
     }
 }
 
@@ -45,8 +45,8 @@ impl TryoutsApi {
     ///
     /// Before a draft is published, or any version: the criteria are answered for the calls as an evaluation would, by rules and by the language
     /// model, and shown with their evidence. Nothing is evaluated and no score changes. What the language model answered is paid once: the same
-    /// request again, and publishing what was tried, cost nothing for it. A request waits 45 seconds; a call that was not answered by then says
-    /// `not_yet`, and the same request goes on.
+    /// request again, and publishing what was tried, cost nothing for it. A request waits 45 seconds if nothing else is configured; a call that
+    /// was not answered by then says `not_yet`, and the same request goes on.
     #[oai(path = "/:scorecard_id/versions/:version/try", method = "post", operation_id = "try_criteria")]
     async fn try_criteria(
         &self,

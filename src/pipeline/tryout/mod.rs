@@ -1,7 +1,7 @@
 //! Criteria of a scorecard, tried on chosen past calls before they are published: asked as the stage asks, and shown. No evaluation comes of it and no
 //! score changes; what stays is what the model was paid for ([`memory`]), so that publishing what was tried buys nothing again.
 //!
-//! A request waits [`PATIENCE`] and no longer. What is being asked then is heard to its end and remembered; what was not begun is not begun. The same
+//! A request waits so long and no longer. What is being asked then is heard to its end and remembered; what was not begun is not begun. The same
 //! request goes on from there, and pays nothing twice.
 
 mod api;
@@ -51,8 +51,6 @@ use crate::{
 
 /// Calls of one request.
 pub const MOST_CALLS: usize = 20;
-/// How long a request waits for answers: below what proxies and browsers wait for.
-const PATIENCE: Duration = Duration::from_secs(45);
 /// Calls of all requests about which this process asks at once.
 const AT_ONCE: usize = 8;
 /// Provider and model where the language model was asked nothing.
@@ -129,14 +127,15 @@ struct Report {
 pub struct Tryouts {
     means: Arc<Means>,
     scorecards: Scorecards,
+    patience: Duration,
     turns: Arc<Semaphore>,
 }
 
 impl Tryouts {
     /// By the same means as the stages.
-    pub fn new(means: Arc<Means>) -> Self {
+    fn new(means: Arc<Means>, patience: Duration) -> Self {
         let scorecards = Scorecards::new(means.db.clone(), means.clock.clone());
-        Self { means, scorecards, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { means, scorecards, patience, turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Has criteria of a version answered for calls of its organization. `wanted` are keys; none means all.
@@ -207,7 +206,7 @@ impl Tryouts {
             tokio::spawn(work.in_current_span());
         }
         drop(told);
-        let until = tokio::time::Instant::now() + PATIENCE;
+        let until = tokio::time::Instant::now() + self.patience;
         while let Ok(Some((n, outcome))) = tokio::time::timeout_at(until, heard.recv()).await {
             outcomes[n].1 = Some(outcome);
         }

@@ -1,19 +1,23 @@
 //! Whether questions are vague, by the language model's judgement: asked only where somebody wants it, and paid by the organization. What it says are
 //! warnings beside what [`lint`](super::model::lint) finds by itself; a question that it did not judge is told, and never passed over.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::SubsecRound;
 use futures_util::future::join_all;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use tracing::Instrument;
 
 use super::model::{AnsweredBy, Criterion, Definition, Finding, LintCode, Severity};
 use crate::{
     foundation::{access::Grant, clock::Clock, ids::OrganizationId},
     platform::{
         db::{Db, DbError},
-        providers::llm::{Completed, Completion, LanguageModel},
+        providers::{
+            ProviderError,
+            llm::{Completed, Completion, LanguageModel},
+        },
         tenancy::quotas,
     },
 };
@@ -54,6 +58,8 @@ pub struct Reviewer {
     pub clock: Clock,
     /// Who judges.
     pub language_model: Arc<dyn LanguageModel>,
+    /// How long a request waits for answers.
+    pub patience: Duration,
     /// What that costs.
     pub price: TokenPrice,
     /// The currency's name.
@@ -110,38 +116,43 @@ impl Reviewer {
             review.skip(asked.len(), "the definition is not valid yet; mend that first");
             return Ok(review);
         }
+        let until = tokio::time::Instant::now() + self.patience;
         let parts: Vec<&[Asked<'_>]> = asked.chunks(QUESTIONS_AT_ONCE).collect();
-        let answers = join_all(parts.iter().map(|part| self.ask(part))).await;
-        for (part, answer) in parts.into_iter().zip(answers) {
+        // Tasks of their own: an answer that comes too late was paid all the same, and is counted.
+        let answers = parts.iter().map(|part| {
+            let work = self.clone().paid(grant.clone(), organization, question(part));
+            tokio::time::timeout_at(until, tokio::spawn(work.in_current_span()))
+        });
+        for (part, answer) in parts.iter().zip(join_all(answers).await) {
             match answer {
-                Ok(completed) => self.read(part, &completed, &mut review),
-                Err(why) => review.skip(part.len(), &why),
+                Ok(Ok(Ok(completed))) => self.read(part, &completed, &mut review),
+                Ok(Ok(Err(NotPaid::Provider(error)))) => review.skip(part.len(), &error.to_string()),
+                Ok(Ok(Err(NotPaid::Db(error)))) => return Err(error),
+                Ok(Err(_)) => review.skip(part.len(), "the request broke off"),
+                Err(_) => review.skip(part.len(), "the language model takes longer than a request waits"),
             }
-        }
-        let tokens = (review.prompt_tokens, review.completion_tokens);
-        if tokens != (0, 0) {
-            let now = self.clock.now().trunc_subsecs(6);
-            self.db
-                .tenant(grant, "scorecards.review", async |tx| {
-                    quotas::count_paid(tx, organization, tokens, review.micros, now).await
-                })
-                .await?;
         }
         tracing::info!(judged = review.judged, not_judged = review.not_judged, "questions reviewed");
         Ok(review)
     }
 
-    async fn ask(&self, part: &[Asked<'_>]) -> Result<Completed, String> {
-        let questions: Vec<Value> = part.iter().map(|asked| told(asked.criterion)).collect();
-        let count = u32::try_from(part.len()).unwrap_or(u32::MAX);
-        let question = Completion {
-            system: INSTRUCTIONS.to_owned(),
-            user: json!({ "questions_to_review": questions }).to_string(),
-            schema_name: SCHEMA_NAME.to_owned(),
-            schema: schema(part),
-            max_output_tokens: Some(count.saturating_mul(TOKENS_PER_QUESTION).saturating_add(TOKENS_TO_THINK)),
-        };
-        self.language_model.complete(&question).await.map_err(|error| error.to_string())
+    /// One request, counted when it was answered.
+    async fn paid(
+        self,
+        grant: Grant,
+        organization: OrganizationId,
+        question: Completion,
+    ) -> Result<Completed, NotPaid> {
+        let completed = self.language_model.complete(&question).await?;
+        let tokens = (completed.prompt_tokens, completed.completion_tokens);
+        let micros = (self.price)(&completed.model, tokens.0, tokens.1);
+        let now = self.clock.now().trunc_subsecs(6);
+        self.db
+            .tenant(&grant, "scorecards.review", async |tx| {
+                quotas::count_paid(tx, organization, tokens, micros, now).await
+            })
+            .await?;
+        Ok(completed)
     }
 
     fn read(&self, part: &[Asked<'_>], completed: &Completed, review: &mut Review) {
@@ -166,6 +177,15 @@ impl Reviewer {
         }
         review.skip(missing, "the model left them out of its answer");
     }
+}
+
+/// Why a request was not paid, or not counted.
+#[derive(Debug, thiserror::Error)]
+enum NotPaid {
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    #[error(transparent)]
+    Db(#[from] DbError),
 }
 
 impl Judgement {
@@ -208,6 +228,19 @@ fn asked(definition: &Definition) -> Vec<Asked<'_>> {
     let judged =
         |asked: &Asked<'_>| matches!(asked.criterion.answered_by, AnsweredBy::LanguageModel | AnsweredBy::Human);
     criteria.filter(judged).collect()
+}
+
+/// One request to the model.
+fn question(part: &[Asked<'_>]) -> Completion {
+    let questions: Vec<Value> = part.iter().map(|asked| told(asked.criterion)).collect();
+    let count = u32::try_from(part.len()).unwrap_or(u32::MAX);
+    Completion {
+        system: INSTRUCTIONS.to_owned(),
+        user: json!({ "questions_to_review": questions }).to_string(),
+        schema_name: SCHEMA_NAME.to_owned(),
+        schema: schema(part),
+        max_output_tokens: Some(count.saturating_mul(TOKENS_PER_QUESTION).saturating_add(TOKENS_TO_THINK)),
+    }
 }
 
 /// A question as the model is told of it.

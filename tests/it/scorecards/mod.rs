@@ -3,7 +3,9 @@
 mod checks;
 mod choice;
 mod files;
+mod review;
 mod scores;
+mod tryout;
 
 use reqwest::Method;
 use serde_json::{Value, json};
