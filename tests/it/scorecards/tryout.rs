@@ -263,7 +263,7 @@ async fn a_recording_without_a_transcript_has_no_answers() {
     let tenant = app.ready_tenant("acme").await;
     let admin = app.admin(&tenant);
     let id = create(&admin, &tenant.sales, &draft()).await;
-    let query = format!("organization_id={}&channel=phone&language=en", tenant.sales);
+    let query = format!("organization_id={}&language=en", tenant.sales);
     let call = admin.upload(&query, crate::support::wav(7)).await.expect(202);
     let call = call["call_id"].as_str().unwrap();
     let found = tried(&admin, &id, "draft", &json!({"calls": [call]})).await;
