@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     foundation::{clock::Clock, config::Config, crypto::CryptoError},
-    pipeline::{self, Means, Order, RerunApi, WebhooksApi},
+    pipeline::{self, Means, Order, RerunApi, TryoutsApi, WebhooksApi},
     platform::{
         archive::{self, api::ArchivesApi},
         db::{Connections, Db, OwnerError, check_least_privilege},
@@ -58,7 +58,7 @@ use crate::{
             rescore::{Price, Rescores, api::RescoresApi},
             spending::Spending,
         },
-        scorecards::{Scorecards, api::ScorecardsApi},
+        scorecards::{Scorecards, api::ScorecardsApi, review::Reviewer},
     },
     server::{self, Readiness},
 };
@@ -215,7 +215,7 @@ impl App {
                 stages: Arc::new(Order),
                 wake: self.wake.clone(),
             },
-            ScorecardsApi { scorecards: Scorecards::new(db.clone(), clock.clone()) },
+            ScorecardsApi { scorecards: Scorecards::new(db.clone(), clock.clone()), reviewer: self.reviewer() },
             self.evaluation_apis(),
             JobsApi { db: db.clone(), clock: clock.clone(), wake: self.wake.clone() },
             WebhooksApi {
@@ -279,8 +279,27 @@ impl App {
                 tenants: self.tenants.clone(),
                 wake: self.wake.clone(),
             },
+            TryoutsApi::new(self.means.clone(), self.patience()),
             RerunApi { db: db.clone(), clock: clock.clone(), tenants: self.tenants.clone(), wake: self.wake.clone() },
         )
+    }
+
+    /// How long people wait for the language model.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.config.language_model.patience_seconds)
+    }
+
+    /// Who judges questions of scorecards.
+    fn reviewer(&self) -> Reviewer {
+        let prices = self.means.prices.clone();
+        Reviewer {
+            db: self.db.clone(),
+            clock: self.clock.clone(),
+            language_model: self.means.language_model.clone(),
+            patience: self.patience(),
+            currency: prices.currency.clone(),
+            price: Arc::new(move |model, prompt, completion| prices.tokens(model, prompt, completion)),
+        }
     }
 
     /// What tokens of the model that is asked now cost.

@@ -134,10 +134,14 @@ create table usage_costs (
     completion_tokens bigint not null default 0,
     cost_micros bigint not null default 0,
     unpriced bigint not null default 0,
+    plugin_fuel bigint not null default 0,
+    plugin_us bigint not null default 0,
     constraint usage_costs_completion_tokens_check CHECK ((completion_tokens >= 0)),
     constraint usage_costs_cost_micros_check CHECK ((cost_micros >= 0)),
     constraint usage_costs_evaluations_check CHECK ((evaluations >= 0)),
     constraint usage_costs_pkey PRIMARY KEY (organization_id, day),
+    constraint usage_costs_plugin_fuel_check CHECK ((plugin_fuel >= 0)),
+    constraint usage_costs_plugin_us_check CHECK ((plugin_us >= 0)),
     constraint usage_costs_prompt_tokens_check CHECK ((prompt_tokens >= 0)),
     constraint usage_costs_unpriced_check CHECK ((unpriced >= 0)),
     constraint usage_costs_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
@@ -294,6 +298,8 @@ create table evaluations (
     quotes_rejected integer not null default 0,
     human_answers jsonb not null default '[]'::jsonb,
     cost_micros bigint,
+    plugin_fuel bigint not null default 0,
+    plugin_us bigint not null default 0,
     revision integer not null default 1,
     cause text not null default 'first'::text,
     replaces uuid,
@@ -307,6 +313,8 @@ create table evaluations (
     constraint evaluations_cost_micros_check CHECK ((cost_micros >= 0)),
     constraint evaluations_overall_score_check CHECK (((overall_score >= (0)::numeric) AND (overall_score <= (100)::numeric))),
     constraint evaluations_pkey PRIMARY KEY (evaluation_id),
+    constraint evaluations_plugin_fuel_check CHECK ((plugin_fuel >= 0)),
+    constraint evaluations_plugin_us_check CHECK ((plugin_us >= 0)),
     constraint evaluations_prompt_digest_check CHECK ((prompt_digest ~ '^[0-9a-f]{64}$'::text)),
     constraint evaluations_quotes_check CHECK ((quotes >= 0)),
     constraint evaluations_revision_check CHECK ((revision > 0)),
@@ -610,6 +618,6 @@ insert into refinery_schema_history (version, name, applied_on, checksum)
 insert into refinery_schema_history (version, name, applied_on, checksum)
     values (4, 'transcripts', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '12406765896840810478');
 insert into refinery_schema_history (version, name, applied_on, checksum)
-    values (5, 'assessment', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '9211717590480500632');
+    values (5, 'assessment', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '6231252103924149054');
 insert into refinery_schema_history (version, name, applied_on, checksum)
     values (6, 'receipts', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '7274113576803981458');

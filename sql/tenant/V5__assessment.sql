@@ -29,7 +29,10 @@ alter table evaluations
     add column quotes_rejected integer not null default 0 check (quotes_rejected between 0 and quotes),
     add column human_answers jsonb not null default '[]',
     -- In millionths of the currency's unit, by the price table of that day; null where it has no price.
-    add column cost_micros bigint check (cost_micros >= 0);
+    add column cost_micros bigint check (cost_micros >= 0),
+    -- What its prompt builder and its scorer took, where these are plugins.
+    add column plugin_fuel bigint not null default 0 check (plugin_fuel >= 0),
+    add column plugin_us bigint not null default 0 check (plugin_us >= 0);
 
 -- What each organization's evaluations cost, by day (UTC).
 create table usage_costs (
@@ -41,6 +44,9 @@ create table usage_costs (
     cost_micros bigint not null default 0 check (cost_micros >= 0),
     -- Evaluations whose model has no price.
     unpriced bigint not null default 0 check (unpriced >= 0),
+    -- What plugins took for them.
+    plugin_fuel bigint not null default 0 check (plugin_fuel >= 0),
+    plugin_us bigint not null default 0 check (plugin_us >= 0),
     primary key (organization_id, day)
 );
 

@@ -229,6 +229,7 @@ pub(super) async fn account(
     }
     let tokens = due.map_or((0, 0), |due| (due.prompt_tokens, due.completion_tokens));
     quotas::count_cost(tx, new.organization_id, tokens, micros, now).await?;
+    quotas::count_plugin_run(tx, new.organization_id, (new.plugin.fuel, new.plugin.elapsed_us), now).await?;
     match due {
         Some(_) => quotas::count_evaluation(tx, tokens.0, tokens.1, now).await,
         None => Ok(()),

@@ -131,11 +131,13 @@ impl Assess {
             completion_tokens,
             fingerprint: heard.as_ref().and_then(|heard| heard.fingerprint.as_deref()),
             cost_micros: price(prompt_tokens, completion_tokens),
+            plugin: built.used,
             receipt: &receipt,
             assessed_at: now,
         };
         let (quotes, rejected) = evidence::rejected(&answers);
-        tracing::info!(call = %call_id, asked = questions.asked().len(), quotes, rejected, "assessed");
+        let version = scorecard.scorecard_version_id;
+        tracing::info!(call = %call_id, scorecard_version = %version, asked = questions.asked().len(), quotes, rejected, "assessed");
         let tokens = due.map_or((0, 0), |due| (due.prompt_tokens, due.completion_tokens));
         let micros = price(tokens.0, tokens.1);
         self.0

@@ -11,6 +11,7 @@ mod rerun;
 mod rescore;
 mod score;
 mod transcribe;
+mod tryout;
 mod webhook;
 
 use std::{sync::Arc, time::Duration};
@@ -26,7 +27,7 @@ use self::{
     score::Score,
     transcribe::Transcribe,
 };
-pub use self::{rerun::RerunApi, webhook::WebhooksApi};
+pub use self::{rerun::RerunApi, tryout::TryoutsApi, webhook::WebhooksApi};
 use crate::{
     foundation::{
         access::{Grant, Permission},

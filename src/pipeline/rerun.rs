@@ -17,6 +17,7 @@ use crate::{
         db::{Db, TenantTx},
         http::Refusal,
         jobs::Wake,
+        plugins::Used,
         tenancy::{
             Tenants,
             quotas::{Quotas, room_for_a_job},
@@ -188,6 +189,7 @@ async fn begin_score(tx: &TenantTx<'_>, call_id: CallId, now: DateTime<Utc>) -> 
         completion_tokens: 0,
         fingerprint: None,
         cost_micros: Some(0),
+        plugin: Used::default(),
         receipt: &receipt,
         assessed_at,
     };

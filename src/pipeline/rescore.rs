@@ -264,6 +264,7 @@ impl RescoreOne {
             completion_tokens: tokens.1,
             fingerprint: heard.and_then(|heard| heard.fingerprint.as_deref()),
             cost_micros: heard.map_or(Some(0), |heard| self.0.prices.tokens(&heard.model, tokens.0, tokens.1)),
+            plugin: built.used,
             receipt: &receipt,
             assessed_at,
         };

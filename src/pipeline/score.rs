@@ -11,7 +11,8 @@ use crate::{
     platform::{
         db::DbError,
         jobs::{self, Handler, Job, JobError, Lease},
-        plugins::{PluginError, ScoreInput, Scorer},
+        plugins::{PluginError, ScoreInput, Scorer, Used},
+        tenancy::quotas,
     },
     product::{
         calls::{self, model::Stage},
@@ -46,9 +47,10 @@ impl Handler for Score {
             return means.db.tenant(&grant, "score.done_before", async |tx| jobs::finish(tx, lease).await).await;
         }
         let input = material.material().score_input(&material.answers);
-        match self.score(&material, &input).await? {
-            Outcome::Held { note } => self.hold(&grant, lease, call_id, &material, &note).await,
-            Outcome::Scored(scored) => self.record(&grant, lease, call_id, &material, &input, scored).await,
+        let (outcome, used) = self.score(&material, &input).await?;
+        match outcome {
+            Outcome::Held { note } => self.hold(&grant, lease, call_id, &material, (&note, used)).await,
+            Outcome::Scored(scored) => self.record(&grant, lease, call_id, &material, &input, (scored, used)).await,
         }
     }
 
@@ -59,7 +61,9 @@ impl Handler for Score {
 }
 
 impl Score {
-    async fn score(&self, material: &ForScore, input: &ScoreInput) -> Result<Outcome, JobError> {
+    /// What came of it, and what the bound scorer took for it.
+    async fn score(&self, material: &ForScore, input: &ScoreInput) -> Result<(Outcome, Used), JobError> {
+        let mut used = Used::default();
         let scored = match &material.scorer {
             None => scoring::score_with(None, input).await,
             Some(binding) => {
@@ -67,17 +71,20 @@ impl Score {
                 let scorer: Result<Arc<dyn Scorer>, PluginError> =
                     loaded.and_then(|plugin| plugin.scorer(&binding.settings.to_string()));
                 let bound = BoundScorer { scorer: scorer.as_deref().map_err(Clone::clone), policy: binding.policy };
-                scoring::score_with(Some(bound), input).await
+                let scored = scoring::score_with(Some(bound), input).await;
+                used = scorer.map_or_else(|_| Used::default(), |scorer| scorer.used());
+                scored
             }
         };
-        scored.map_err(|ScorerFailed(error)| {
+        let scored = scored.map_err(|ScorerFailed(error)| {
             // Of a plugin's failure only the name leaves the tenant: its words may quote the call.
             if error.is_temporary() {
                 JobError::Temporary { reason: error.code().to_owned(), retry_after: None }
             } else {
                 JobError::Confidential { kind: error.code(), words: error.to_string() }
             }
-        })
+        })?;
+        Ok((scored, used))
     }
 
     async fn hold(
@@ -86,8 +93,9 @@ impl Score {
         lease: &Lease,
         call_id: CallId,
         material: &ForScore,
-        note: &str,
+        (note, used): (&str, Used),
     ) -> Result<(), JobError> {
+        let now = self.0.clock.now();
         let failure = calls::model::Failure { stage: Stage::Score, kind: "held".to_owned(), reason: note.to_owned() };
         self.0
             .db
@@ -95,8 +103,9 @@ impl Score {
                 tokio::try_join!(
                     biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
                     jobs::finish(tx, lease),
-                    store::mark_held(tx, material.evaluation_id, note).err_into(),
+                    store::mark_held(tx, material.evaluation_id, note, used).err_into(),
                     calls::store::mark_failed(tx, call_id, super::entry(Stage::Score), &failure).err_into(),
+                    quotas::count_plugin_run(tx, material.call.organization_id, (used.fuel, used.elapsed_us), now).err_into(),
                 )?;
                 Ok(())
             })
@@ -110,7 +119,7 @@ impl Score {
         call_id: CallId,
         material: &ForScore,
         input: &ScoreInput,
-        scored: Scored,
+        (scored, used): (Scored, Used),
     ) -> Result<(), JobError> {
         let now = self.0.clock.now();
         let Scored { output, scorer, note } = scored;
@@ -139,6 +148,7 @@ impl Score {
             overall: output.overall,
             passed: scoring::passed(&material.scorecard.definition, &output),
             receipt: &receipt,
+            plugin: used,
             signed: &signed,
             evaluated_at: now,
         };
@@ -146,12 +156,14 @@ impl Score {
         self.0
             .db
             .tenant(grant, "score.record", async |tx| {
-                let ((), recorded, moved, _) = tokio::try_join!(
+                let ((), recorded, moved, _, ()) = tokio::try_join!(
                     biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
                     jobs::finish(tx, lease),
                     store::record_scored(tx, &scores).err_into(),
                     calls::store::mark_evaluated(tx, call_id, now, overall).err_into(),
                     enqueue(tx, material.call.organization_id, call_id, Stage::FollowUp, now).err_into(),
+                    // Last: its lock is waited for by other jobs.
+                    quotas::count_plugin_run(tx, material.call.organization_id, (used.fuel, used.elapsed_us), now).err_into(),
                 )?;
                 if recorded && moved { Ok(()) } else { Err(JobError::LeaseLost) }
             })

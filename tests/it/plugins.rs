@@ -119,6 +119,8 @@ async fn the_worked_example_comes_out_as_written() {
     assert!(monologue.text.contains("12 words"), "{}", monologue.text);
     let logged: Vec<_> = run.log.messages.iter().map(|(_, text)| text.as_str()).collect();
     assert_eq!(logged, ["weighted_score: 7778", "deduction: 250"]);
+    let again = plugin.run_score(EXAMPLE_SETTINGS, &score_input()).await.unwrap();
+    assert!(run.fuel > 10_000 && run.fuel == again.fuel, "{} and {}: equal work, equal fuel", run.fuel, again.fuel);
     assert!(run.memory_bytes >= 65_536 && run.memory_bytes <= 4 << 20, "{}", run.memory_bytes);
 }
 

@@ -1,7 +1,7 @@
 -- evaluations/find: one evaluation with its scores and insights
 select
     e.evaluation_id, e.call_id, e.organization_id, e.agent_id, e.status as evaluation_status, e.provider, e.model, e.prompt_builder, e.answers,
-    e.prompt_tokens, e.completion_tokens, e.fingerprint, e.parameters, e.quotes, e.quotes_rejected, e.cost_micros, e.scorer, e.scorer_note, (e.overall_score * 100)::integer as overall, e.passed, e.needs_review, e.receipt,
+    e.prompt_tokens, e.completion_tokens, e.fingerprint, e.parameters, e.quotes, e.quotes_rejected, e.cost_micros, e.plugin_fuel, e.plugin_us, e.scorer, e.scorer_note, (e.overall_score * 100)::integer as overall, e.passed, e.needs_review, e.receipt,
     e.assessed_at, e.evaluated_at, e.revision, e.cause, e.replaces, e.is_current, e.transcript_version,
     v.scorecard_version_id, v.scorecard_id, v.version, v.definition,
     s.keys, s.scores, s.passes, s.notes, i.kinds, i.criteria, i.texts

@@ -2,7 +2,7 @@
 with scored as (
     update tenant.evaluations
     set status = 'evaluated', scorer = $3, scorer_note = $4, overall_score = $5::integer / 100.0, passed = $17, receipt = $6, evaluated_at = $7,
-        signature = $18, public_key = $19
+        signature = $18, public_key = $19, plugin_fuel = plugin_fuel + $20, plugin_us = plugin_us + $21
     where evaluation_id = $1
       and organization_id = any ($2)
       and status in ('assessed', 'held')

@@ -5,6 +5,7 @@
 pub mod guidance;
 pub mod matching;
 pub mod typed;
+pub mod vague;
 
 use std::collections::HashMap;
 

@@ -217,6 +217,8 @@ pub struct LanguageModelConfig {
     pub max_completion_tokens: Option<u32>,
     /// The time that one request may take.
     pub timeout_seconds: u64,
+    /// How long people wait for its answers who try criteria or have questions reviewed; what comes later is kept all the same.
+    pub patience_seconds: u64,
 }
 
 /// How jobs are worked off.

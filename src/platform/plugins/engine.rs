@@ -42,6 +42,8 @@ fn config(limits: &Limits) -> Config {
     let mut config = Config::new();
     config.wasm_component_model(true);
     config.epoch_interruption(true);
+    // Never runs out: time is the limit. It is what a call costs, counted the same on every machine.
+    config.consume_fuel(true);
     config.max_wasm_stack(limits.stack_bytes);
     // Room for the host's own frames above the guest's.
     config.async_stack_size(limits.stack_bytes + (1 << 20));

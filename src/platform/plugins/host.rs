@@ -18,6 +18,9 @@ use crate::foundation::digest;
 /// How every WebAssembly component begins: magic, version of the component format, layer.
 const COMPONENT_PREAMBLE: [u8; 8] = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00];
 
+/// Fuel that a call begins with: more than its time lets it burn.
+const FULL: u64 = u64::MAX;
+
 /// The sandbox of the whole process: one engine, its limits, and the plugins compiled lately. Cheap to clone.
 #[derive(Clone)]
 pub struct PluginHost {
@@ -53,6 +56,28 @@ pub struct Run<T> {
     pub memory_bytes: usize,
     /// From the call's turn to its end, in microseconds.
     pub elapsed_us: u64,
+    /// Instructions that the guest ran, as the engine counts them: the same in every run, unless time stopped it.
+    pub fuel: u64,
+}
+
+/// What runs of plugins took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Instructions, as the engine counts them.
+    pub fuel: u64,
+    /// Microseconds.
+    pub elapsed_us: u64,
+}
+
+impl Used {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            fuel: self.fuel.saturating_add(other.fuel),
+            elapsed_us: self.elapsed_us.saturating_add(other.elapsed_us),
+        }
+    }
 }
 
 /// A call that has its turn: a fresh store with full meters.
@@ -155,6 +180,7 @@ impl PluginHost {
         let ticks = u32::try_from(ticks).unwrap_or(u32::MAX);
         let mut store = Store::new(&self.rooms.engine, Sandbox::new(limits, ticks));
         store.limiter(|sandbox| sandbox);
+        store.set_fuel(FULL).map_err(|error| PluginError::Host(error.to_string()))?;
         store.set_hostcall_fuel(limits.transfer_bytes);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut store| {
@@ -170,16 +196,17 @@ impl Turn<'_> {
     pub(super) fn end<T>(self, result: wasmtime::Result<T>) -> Run<T> {
         let outcome = result.map_err(|error| engine::failure(&error, self.limits));
         let elapsed_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let fuel = self.store.get_fuel().map_or(0, |left| FULL.saturating_sub(left));
         let Sandbox { log, memory_bytes, .. } = self.store.into_data();
-        Run { outcome, log, memory_bytes, elapsed_us }
+        Run { outcome, log, memory_bytes, elapsed_us, fuel }
     }
 }
 
 impl<T> Run<T> {
     /// The same run with a closer look at its result.
     pub(super) fn and_then<U>(self, check: impl FnOnce(T) -> Result<U, PluginError>) -> Run<U> {
-        let Self { outcome, log, memory_bytes, elapsed_us } = self;
-        Run { outcome: outcome.and_then(check), log, memory_bytes, elapsed_us }
+        let Self { outcome, log, memory_bytes, elapsed_us, fuel } = self;
+        Run { outcome: outcome.and_then(check), log, memory_bytes, elapsed_us, fuel }
     }
 }
 

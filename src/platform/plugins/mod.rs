@@ -17,7 +17,7 @@ mod text;
 use async_trait::async_trait;
 
 pub use error::PluginError;
-pub use host::{PluginHost, Run};
+pub use host::{PluginHost, Run, Used};
 pub use limits::Limits;
 pub use model::{
     Answer, AutoFail, CallFacts, Criterion, CriterionScore, Description, Evidence, FULL_SCORE, Given, Identity,
@@ -38,6 +38,11 @@ pub trait Scorer: Send + Sync {
     /// # Errors
     /// Any [`PluginError`] that a call can meet; a scorer that is part of the product has none.
     async fn score(&self, input: &ScoreInput) -> Result<ScoreOutput, PluginError>;
+
+    /// What its runs took until now, also those that failed; nothing for what is part of the product.
+    fn used(&self) -> Used {
+        Used::default()
+    }
 }
 
 /// Turns a transcript and a scorecard into what the language model is asked.
@@ -51,4 +56,9 @@ pub trait PromptBuilder: Send + Sync {
     /// # Errors
     /// Any [`PluginError`] that a call can meet; a builder that is part of the product has none.
     async fn build(&self, input: &PromptInput) -> Result<Prompt, PluginError>;
+
+    /// What its runs took until now, also those that failed; nothing for what is part of the product.
+    fn used(&self) -> Used {
+        Used::default()
+    }
 }

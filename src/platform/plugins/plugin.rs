@@ -1,6 +1,9 @@
 //! A component that passed every check, and the two ways to call it.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -8,7 +11,7 @@ use tracing::debug;
 
 use super::{
     Description, Identity, PluginError, PluginHost, Prompt, PromptBuilder, PromptInput, Run, ScoreInput, ScoreOutput,
-    Scorer,
+    Scorer, Used,
     abi::v1::{self, Program},
     check, engine,
     host::Compiled,
@@ -84,7 +87,7 @@ impl Plugin {
     pub fn scorer(&self, settings: &str) -> Result<Arc<dyn Scorer>, PluginError> {
         self.scorer_program()?;
         self.accept(settings)?;
-        Ok(Arc::new(Bound { plugin: self.clone(), settings: settings.to_owned() }))
+        Ok(Arc::new(Bound::of(self, settings)))
     }
 
     /// The prompt builder that this plugin is under these settings (JSON).
@@ -94,7 +97,7 @@ impl Plugin {
     pub fn prompt_builder(&self, settings: &str) -> Result<Arc<dyn PromptBuilder>, PluginError> {
         self.prompt_builder_program()?;
         self.accept(settings)?;
-        Ok(Arc::new(Bound { plugin: self.clone(), settings: settings.to_owned() }))
+        Ok(Arc::new(Bound::of(self, settings)))
     }
 
     /// Scores once, and tells what an author wants to know of it.
@@ -169,6 +172,7 @@ impl Plugin {
             outcome,
             elapsed_us = run.elapsed_us,
             memory_bytes = run.memory_bytes,
+            fuel = run.fuel,
             "plugin called"
         );
     }
@@ -178,6 +182,23 @@ impl Plugin {
 struct Bound {
     plugin: Plugin,
     settings: String,
+    used: Mutex<Used>,
+}
+
+impl Bound {
+    fn of(plugin: &Plugin, settings: &str) -> Self {
+        Self { plugin: plugin.clone(), settings: settings.to_owned(), used: Mutex::default() }
+    }
+
+    fn outcome<T>(&self, run: Run<T>) -> Result<T, PluginError> {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        *used = used.and(Used { fuel: run.fuel, elapsed_us: run.elapsed_us });
+        run.outcome
+    }
+
+    fn used(&self) -> Used {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[async_trait]
@@ -187,7 +208,11 @@ impl Scorer for Bound {
     }
 
     async fn score(&self, input: &ScoreInput) -> Result<ScoreOutput, PluginError> {
-        self.plugin.run_score(&self.settings, input).await?.outcome
+        self.outcome(self.plugin.run_score(&self.settings, input).await?)
+    }
+
+    fn used(&self) -> Used {
+        Bound::used(self)
     }
 }
 
@@ -198,6 +223,10 @@ impl PromptBuilder for Bound {
     }
 
     async fn build(&self, input: &PromptInput) -> Result<Prompt, PluginError> {
-        self.plugin.run_build(&self.settings, input).await?.outcome
+        self.outcome(self.plugin.run_build(&self.settings, input).await?)
+    }
+
+    fn used(&self) -> Used {
+        Bound::used(self)
     }
 }

@@ -1,7 +1,8 @@
 //! `/api/evaluations` and the analysis of a call: a handler asks for a grant, calls one operation, and answers with a view.
 
-mod answering;
-mod views;
+pub mod answering;
+mod checks;
+pub mod views;
 
 use chrono::NaiveDate;
 use poem_openapi::{
@@ -12,10 +13,12 @@ use poem_openapi::{
 
 use self::{
     answering::{CostsView, DayCostView, EvaluationCostView, HumanAnswerTaken, NewHumanAnswer},
+    checks::QuoteChecksView,
     views::{AnalysisView, EvaluationSummaryView, EvaluationView},
 };
 use super::{
     human::HumanAnswers,
+    quote_checks::Period,
     reading::{Evaluations, Filter, Summary},
     spending::Spending,
 };
@@ -146,6 +149,30 @@ impl EvaluationsApi {
         let days = self.spending.by_day(&grant, organization_id.0, (from, to)).await?;
         let days = days.into_iter().map(DayCostView::from).collect();
         Ok(Json(CostsView { currency: self.spending.prices.currency.clone(), from, to, days }))
+    }
+
+    /// List how the evidence of the language model holds
+    ///
+    /// Quotes that were held against transcripts, and how many of them are in none, by organization, scorecard version and period (UTC), newest first.
+    /// A share that grows says that the model invents, or that the transcripts are bad. Revisions of an evaluation that stand on the same answer of the
+    /// model count once. An agent sees those of own calls alone.
+    #[oai(path = "/quote-checks", method = "get", operation_id = "list_quote_checks")]
+    async fn list_quote_checks(
+        &self,
+        caller: Caller,
+        organization_id: Query<Option<OrganizationId>>,
+        /// The first day; 29 days before the last one when absent.
+        from: Query<Option<NaiveDate>>,
+        /// The last day, at most 400 days from the first on; today when absent.
+        to: Query<Option<NaiveDate>>,
+        /// How long a period is; a day when absent.
+        period: Query<Option<Period>>,
+    ) -> Result<Json<QuoteChecksView>, Refusal> {
+        let grant = caller.may(Permission::ReadEvaluations)?;
+        let days = range(from.0, to.0, day_of(self.human.clock.now()))?;
+        let period = period.0.unwrap_or_default();
+        let found = self.evaluations.quote_checks(&grant, organization_id.0, days, period).await?;
+        Ok(Json(QuoteChecksView::of(days, found)))
     }
 
     /// Get the analysis of a call

@@ -18,6 +18,7 @@ use crate::{
         db::{Db, DbError, InTenant, Statements},
         http::{Kind, Refusal},
         jobs::Wake,
+        plugins::Used,
     },
     product::{
         calls::{
@@ -143,6 +144,7 @@ impl HumanAnswers {
             completion_tokens: 0,
             fingerprint: None,
             cost_micros: Some(0),
+            plugin: Used::default(),
             receipt: &receipt,
             assessed_at: now,
         };

@@ -109,6 +109,18 @@ pub async fn forget(on: &impl InTenant, call_id: CallId, digests: &[String]) -> 
     Ok(())
 }
 
+/// Notes that the tokens of these answers are in the usage, and gives the tokens of questions and answers that were not: whoever else settles the same
+/// answers gets none.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn settle(on: &impl InTenant, call_id: CallId, digests: &[String]) -> Result<(u64, u64), DbError> {
+    let query = sql!("evaluations/settle_model_answers");
+    let row = on.one(query, &[&call_id, &digests, &on.organizations()]).await?;
+    let tokens = |column: &str| Ok::<_, DbError>(row.try_get::<_, i64>(column)?.unsigned_abs());
+    Ok((tokens("prompt_tokens")?, tokens("completion_tokens")?))
+}
+
 /// Notes that the tokens of these answers are in the usage.
 ///
 /// # Errors

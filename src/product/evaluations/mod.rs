@@ -20,6 +20,7 @@ pub mod memory;
 pub mod model;
 pub mod prompt;
 pub mod questions;
+pub mod quote_checks;
 pub mod reading;
 pub mod receipt;
 pub mod rescore;

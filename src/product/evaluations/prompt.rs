@@ -14,7 +14,7 @@ use super::{
     schema,
 };
 use crate::{
-    platform::plugins::{Identity, PluginError, Prompt, PromptBuilder, PromptInput},
+    platform::plugins::{Identity, PluginError, Prompt, PromptBuilder, PromptInput, Used},
     product::scorecards::model::{AnswerKind, AnswerType, Choice, Criterion},
 };
 
@@ -162,6 +162,8 @@ pub struct Built {
     pub builder: Identity,
     /// Why another builder than the bound one.
     pub note: Option<String>,
+    /// What the bound builder took, also when it failed.
+    pub used: Used,
 }
 
 /// Why there is no prompt.
@@ -201,7 +203,13 @@ impl PromptError {
 /// What stands for the prompt where the language model is asked nothing.
 pub fn nothing() -> Built {
     let prompt = Prompt { system: String::new(), user: String::new(), max_output_tokens: None };
-    Built { prompt, schema: schema::of(&[]), builder: BuiltIn::its_identity().clone(), note: None }
+    Built {
+        prompt,
+        schema: schema::of(&[]),
+        builder: BuiltIn::its_identity().clone(),
+        note: None,
+        used: Used::default(),
+    }
 }
 
 /// Builds the prompt by the bound builder, or by the built-in one.
@@ -223,23 +231,28 @@ pub async fn build_with(
             characters: input.utterances.iter().map(|u| u.text.chars().count()).sum(),
         });
     }
+    let mut used = Used::default();
     let (prompt, builder, note) = match bound {
         None => (BuiltIn.build(input).await?, BuiltIn.identity().clone(), None),
-        Some(BoundBuilder { builder, policy }) => match attempt(builder, input).await {
-            Ok((prompt, identity)) => (prompt, identity, None),
-            Err(error) if policy == FailurePolicy::FallBack => {
-                let note =
-                    format!("The bound prompt builder failed ({}); the built-in one took its place.", error.code());
-                (BuiltIn.build(input).await?, BuiltIn.identity().clone(), Some(note))
+        Some(BoundBuilder { builder, policy }) => {
+            let attempted = attempt(builder.clone(), input).await;
+            used = builder.map_or_else(|_| Used::default(), PromptBuilder::used);
+            match attempted {
+                Ok((prompt, identity)) => (prompt, identity, None),
+                Err(error) if policy == FailurePolicy::FallBack => {
+                    let note =
+                        format!("The bound prompt builder failed ({}); the built-in one took its place.", error.code());
+                    (BuiltIn.build(input).await?, BuiltIn.identity().clone(), Some(note))
+                }
+                Err(error) => return Err(error.into()),
             }
-            Err(error) => return Err(error.into()),
-        },
+        }
     };
     let characters = prompt.system.chars().count() + prompt.user.chars().count();
     if characters > MAX_CHARACTERS {
         return Err(PromptError::TooLarge { characters });
     }
-    Ok(Built { prompt, schema: schema::of(asked), builder, note })
+    Ok(Built { prompt, schema: schema::of(asked), builder, note, used })
 }
 
 async fn attempt(

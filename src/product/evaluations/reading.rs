@@ -20,7 +20,7 @@ use crate::{
     platform::{
         db::{Db, DbError, InTenant, Statements},
         http::{Listing, Refusal},
-        plugins::CriterionScore,
+        plugins::{CriterionScore, Used},
     },
     product::scorecards::model::Definition,
     sql,
@@ -120,6 +120,8 @@ pub struct Evaluation {
     pub quotes_rejected: i64,
     /// What the language model cost, in millionths; none where there was no price.
     pub cost_micros: Option<i64>,
+    /// What its plugins took.
+    pub plugin: Used,
     /// The answers with their checked evidence.
     pub answers: Vec<Answer>,
     /// The scores of the criteria; empty before scoring.
@@ -192,7 +194,7 @@ pub struct Filter {
 /// The reading operations on evaluations. Cheap to clone.
 #[derive(Clone)]
 pub struct Evaluations {
-    db: Arc<Db>,
+    pub(super) db: Arc<Db>,
 }
 
 impl Evaluations {
@@ -286,6 +288,10 @@ fn evaluation(row: &Row) -> Result<Evaluation, DbError> {
         quotes: row.try_get::<_, i32>("quotes")?.into(),
         quotes_rejected: row.try_get::<_, i32>("quotes_rejected")?.into(),
         cost_micros: row.try_get("cost_micros")?,
+        plugin: Used {
+            fuel: row.try_get::<_, i64>("plugin_fuel")?.unsigned_abs(),
+            elapsed_us: row.try_get::<_, i64>("plugin_us")?.unsigned_abs(),
+        },
         answers,
         scores: scores(row)?,
         insights: insights(row)?,

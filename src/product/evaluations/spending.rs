@@ -14,7 +14,10 @@ use crate::{
         access::Grant,
         ids::{EvaluationId, OrganizationId},
     },
-    platform::db::{Db, DbError, InTenant, Statements},
+    platform::{
+        db::{Db, DbError, InTenant, Statements},
+        plugins::Used,
+    },
     product::scorecards::model::Criterion,
     sql,
 };
@@ -30,6 +33,8 @@ pub struct Share {
     pub completion_tokens: u64,
     /// Its share of the money, in millionths; none where there is no price.
     pub micros: Option<u64>,
+    /// Its share of what plugins took: each criterion's is the same, but for what is left over.
+    pub plugin: Used,
 }
 
 /// What the speech recognition of a call cost.
@@ -56,6 +61,8 @@ pub struct EvaluationCost {
     pub completion_tokens: u64,
     /// What the language model cost, in millionths; none where there was no price when it was asked.
     pub micros: Option<u64>,
+    /// What the prompt builder and the scorer took, where these are plugins.
+    pub plugin: Used,
     /// The speech recognition of the call, at today's price; none for a written conversation.
     pub audio: Option<Audio>,
     /// The shares of the criteria, in the order of the answers: together what the language model cost.
@@ -79,6 +86,8 @@ pub struct DayCost {
     pub micros: i64,
     /// Evaluations whose model had no price.
     pub unpriced: i64,
+    /// What plugins took.
+    pub plugin: Used,
 }
 
 /// The reading operations on costs. Cheap to clone.
@@ -112,7 +121,8 @@ impl Spending {
         let micros = found.cost_micros.map(unsigned);
         Ok(EvaluationCost {
             currency: self.prices.currency.clone(),
-            criteria: shares(&criteria, &found.answers, (prompt_tokens, completion_tokens), micros),
+            criteria: shares(&criteria, &found.answers, (prompt_tokens, completion_tokens), micros, found.plugin),
+            plugin: found.plugin,
             model: found.model,
             prompt_tokens,
             completion_tokens,
@@ -144,14 +154,27 @@ impl Spending {
                 completion_tokens: row.try_get("completion_tokens")?,
                 micros: row.try_get("cost_micros")?,
                 unpriced: row.try_get("unpriced")?,
+                plugin: Used {
+                    fuel: unsigned(row.try_get("plugin_fuel")?),
+                    elapsed_us: unsigned(row.try_get("plugin_us")?),
+                },
             })
         };
         Ok(rows.iter().map(day).collect::<Result<_, _>>()?)
     }
 }
 
-fn shares(criteria: &[&Criterion], answers: &[Answer], tokens: (u64, u64), micros: Option<u64>) -> Vec<Share> {
+/// Each criterion's share, in the order of the answers. Plugins run once for all criteria, so each has the same share of that.
+pub fn shares(
+    criteria: &[&Criterion],
+    answers: &[Answer],
+    tokens: (u64, u64),
+    micros: Option<u64>,
+    plugin: Used,
+) -> Vec<Share> {
     let weights = weights(criteria, answers);
+    let same = vec![1; answers.len()];
+    let (fuel, elapsed_us) = (shared(plugin.fuel, &same), shared(plugin.elapsed_us, &same));
     let (prompt, completion) = (shared(tokens.0, &weights), shared(tokens.1, &weights));
     let money = micros.map(|micros| shared(micros, &weights));
     let each = answers.iter().enumerate().map(|(n, answer)| Share {
@@ -159,6 +182,7 @@ fn shares(criteria: &[&Criterion], answers: &[Answer], tokens: (u64, u64), micro
         prompt_tokens: prompt[n],
         completion_tokens: completion[n],
         micros: money.as_ref().map(|money| money[n]),
+        plugin: Used { fuel: fuel[n], elapsed_us: elapsed_us[n] },
     });
     each.collect()
 }

@@ -15,7 +15,7 @@ use crate::{
     },
     platform::{
         db::{DbError, InTenant, Statements, TenantTx},
-        plugins::{CallFacts, CriterionScore, Identity, PromptInput, Scorecard, Utterance},
+        plugins::{CallFacts, CriterionScore, Identity, PromptInput, Scorecard, Used, Utterance},
     },
     product::{
         calls::{
@@ -224,6 +224,8 @@ pub struct NewEvaluation<'a> {
     pub fingerprint: Option<&'a str>,
     /// What the tokens cost, in millionths; none where there is no price.
     pub cost_micros: Option<u64>,
+    /// What the prompt builder took, where it is a plugin.
+    pub plugin: Used,
     /// The receipt so far; provider, model, prompt, prompt builder and revision are taken from it.
     pub receipt: &'a Receipt,
     /// Now, in whole microseconds: what PostgreSQL keeps, so that the scorer's clock is the same when it is read back.
@@ -252,6 +254,8 @@ pub struct NewScores<'a> {
     pub passed: Option<bool>,
     /// The whole receipt.
     pub receipt: &'a Receipt,
+    /// What the scorer took, where it is a plugin.
+    pub plugin: Used,
     /// The same as it was signed.
     pub signed: &'a SignedReceipt,
     /// Now.
@@ -284,6 +288,7 @@ pub async fn record_assessed(tx: &TenantTx<'_>, new: &NewEvaluation<'_>) -> Resu
     let completion_tokens = i64::try_from(new.completion_tokens).unwrap_or(i64::MAX);
     let (quotes, rejected) = evidence::rejected(new.answers);
     let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
+    let (plugin_fuel, plugin_us) = meters(new.plugin);
     let parameters = about.map_or_else(|| Value::Object(serde_json::Map::new()), |about| about.parameters.clone());
     tx.execute(
         sql!("evaluations/insert"),
@@ -316,6 +321,8 @@ pub async fn record_assessed(tx: &TenantTx<'_>, new: &NewEvaluation<'_>) -> Resu
             &count(rejected),
             &Json(new.human_answers),
             &new.cost_micros.map(|micros| i64::try_from(micros).unwrap_or(i64::MAX)),
+            &plugin_fuel,
+            &plugin_us,
         ],
     )
     .await?;
@@ -372,6 +379,7 @@ pub async fn record_scored(tx: &TenantTx<'_>, new: &NewScores<'_>) -> Result<boo
             rows.notes.push(score.and_then(|score| score.note.as_ref()).map(|note| note.replace('\0', "\u{fffd}")));
         }
     }
+    let (plugin_fuel, plugin_us) = meters(new.plugin);
     let kinds: Vec<&str> = new.insights.iter().map(|insight| insight.kind.as_str()).collect();
     let criteria: Vec<Option<&str>> = new.insights.iter().map(|insight| insight.criterion.as_deref()).collect();
     let texts: Vec<&str> = new.insights.iter().map(|insight| insight.text.as_str()).collect();
@@ -398,6 +406,8 @@ pub async fn record_scored(tx: &TenantTx<'_>, new: &NewScores<'_>) -> Result<boo
                 &new.passed,
                 &new.signed.signature,
                 &new.signed.public_key,
+                &plugin_fuel,
+                &plugin_us,
             ],
         )
         .await?;
@@ -419,8 +429,21 @@ struct ScoreRows<'a> {
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn mark_held(tx: &TenantTx<'_>, evaluation_id: EvaluationId, note: &str) -> Result<bool, DbError> {
-    Ok(tx.execute(sql!("evaluations/mark_held"), &[&evaluation_id, &tx.organizations(), &note]).await? == 1)
+pub async fn mark_held(
+    tx: &TenantTx<'_>,
+    evaluation_id: EvaluationId,
+    note: &str,
+    plugin: Used,
+) -> Result<bool, DbError> {
+    let (fuel, us) = meters(plugin);
+    let query = sql!("evaluations/mark_held");
+    Ok(tx.execute(query, &[&evaluation_id, &tx.organizations(), &note, &fuel, &us]).await? == 1)
+}
+
+/// As PostgreSQL's whole numbers.
+fn meters(used: Used) -> (i64, i64) {
+    let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    (whole(used.fuel), whole(used.elapsed_us))
 }
 
 /// Plugin versions may belong to the whole tenant.

@@ -17,13 +17,14 @@ use self::{
     },
 };
 use super::{
-    Scorecards,
+    ScorecardError, Scorecards,
     model::{Definition, Scorecard, ScorecardVersion, lint},
+    review::Reviewer,
     versions::Side,
 };
 use crate::{
     foundation::{
-        access::{Caller, Permission},
+        access::{Caller, Grant, Permission},
         ids::{OrganizationId, ScorecardId},
     },
     platform::http::{
@@ -43,6 +44,8 @@ enum Tag {
 pub struct ScorecardsApi {
     /// What they work on.
     pub scorecards: Scorecards,
+    /// Who judges questions, where that is asked for.
+    pub reviewer: Reviewer,
 }
 
 #[OpenApi(prefix_path = "/api/evaluation-criteria", tag = "Tag::EvaluationCriteria")]
@@ -218,24 +221,47 @@ impl ScorecardsApi {
 
     /// Check a definition
     ///
-    /// Whether it is valid and makes sense. Nothing is kept. An error would keep it from being published, a warning would not.
+    /// Whether it is valid and makes sense. Nothing is kept. An error would keep it from being published, a warning would not. With `questions` the
+    /// language model judges which questions are vague, too; the organization pays for that.
     #[oai(path = "/lint", method = "post", operation_id = "lint_definition")]
-    async fn lint_definition(&self, caller: Caller, definition: Json<Definition>) -> Result<Json<LintReport>, Refusal> {
-        caller.may(Permission::ManageScorecards)?;
-        Ok(Json(lint(&definition.0).into()))
+    async fn lint_definition(
+        &self,
+        caller: Caller,
+        /// Whether the language model judges the questions; not if absent.
+        questions: Query<Option<bool>>,
+        /// The organization that pays for that; needed with `questions`.
+        organization_id: Query<Option<OrganizationId>>,
+        definition: Json<Definition>,
+    ) -> Result<Json<LintReport>, Refusal> {
+        let grant = caller.may(Permission::ManageScorecards)?;
+        if questions.0 != Some(true) {
+            return Ok(Json(lint(&definition.0).into()));
+        }
+        let payer =
+            organization_id.0.ok_or_else(|| Refusal::invalid("organization_id", "is needed with `questions`"))?;
+        if !grant.reaches(payer) {
+            return Err(ScorecardError::NoOrganization.into());
+        }
+        self.reviewed(&grant, payer, &definition.0).await
     }
 
     /// Check the draft of a scorecard
     ///
-    /// As `lint_definition` does. 409 when there is no draft.
+    /// As `lint_definition` does; the scorecard's organization pays. 409 when there is no draft.
     #[oai(path = "/:scorecard_id/lint", method = "post", operation_id = "lint_scorecard_draft")]
     async fn lint_scorecard_draft(
         &self,
         caller: Caller,
         scorecard_id: Path<ScorecardId>,
+        /// Whether the language model judges the questions; not if absent.
+        questions: Query<Option<bool>>,
     ) -> Result<Json<LintReport>, Refusal> {
         let grant = caller.may(Permission::ManageScorecards)?;
-        Ok(Json(self.scorecards.lint_draft(&grant, scorecard_id.0).await?.into()))
+        let draft = self.scorecards.side(&grant, scorecard_id.0, Side::Draft).await?;
+        if questions.0 != Some(true) {
+            return Ok(Json(lint(&draft.definition).into()));
+        }
+        self.reviewed(&grant, draft.organization_id, &draft.definition).await
     }
 
     /// List the templates
@@ -298,5 +324,18 @@ impl ScorecardsApi {
         let grant = caller.may(Permission::ReadScorecards)?;
         let found = self.scorecards.version(&grant, scorecard_id.0, version.0).await?;
         DefinitionFile::of(&found, format.0.unwrap_or(Format::Yaml))
+    }
+}
+
+impl ScorecardsApi {
+    /// What lint finds, and what the language model says of the questions.
+    async fn reviewed(
+        &self,
+        grant: &Grant,
+        payer: OrganizationId,
+        definition: &Definition,
+    ) -> Result<Json<LintReport>, Refusal> {
+        let review = self.reviewer.review(grant, payer, definition).await?;
+        Ok(Json(LintReport::reviewed(lint(definition), review, self.reviewer.currency.clone())))
     }
 }

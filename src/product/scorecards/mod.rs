@@ -3,6 +3,7 @@
 pub mod api;
 pub mod model;
 mod retirement;
+pub mod review;
 mod store;
 mod versions;
 
@@ -12,6 +13,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use serde_json::json;
 
 use self::model::{Definition, Scorecard, ScorecardVersion, Severity, Violation, lint};
+pub use self::versions::Side;
 use crate::{
     foundation::{
         access::Grant,

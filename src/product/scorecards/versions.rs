@@ -4,13 +4,13 @@ use std::str::FromStr;
 
 use super::{
     ScorecardError, Scorecards,
-    model::{Change, Definition, Finding, ScorecardVersion, Template, diff, lint},
+    model::{Change, ScorecardVersion, Template, diff},
     store,
 };
 use crate::{
     foundation::{
         access::Grant,
-        ids::{OrganizationId, ScorecardId},
+        ids::{OrganizationId, ScorecardId, ScorecardVersionId},
     },
     platform::http::{Keyed, Listing, Once},
 };
@@ -84,31 +84,39 @@ impl Scorecards {
         to: Side,
     ) -> Result<Vec<Change>, ScorecardError> {
         let (from, to) = tokio::join!(Box::pin(self.side(grant, id, from)), Box::pin(self.side(grant, id, to)));
-        Ok(diff(&from?, &to?))
+        Ok(diff(&from?.definition, &to?.definition))
     }
 
-    async fn side(&self, grant: &Grant, id: ScorecardId, side: Side) -> Result<Definition, ScorecardError> {
+    /// A version; the draft as what it would be if it were published now.
+    ///
+    /// # Errors
+    /// [`ScorecardError::NotFound`], [`ScorecardError::NoVersion`], [`ScorecardError::NoDraft`].
+    pub async fn side(&self, grant: &Grant, id: ScorecardId, side: Side) -> Result<ScorecardVersion, ScorecardError> {
         let version = match side {
-            Side::Draft => return self.get(grant, id).await?.draft.ok_or(ScorecardError::NoDraft),
+            Side::Draft => {
+                let found = self.get(grant, id).await?;
+                let definition = found.draft.ok_or(ScorecardError::NoDraft)?;
+                return Ok(ScorecardVersion {
+                    scorecard_version_id: ScorecardVersionId::new(),
+                    scorecard_id: id,
+                    organization_id: found.organization_id,
+                    version: found.published_version.unwrap_or(0).saturating_add(1),
+                    digest: definition.digest(),
+                    definition,
+                    published_at: self.now(),
+                    published_by: grant.actor().to_owned(),
+                });
+            }
             Side::Newest => None,
             Side::Version(version) => Some(version),
         };
         match store::find_version(&self.db.alone(grant), id, version).await? {
-            Some(found) => Ok(found.definition),
+            Some(found) => Ok(found),
             None => {
                 self.get(grant, id).await?;
                 Err(ScorecardError::NoVersion)
             }
         }
-    }
-
-    /// What does not make sense in the draft.
-    ///
-    /// # Errors
-    /// [`ScorecardError::NotFound`], [`ScorecardError::NoDraft`].
-    pub async fn lint_draft(&self, grant: &Grant, id: ScorecardId) -> Result<Vec<Finding>, ScorecardError> {
-        let draft = self.get(grant, id).await?.draft.ok_or(ScorecardError::NoDraft)?;
-        Ok(lint(&draft))
     }
 
     /// Makes a scorecard whose draft is a template's definition, under another name if one is given.

@@ -3,8 +3,10 @@
 mod checks;
 mod choice;
 mod files;
+mod review;
 mod scores;
 mod templates;
+mod tryout;
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -158,6 +158,9 @@ impl Maker<'_> {
                 return if self.rng.random_bool(0.4) { "*".to_owned() } else { self.value("etag") };
             }
             "from" | "to" if self.operation == "diff_scorecard" => return "newest".to_owned(),
+            "version" if self.operation == "try_criteria" => {
+                return ["newest", "draft", "1"][self.rng.random_range(0..3)].to_owned();
+            }
             _ => {}
         }
         if let Some(values) = schema["enum"].as_array() {
@@ -274,6 +277,7 @@ impl Maker<'_> {
             (Some("boolean"), _) => json!(self.rng.random_bool(0.5)),
             (Some("string"), Some("date-time")) => json!("2026-11-23T08:00:00Z"),
             (Some("string"), Some("date" | "naive-date")) => json!("2026-11-23"),
+            (Some("string"), Some("uuid")) if name == "calls" => json!(self.value("call_id")),
             (Some("string"), Some("uuid")) => json!(self.value(name)),
             (Some("string"), _) if name == "template" => json!("customer_service"),
             (Some("string"), _) if unique(name) => json!(self.value_or_new(name)),

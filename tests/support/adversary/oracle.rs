@@ -32,7 +32,9 @@ const CHANGED_BY: &[(&str, &[Permission])] = &[
     ("rescores", &[Permission::RescoreCalls]),
     ("rescore_items", &[Permission::RescoreCalls]),
     ("receipt_keys", &[Permission::ManageReceiptKeys]),
-    ("usage_days", &[Permission::UploadCalls]),
+    ("model_answers", &[Permission::ManageScorecards]),
+    ("usage_costs", &[Permission::ManageScorecards]),
+    ("usage_days", &[Permission::UploadCalls, Permission::ManageScorecards]),
     ("usage_totals", &[Permission::UploadCalls]),
     (
         "jobs",

@@ -9,6 +9,7 @@ use crate::demo::standins::judge::{
     Prompt, by_text,
     matching::{Heard, Speaker},
     typed::Judged,
+    vague::ReviewPrompt,
 };
 
 /// From this depth on, and after this many nodes, the plainest branch is taken, so that recursive schemas end.
@@ -20,14 +21,18 @@ const DEEPEST: usize = 64;
 /// The content of a chat completion: an answer to `user` (all user messages) that fits `schema`.
 pub fn compose(schema: &Value, user: &str) -> Value {
     let prompt: Option<Prompt> = serde_json::from_str(user).ok();
-    let text = prompt.is_none().then(|| Heard::new(0, Speaker::Other, user));
+    let review: Option<ReviewPrompt> = serde_json::from_str(user).ok();
+    let reviewed = review.as_ref().map(ReviewPrompt::judge).unwrap_or_default();
+    let text = (prompt.is_none() && review.is_none()).then(|| Heard::new(0, Speaker::Other, user));
     let judged = prompt.as_ref().map(Prompt::judge).unwrap_or_default();
-    Composer { root: schema, judged, text, nodes: Cell::new(0) }.value(schema, "", 0)
+    Composer { root: schema, judged, reviewed, text, nodes: Cell::new(0) }.value(schema, "", 0)
 }
 
 struct Composer<'a> {
     root: &'a Value,
     judged: HashMap<&'a str, Judged>,
+    /// Questions of a scorecard that were reviewed, when the prompt asks for that.
+    reviewed: HashMap<&'a str, Map<String, Value>>,
     /// The whole prompt, when it is not the known document.
     text: Option<Heard<'a>>,
     nodes: Cell<usize>,
@@ -71,7 +76,11 @@ impl Composer<'_> {
     fn object(&self, schema: &Value, key: &str, depth: usize) -> Value {
         let none = Map::new();
         let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&none);
-        let mut judged = if properties.contains_key("verdict") { self.judgement(schema, key) } else { Map::new() };
+        let mut judged = match () {
+            () if properties.contains_key("verdict") => self.judgement(schema, key),
+            () if properties.contains_key("vague") => self.reviewed.get(key).cloned().unwrap_or_default(),
+            () => Map::new(),
+        };
         let filled = properties.iter().map(|(name, property)| {
             let found = judged.remove(name).map(|value| shortened(value, property));
             let value = found.filter(|value| fits(value, property, self.root));

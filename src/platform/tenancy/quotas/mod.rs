@@ -334,6 +334,39 @@ pub async fn count_cost(
     store::count_cost(tx, organization, (counted(tokens.0), counted(tokens.1)), micros.map(counted), now).await
 }
 
+/// Counts what an organization paid a language model besides evaluations: in the tenant's tokens of the day and in the organization's costs.
+/// Nothing limits it.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn count_paid(
+    tx: &TenantTx<'_>,
+    organization: OrganizationId,
+    tokens: (u64, u64),
+    micros: Option<u64>,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    let tokens = (counted(tokens.0), counted(tokens.1));
+    store::count_paid(tx, organization, tokens, micros.map(counted), now).await?;
+    store::count_tokens(tx, tokens.0, tokens.1, now).await
+}
+
+/// Counts what an organization's plugins took: fuel, and microseconds. Nothing limits it.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn count_plugin_run(
+    tx: &TenantTx<'_>,
+    organization: OrganizationId,
+    (fuel, elapsed_us): (u64, u64),
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    if (fuel, elapsed_us) == (0, 0) {
+        return Ok(());
+    }
+    store::count_plugin_run(tx, organization, (counted(fuel), counted(elapsed_us)), now).await
+}
+
 /// Which quota a statement refused. It has locked the rows that it looked at, so they are as it saw them.
 async fn why(tx: &TenantTx<'_>, quotas: &Quotas, wanted: &Wanted, now: DateTime<Utc>) -> QuotaError {
     match store::find_used(tx, day_of(now)).await {

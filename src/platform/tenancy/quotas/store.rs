@@ -149,6 +149,32 @@ pub(super) async fn count_cost(
     Ok(())
 }
 
+/// Adds tokens that were paid besides evaluations, and their price, to an organization's day.
+pub(super) async fn count_paid(
+    tx: &TenantTx<'_>,
+    organization: OrganizationId,
+    (prompt_tokens, completion_tokens): (u64, u64),
+    micros: Option<u64>,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    let tokens = [whole(prompt_tokens), whole(completion_tokens)];
+    tx.execute(sql!("usage/count_paid"), &[&organization, &day_of(now), &tokens[0], &tokens[1], &micros.map(whole)])
+        .await?;
+    Ok(())
+}
+
+/// Adds what plugins took to an organization's day.
+pub(super) async fn count_plugin_run(
+    tx: &TenantTx<'_>,
+    organization: OrganizationId,
+    (fuel, elapsed_us): (u64, u64),
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    let run = [whole(fuel), whole(elapsed_us)];
+    tx.execute(sql!("usage/count_plugin_run"), &[&organization, &day_of(now), &run[0], &run[1]]).await?;
+    Ok(())
+}
+
 /// What the day and the tenant have used.
 pub(super) async fn find_used(on: &impl InTenant, day: NaiveDate) -> Result<Used, DbError> {
     let row = on.one(sql!("usage/find_used"), &[&on.root(), &day]).await?;

@@ -109,11 +109,15 @@ pub(super) struct EvaluationCostView {
     /// What the language model cost, by the price when it was asked; null where it had no price.
     #[oai(nullable)]
     cost: Option<f64>,
+    /// Instructions that the plugins of the evaluation ran, as their engine counts them; 0 without plugins.
+    plugin_fuel: u64,
+    /// Milliseconds that they took.
+    plugin_ms: f64,
     /// The speech recognition of the call; null for a written conversation.
     #[oai(nullable)]
     audio: Option<AudioCostView>,
-    /// Each criterion's share of what the language model cost, by the characters of its question and its answer. The shares add up to the whole; what
-    /// rules, plugins and people answer has none.
+    /// Each criterion's share of what the language model cost, by the characters of its question and its answer; what rules, plugins and people answer
+    /// has none of that. Plugins run once for all criteria, which have equal shares of it. The shares add up to the whole.
     criteria: Vec<CriterionCostView>,
 }
 
@@ -131,26 +135,28 @@ struct AudioCostView {
 /// A criterion's share of a cost.
 #[derive(Object)]
 #[oai(rename = "CriterionCost")]
-struct CriterionCostView {
+pub struct CriterionCostView {
     criterion: String,
     prompt_tokens: u64,
     completion_tokens: u64,
     #[oai(nullable)]
     cost: Option<f64>,
+    plugin_fuel: u64,
+    plugin_ms: f64,
 }
 
-fn money(micros: u64) -> f64 {
+/// Microseconds as milliseconds.
+pub fn ms(elapsed_us: u64) -> f64 {
+    elapsed_us as f64 / 1e3
+}
+
+/// Millionths as money.
+pub fn money(micros: u64) -> f64 {
     micros as f64 / MILLIONTHS
 }
 
 impl EvaluationCostView {
     pub(super) fn of(evaluation_id: EvaluationId, cost: EvaluationCost) -> Self {
-        let share = |share: Share| CriterionCostView {
-            criterion: share.criterion,
-            prompt_tokens: share.prompt_tokens,
-            completion_tokens: share.completion_tokens,
-            cost: share.micros.map(money),
-        };
         Self {
             evaluation_id,
             currency: cost.currency,
@@ -158,12 +164,27 @@ impl EvaluationCostView {
             prompt_tokens: cost.prompt_tokens,
             completion_tokens: cost.completion_tokens,
             cost: cost.micros.map(money),
+            plugin_fuel: cost.plugin.fuel,
+            plugin_ms: ms(cost.plugin.elapsed_us),
             audio: cost.audio.map(|audio| AudioCostView {
                 provider: audio.provider,
                 duration_ms: audio.duration_ms,
                 cost: audio.micros.map(money),
             }),
-            criteria: cost.criteria.into_iter().map(share).collect(),
+            criteria: cost.criteria.into_iter().map(CriterionCostView::from).collect(),
+        }
+    }
+}
+
+impl From<Share> for CriterionCostView {
+    fn from(share: Share) -> Self {
+        Self {
+            criterion: share.criterion,
+            prompt_tokens: share.prompt_tokens,
+            completion_tokens: share.completion_tokens,
+            cost: share.micros.map(money),
+            plugin_fuel: share.plugin.fuel,
+            plugin_ms: ms(share.plugin.elapsed_us),
         }
     }
 }
@@ -195,6 +216,10 @@ pub(super) struct DayCostView {
     cost: f64,
     /// Evaluations that are not in the cost, because their model had no price.
     unpriced: i64,
+    /// Instructions that plugins ran, as their engine counts them.
+    plugin_fuel: u64,
+    /// Milliseconds that they took.
+    plugin_ms: f64,
 }
 
 impl From<DayCost> for DayCostView {
@@ -207,6 +232,8 @@ impl From<DayCost> for DayCostView {
             completion_tokens: day.completion_tokens,
             cost: day.micros as f64 / MILLIONTHS,
             unpriced: day.unpriced,
+            plugin_fuel: day.plugin.fuel,
+            plugin_ms: ms(day.plugin.elapsed_us),
         }
     }
 }

@@ -219,7 +219,7 @@ struct SectionView {
 /// A criterion of an evaluation.
 #[derive(Object)]
 #[oai(rename = "EvaluationCriterion")]
-struct CriterionView {
+pub struct CriterionView {
     key: String,
     question: String,
     weight: u32,
@@ -411,6 +411,13 @@ fn sections(evaluation: &Evaluation) -> Vec<SectionView> {
             .collect(),
     });
     sections.collect()
+}
+
+impl CriterionView {
+    /// A criterion with its answer, which nobody has scored.
+    pub fn unscored(criterion: &Criterion, answer: &Answer) -> Self {
+        view(criterion, answer, None)
+    }
 }
 
 fn view(criterion: &Criterion, answer: &Answer, score: Option<&CriterionScore>) -> CriterionView {

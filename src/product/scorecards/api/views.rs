@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::super::model::{
     Change, ChangeKind, Definition, Finding, Scorecard, ScorecardVersion, Severity, Subject, Template,
 };
+use super::super::review::Review;
 use crate::foundation::ids::{OrganizationId, ScorecardId, ScorecardVersionId};
 
 /// How far a scorecard has come.
@@ -64,11 +65,51 @@ pub(super) struct LintReport {
     publishable: bool,
     /// Errors first.
     findings: Vec<Finding>,
+    /// What the language model was asked; absent where it was not to be asked.
+    #[oai(skip_serializing_if_is_none)]
+    questions: Option<QuestionReviewView>,
+}
+
+/// What a language model's look at the questions came to.
+#[derive(Object)]
+#[oai(rename = "QuestionReview")]
+struct QuestionReviewView {
+    /// Questions that it judged: those that it or a person answers.
+    judged: u64,
+    /// Questions that it did not judge though it should have; a finding says why.
+    not_judged: u64,
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    /// What that cost; null where the model has no price.
+    #[oai(nullable)]
+    cost: Option<f64>,
+    /// The cost's currency.
+    currency: String,
+}
+
+impl LintReport {
+    /// With what the language model says of the questions.
+    pub fn reviewed(mut findings: Vec<Finding>, review: Review, currency: String) -> Self {
+        findings.extend(review.findings);
+        let questions = QuestionReviewView {
+            judged: review.judged as u64,
+            not_judged: review.not_judged as u64,
+            prompt_tokens: review.prompt_tokens,
+            completion_tokens: review.completion_tokens,
+            cost: review.micros.map(|micros| micros as f64 / 1e6),
+            currency,
+        };
+        Self { questions: Some(questions), ..findings.into() }
+    }
 }
 
 impl From<Vec<Finding>> for LintReport {
     fn from(findings: Vec<Finding>) -> Self {
-        Self { publishable: findings.iter().all(|finding| finding.severity != Severity::Error), findings }
+        Self {
+            publishable: findings.iter().all(|finding| finding.severity != Severity::Error),
+            findings,
+            questions: None,
+        }
     }
 }
 

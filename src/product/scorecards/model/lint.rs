@@ -51,6 +51,10 @@ pub enum LintCode {
     AnswerMakesNoDifference,
     /// Two criteria ask the same.
     EqualQuestions,
+    /// The language model finds that two readers could answer the question differently; only where it is asked.
+    VagueQuestion,
+    /// The language model was to judge questions and did not.
+    QuestionsNotReviewed,
 }
 
 /// Something that does not make sense, or may not.
