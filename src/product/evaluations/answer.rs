@@ -86,13 +86,18 @@ impl AnswerError {
     }
 }
 
+impl From<serde_json::Error> for AnswerError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Shape { line: error.line(), column: error.column() }
+    }
+}
+
 /// Reads an answer: what it says to every criterion that was asked, in their order, or why that cannot be used.
 ///
 /// # Errors
 /// [`AnswerError`] of the whole text: it is no object of criteria that were asked, each at most once.
 pub fn read(text: &str, asked: &[&Criterion]) -> Result<Vec<Result<RawAnswer, AnswerError>>, AnswerError> {
-    let shape = |error: serde_json::Error| AnswerError::Shape { line: error.line(), column: error.column() };
-    let Pairs(pairs) = serde_json::from_str(text).map_err(shape)?;
+    let Pairs(pairs) = serde_json::from_str(text)?;
     let known: HashMap<&str, usize> = asked.iter().map(|criterion| criterion.key.as_str()).zip(0..).collect();
     let mut found: Vec<Option<Value>> = known.iter().map(|_| None).collect();
     let mut unknown = 0;

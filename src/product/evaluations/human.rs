@@ -204,7 +204,7 @@ impl HumanAnswers {
 /// Whether a person may answer: somebody has to, or what was said cannot be relied on.
 fn waits(answer: &Answer) -> bool {
     match answer.verdict {
-        Verdict::Pending => matches!(answer.reason, Some(Reason::AwaitsPerson | Reason::LowConfidence)),
+        Verdict::Pending => matches!(answer.reason, Some(Reason::AwaitsPerson | Reason::LowConfidence | Reason::PartsDisagree)),
         Verdict::Unverified => true,
         _ => false,
     }
