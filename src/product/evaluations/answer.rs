@@ -119,14 +119,6 @@ pub fn read(text: &str, asked: &[&Criterion]) -> Result<Vec<Result<RawAnswer, An
     Ok(answers.collect())
 }
 
-/// Reads an answer in which every criterion that was asked must be usable.
-///
-/// # Errors
-/// [`AnswerError`], at the first thing that is not as the schema demands.
-pub fn parse(text: &str, asked: &[&Criterion]) -> Result<Vec<RawAnswer>, AnswerError> {
-    read(text, asked)?.into_iter().collect()
-}
-
 /// One text of two: of `repaired` what it has of these criteria, of `first` everything else. `None` when either is no object.
 pub fn merged(first: &str, repaired: &str, criteria: &[&str]) -> Option<String> {
     let mut one: serde_json::Map<String, Value> = serde_json::from_str(first).ok()?;
@@ -277,6 +269,10 @@ mod tests {
     /// `greeting` and `recap` (which may be not applicable), as the sample scorecard has them.
     fn document() -> Value {
         json!({"recap": answer("not_applicable"), "greeting": answer("yes"), "no_insult": answer("no")})
+    }
+
+    fn parse(text: &str, asked: &[&Criterion]) -> Result<Vec<RawAnswer>, AnswerError> {
+        read(text, asked)?.into_iter().collect()
     }
 
     fn parsed(text: &str) -> Result<Vec<RawAnswer>, AnswerError> {

@@ -376,8 +376,7 @@ fn size(utterance: &Utterance) -> Result<usize, PluginError> {
 /// Characters of a part's prompt besides its utterances, at most.
 async fn criteria_alone(input: &PromptInput) -> Result<usize, PluginError> {
     let utterances = Span { first: u32::MAX, last: u32::MAX };
-    let part =
-        PartOf { part: MOST_PARTS, parts: MOST_PARTS, utterances, shared_to: u32::MAX, last: u32::MAX };
+    let part = PartOf { part: MOST_PARTS, parts: MOST_PARTS, utterances, shared_to: u32::MAX, last: u32::MAX };
     let mut metadata = input.metadata.clone();
     metadata.push((PART.to_owned(), json!(part).to_string()));
     let nothing = PromptInput {

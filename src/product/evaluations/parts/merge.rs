@@ -113,9 +113,9 @@ impl Parts<'_> {
         if union.is_empty() {
             return self.absent();
         }
-        let surest = union.iter().filter_map(|key| {
-            self.surest(&standing.iter().copied().filter(|at| chosen(key, at)).collect::<Vec<_>>())
-        });
+        let surest = union
+            .iter()
+            .filter_map(|key| self.surest(&standing.iter().copied().filter(|at| chosen(key, at)).collect::<Vec<_>>()));
         let by: Vec<usize> = surest.collect::<BTreeSet<_>>().into_iter().collect();
         let confidence = by.iter().map(|at| self.all[*at].confidence).min().unwrap_or(0);
         self.of(&by, Given { choices: union, ..Given::default() }, confidence)

@@ -43,7 +43,7 @@ pub fn is_parted(text: &str) -> bool {
 /// The answers of a text. A text that is not of parts is one answer, as it stands.
 ///
 /// # Errors
-/// Where a list is not one of parts.
+/// Where a list is not one of parts. One without any has no answers.
 pub fn read(text: &str) -> Result<Vec<PartAnswer<'_>>, serde_json::Error> {
     if !is_parted(text) {
         return Ok(vec![PartAnswer { span: None, text: Cow::Borrowed(text), keys: None }]);
@@ -60,7 +60,7 @@ pub fn read(text: &str) -> Result<Vec<PartAnswer<'_>>, serde_json::Error> {
 /// The same by criterion; `None` when it is neither an object nor a list of parts.
 pub fn members(text: &str) -> Option<Vec<Said>> {
     if is_parted(text) {
-        return serde_json::from_str(text).ok();
+        return serde_json::from_str(text).ok().filter(|parts: &Vec<Said>| !parts.is_empty());
     }
     Some(vec![Said { utterances: None, answers: serde_json::from_str(text).ok()? }])
 }
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(read(twice).unwrap()[0].text, twice, "what is wrong with it is for the reader to find");
         assert_eq!(text(members(r#"{"a": 1}"#).unwrap()), r#"{"a":1}"#);
         assert_eq!(text(vec![]), "{}");
-        assert!(read(r#"[{"a": 1}]"#).is_err() && members("[1]").is_none() && members("1").is_none());
+        assert!(read(r#"[{"a": 1}]"#).is_err() && members("[1]").is_none() && members("[]").is_none() && members("1").is_none());
         let forged = json!([{"utterances": null, "answers": {"a": 1}, "more": 1}]).to_string();
         assert!(read(&forged).is_err());
     }
