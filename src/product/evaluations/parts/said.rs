@@ -117,7 +117,12 @@ mod tests {
         assert_eq!(read(twice).unwrap()[0].text, twice, "what is wrong with it is for the reader to find");
         assert_eq!(text(members(r#"{"a": 1}"#).unwrap()), r#"{"a":1}"#);
         assert_eq!(text(vec![]), "{}");
-        assert!(read(r#"[{"a": 1}]"#).is_err() && members("[1]").is_none() && members("[]").is_none() && members("1").is_none());
+        assert!(
+            read(r#"[{"a": 1}]"#).is_err()
+                && members("[1]").is_none()
+                && members("[]").is_none()
+                && members("1").is_none()
+        );
         let forged = json!([{"utterances": null, "answers": {"a": 1}, "more": 1}]).to_string();
         assert!(read(&forged).is_err());
     }
