@@ -63,13 +63,22 @@ pub(super) struct Due {
     pub completion_tokens: u64,
 }
 
+impl Due {
+    fn add(&mut self, more: Self) {
+        self.prompt_tokens += more.prompt_tokens;
+        self.completion_tokens += more.completion_tokens;
+        self.digests.extend(more.digests);
+    }
+}
+
 /// Answers as they come in.
 #[derive(Default)]
 struct Ledger {
     /// Those to the part that is being asked about.
     asked: Vec<String>,
-    /// Those of which nothing can be used.
-    useless: Vec<String>,
+    /// What is due of them.
+    of_part: Due,
+    /// What is due of the parts before.
     due: Due,
     prompt_tokens: u64,
     completion_tokens: u64,
@@ -94,13 +103,8 @@ impl Asking<'_> {
                 schema: built.schema.clone(),
                 max_output_tokens: prompt.max_output_tokens,
             };
-            match self.usable(&question, asked, &mut ledger).await {
-                Ok(text) => texts.push(text),
-                Err(error) => {
-                    self.give_up(&ledger, &error).await?;
-                    return Err(error);
-                }
-            }
+            texts.push(self.usable(&question, asked, &mut ledger).await?);
+            ledger.due.add(std::mem::take(&mut ledger.of_part));
             parameters = self.means.language_model.parameters(&question);
         }
         let keys: Vec<&str> = asked.iter().map(|criterion| criterion.key.as_str()).collect();
@@ -181,24 +185,19 @@ impl Asking<'_> {
             Ok(wrong) => wrong.into_iter().next().map(|(_, error)| error),
             Err(error) => Some(error),
         };
-        ledger.useless = std::mem::take(&mut ledger.asked);
+        self.give_up(ledger).await?;
         let error = hopeless.unwrap_or(AnswerError::Shape { line: 1, column: 1 });
         Err(JobError::Permanent { kind: error.code(), reason: error.to_string() })
     }
 
-    /// Counts what was paid until there was no way on. What cannot be used is forgotten: whoever retries the call has the model asked anew, and about
-    /// nothing else.
-    async fn give_up(&self, ledger: &Ledger, error: &JobError) -> Result<(), JobError> {
-        if !matches!(error, JobError::Permanent { .. }) || ledger.due.digests.is_empty() && ledger.useless.is_empty() {
-            return Ok(());
-        }
+    /// Counts what was paid for nothing, and forgets it: whoever retries the call has the model asked anew about this part, and about no part before.
+    async fn give_up(&self, ledger: &Ledger) -> Result<(), JobError> {
         let (call_id, now) = (self.of.call_id, self.means.clock.now());
         self.means
             .db
             .tenant(self.grant, "assess.give_up", async |tx| {
-                memory::forget(tx, call_id, &ledger.useless).await?;
-                memory::counted(tx, call_id, &ledger.due.digests).await?;
-                quotas::count_tokens(tx, ledger.due.prompt_tokens, ledger.due.completion_tokens, now).await
+                memory::forget(tx, call_id, &ledger.asked).await?;
+                quotas::count_tokens(tx, ledger.of_part.prompt_tokens, ledger.of_part.completion_tokens, now).await
             })
             .await?;
         Ok(())
@@ -221,9 +220,9 @@ impl Asking<'_> {
         ledger.prompt_tokens += completed.prompt_tokens;
         ledger.completion_tokens += completed.completion_tokens;
         if !counted {
-            ledger.due.prompt_tokens += completed.prompt_tokens;
-            ledger.due.completion_tokens += completed.completion_tokens;
-            ledger.due.digests.push(digest.clone());
+            ledger.of_part.prompt_tokens += completed.prompt_tokens;
+            ledger.of_part.completion_tokens += completed.completion_tokens;
+            ledger.of_part.digests.push(digest.clone());
         }
         ledger.asked.push(digest);
         Ok(completed)

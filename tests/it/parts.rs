@@ -259,11 +259,17 @@ async fn a_part_whose_answer_breaks_the_schema_is_mended_alone() {
     app.drain().await;
     assert_eq!(app.call(&admin, &call).await["failure"]["kind"], json!("answer_confidence"));
     assert_eq!(asked(&app), before + parts + 1, "one more for the second part");
-    let due = format!("select count(*) from {s}.model_answers where not counted");
-    let left = app.database.count(&format!("{due} and content = '[1]'")).await;
-    assert_eq!(left, 1, "the third part's, which was not looked at");
-    let paid = app.database.count(&format!("select count(*) from {s}.model_answers m join {s}.calls c using (call_id) where c.status = 'failed' and counted")).await;
-    assert_eq!(paid, 1, "the first part's");
+    let forgotten = app.database.count(&format!("select count(*) from {s}.model_answers where not counted")).await;
+    assert_eq!(u64::try_from(forgotten).unwrap(), parts - 1, "the second part's alone are forgotten");
+    admin.post(&format!("/api/calls/{call}/retry"), &json!({})).await.expect(200);
+    app.drain_all().await;
+    assert_eq!(asked(&app), before + parts + 3, "the second part anew, and the third part's repair");
+    let analysis = evaluation(&app, &admin, &call).await;
+    assert_eq!(verified(&admin, &id(&analysis)).await["verdict"], json!("same"));
+    let of = |table: &'static str| format!("select sum(prompt_tokens + completion_tokens)::bigint from {s}.{table}");
+    let paid = app.database.count(&of("model_answers")).await;
+    assert_eq!(app.database.count(&of("usage_costs")).await, paid, "each that was used is counted once");
+    assert!(app.database.count(&of("usage_days")).await > paid, "and what was forgotten as well");
     app.finish().await;
 }
 
@@ -297,7 +303,7 @@ async fn parts_that_contradict_each_other_wait_for_a_person() {
     // What is refused keeps no key.
     let next = at.replace(&id(&first), taken.body["evaluation_id"].as_str().unwrap());
     let unknown = json!({"criterion": "nothing", "verdict": "yes", "rationale": "It is."});
-    admin.post_once(&next, "form-1", &unknown).await.refused(422, "validation-failed");
+    admin.post_once(&next, "form-1", &unknown).await.refused(400, "validation");
     admin.post_once(&next, "form-1", &other).await.expect(200);
     app.drain_all().await;
 
