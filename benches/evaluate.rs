@@ -100,9 +100,9 @@ async fn prompt_tokens(definition: &Definition) -> Outcome<usize> {
         evaluated_at_ms: 0,
         metadata: prompt::metadata(questions.asked()),
     };
-    let built = prompt::build_with(None, &input, questions.asked()).await?;
+    let built = prompt::build_with(None, &input, questions.asked(), usize::MAX).await?;
     let characters =
-        [&built.prompt.system, &built.prompt.user, &built.schema.to_string()].map(|text| text.chars().count());
+        [&built.prompts[0].system, &built.prompts[0].user, &built.schema.to_string()].map(|text| text.chars().count());
     Ok(characters.iter().sum::<usize>().div_ceil(4))
 }
 

@@ -162,6 +162,7 @@ impl App {
             speech: means::speech(&config.speech)?,
             hearing: means::hearing(&config.speech),
             language_model: means::language_model(&config.language_model)?,
+            request_characters: config.language_model.request_characters,
             prices: means::prices(&config.prices),
             plugins: means::plugins()?,
             public_url: config.server.public_url.clone(),

@@ -84,6 +84,7 @@ impl<'a> Line<'a> {
             speech: None,
             hearing: SpeechOptions::default(),
             language_model: Arc::new(AtOnce),
+            request_characters: 288_000,
             prices: Prices::default(),
             plugins: Arc::new(PluginHost::new(Limits::default())?),
             transcription_poll: Duration::from_secs(1),

@@ -1,5 +1,5 @@
-//! One conversation with the language model about a call: the question, and one request to mend what cannot be used. Every answer is stored before
-//! anything is done with it, and a question that was answered is not paid again.
+//! One conversation with the language model about a call: the question, and one request to mend what cannot be used; of a long call, that for each of
+//! its parts, one after the other. Every answer is stored before anything is done with it, and a question that was answered is not paid again.
 
 use chrono::{DateTime, Utc};
 
@@ -16,6 +16,7 @@ use crate::{
         evaluations::{
             answer::{self, AnswerError},
             memory::{self, Of},
+            parts::said,
             prompt::{self, BoundBuilder, Built},
             questions::unusable,
             schema,
@@ -37,11 +38,12 @@ pub(super) struct Asking<'a> {
 
 /// What all exchanges of one assessment came to.
 pub(super) struct Heard {
-    /// One text that answers what was asked; its usable criteria come from the first answer, or from the mended one.
+    /// One text that answers what was asked, or one of the answers about all parts; the usable criteria come from the first answer, or from the mended
+    /// one.
     pub raw: String,
-    /// The model that answered.
+    /// The model that answered; when it was changed between two parts, all its names.
     pub model: String,
-    /// The provider's name for the configuration that answered.
+    /// The provider's name for the configuration that answered; likewise.
     pub fingerprint: Option<String>,
     /// What besides the question decided the answer.
     pub parameters: serde_json::Value,
@@ -61,43 +63,84 @@ pub(super) struct Due {
     pub completion_tokens: u64,
 }
 
+impl Due {
+    fn add(&mut self, more: Self) {
+        self.prompt_tokens += more.prompt_tokens;
+        self.completion_tokens += more.completion_tokens;
+        self.digests.extend(more.digests);
+    }
+}
+
 /// Answers as they come in.
 #[derive(Default)]
 struct Ledger {
+    /// Those to the part that is being asked about.
     asked: Vec<String>,
+    /// What is due of them.
+    of_part: Due,
+    /// What is due of the parts before.
     due: Due,
     prompt_tokens: u64,
     completion_tokens: u64,
+    models: Vec<String>,
+    fingerprints: Vec<String>,
 }
 
 impl Asking<'_> {
-    /// Asks, and once more when something of the answer cannot be used. An answer of which something can be used is an answer.
+    /// Asks, of a long call once about each part, and once more when something of an answer cannot be used. An answer of which something can be used
+    /// is an answer.
     ///
     /// # Errors
     /// A provider's, and [`JobError::Permanent`] when nothing can be used after the second answer either: its kind is [`AnswerError::code`].
     pub(super) async fn ask(&self, built: &Built, asked: &[&Criterion]) -> Result<Heard, JobError> {
         let mut ledger = Ledger::default();
-        let question = Completion {
-            system: built.prompt.system.clone(),
-            user: built.prompt.user.clone(),
-            schema_name: schema::NAME.to_owned(),
-            schema: built.schema.clone(),
-            max_output_tokens: built.prompt.max_output_tokens,
+        let (mut texts, mut parameters) = (vec![], serde_json::Value::Null);
+        for prompt in &built.prompts {
+            let question = Completion {
+                system: prompt.system.clone(),
+                user: prompt.user.clone(),
+                schema_name: schema::NAME.to_owned(),
+                schema: built.schema.clone(),
+                max_output_tokens: prompt.max_output_tokens,
+            };
+            texts.push(self.usable(&question, asked, &mut ledger).await?);
+            ledger.due.add(std::mem::take(&mut ledger.of_part));
+            parameters = self.means.language_model.parameters(&question);
+        }
+        let keys: Vec<&str> = asked.iter().map(|criterion| criterion.key.as_str()).collect();
+        let raw = match built.parts.as_slice() {
+            [] => texts.pop(),
+            parts => said::of_parts(parts, &texts, &keys),
         };
-        let first = self.once(&question, &mut ledger).await?;
-        let raw = match unusable(&first.content, asked) {
-            Ok(wrong) if wrong.is_empty() => first.content,
-            found => self.mended(&question, &first, found, asked, &mut ledger).await?,
-        };
+        // An answer of which something can be used is an object.
+        let shape = AnswerError::Shape { line: 1, column: 1 };
+        let raw = raw.ok_or_else(|| JobError::Permanent { kind: shape.code(), reason: shape.to_string() })?;
         Ok(Heard {
             raw,
-            model: first.model,
-            fingerprint: first.fingerprint,
-            parameters: self.means.language_model.parameters(&question),
+            model: ledger.models.join(", "),
+            fingerprint: (!ledger.fingerprints.is_empty()).then(|| ledger.fingerprints.join(", ")),
+            parameters,
             prompt_tokens: ledger.prompt_tokens,
             completion_tokens: ledger.completion_tokens,
             due: ledger.due,
         })
+    }
+
+    /// An answer of which something can be used.
+    async fn usable(
+        &self,
+        question: &Completion,
+        asked: &[&Criterion],
+        ledger: &mut Ledger,
+    ) -> Result<String, JobError> {
+        ledger.asked.clear();
+        let first = self.once(question, ledger).await?;
+        note(&mut ledger.models, Some(&first.model));
+        note(&mut ledger.fingerprints, first.fingerprint.as_ref());
+        match unusable(&first.content, asked) {
+            Ok(wrong) if wrong.is_empty() => Ok(first.content),
+            found => self.mended(question, &first, found, asked, ledger).await,
+        }
     }
 
     /// Asks for what was unusable, telling what is wrong with it and nothing of what it said.
@@ -147,14 +190,14 @@ impl Asking<'_> {
         Err(JobError::Permanent { kind: error.code(), reason: error.to_string() })
     }
 
-    /// Counts what was paid for nothing, and forgets it: whoever retries the call has the model asked anew.
+    /// Counts what was paid for nothing, and forgets it: whoever retries the call has the model asked anew about this part, and about no part before.
     async fn give_up(&self, ledger: &Ledger) -> Result<(), JobError> {
         let (call_id, now) = (self.of.call_id, self.means.clock.now());
         self.means
             .db
             .tenant(self.grant, "assess.give_up", async |tx| {
                 memory::forget(tx, call_id, &ledger.asked).await?;
-                quotas::count_tokens(tx, ledger.due.prompt_tokens, ledger.due.completion_tokens, now).await
+                quotas::count_tokens(tx, ledger.of_part.prompt_tokens, ledger.of_part.completion_tokens, now).await
             })
             .await?;
         Ok(())
@@ -177,12 +220,19 @@ impl Asking<'_> {
         ledger.prompt_tokens += completed.prompt_tokens;
         ledger.completion_tokens += completed.completion_tokens;
         if !counted {
-            ledger.due.prompt_tokens += completed.prompt_tokens;
-            ledger.due.completion_tokens += completed.completion_tokens;
-            ledger.due.digests.push(digest.clone());
+            ledger.of_part.prompt_tokens += completed.prompt_tokens;
+            ledger.of_part.completion_tokens += completed.completion_tokens;
+            ledger.of_part.digests.push(digest.clone());
         }
         ledger.asked.push(digest);
         Ok(completed)
+    }
+}
+
+/// Notes another name.
+fn note(names: &mut Vec<String>, name: Option<&String>) {
+    if let Some(name) = name.filter(|name| !names.contains(name)) {
+        names.push(name.clone());
     }
 }
 
@@ -197,12 +247,12 @@ pub(super) async fn build(
 ) -> Result<Built, JobError> {
     let input = material.prompt_input(scorecard, asked, evaluation_id, now);
     let built = match &material.prompt_builder {
-        None => prompt::build_with(None, &input, asked).await,
+        None => prompt::build_with(None, &input, asked, means.request_characters).await,
         Some(binding) => {
             let loaded = plugin::load(means, binding).await?;
             let builder = loaded.and_then(|plugin| plugin.prompt_builder(&binding.settings.to_string()));
             let bound = BoundBuilder { builder: builder.as_deref().map_err(Clone::clone), policy: binding.policy };
-            prompt::build_with(Some(bound), &input, asked).await
+            prompt::build_with(Some(bound), &input, asked, means.request_characters).await
         }
     };
     built.map_err(|error| {

@@ -75,6 +75,7 @@ impl Handler for Assess {
         let parameters = heard.as_ref().map_or_else(|| serde_json::json!({}), |heard| heard.parameters.clone());
         let mut about = material.about(evaluation_id, asked_at, now, &built.builder, parameters);
         about.asked = questions.asked_keys();
+        about.parts.clone_from(&built.parts);
         let assessed = Assessed { call_id, about, now, material: &material, scorecard, questions, built, heard };
         Box::pin(self.record(&grant, lease, assessed)).await
     }
@@ -101,7 +102,7 @@ impl Assess {
             transcript: &material.call.utterances,
             scorecard_version_id: scorecard.scorecard_version_id,
             scorecard_digest: &scorecard.digest,
-            prompt: &built.prompt,
+            prompts: &built.prompts,
             prompt_builder: &built.builder,
             prompt_note: built.note.as_deref(),
             schema: &built.schema,

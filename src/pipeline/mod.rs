@@ -70,6 +70,8 @@ pub struct Means {
     pub hearing: SpeechOptions,
     /// The language model.
     pub language_model: Arc<dyn LanguageModel>,
+    /// Most characters of one request to it; a longer call is asked about in parts.
+    pub request_characters: usize,
     /// What providers cost.
     pub prices: Prices,
     /// Where plugins run.

@@ -207,6 +207,7 @@ impl RescoreOne {
         about.cause = RevisionCause::Rescore;
         about.rescore_id = Some(job.rescore_id);
         about.asked = Some(plan.asked.clone());
+        about.parts = asked.as_ref().map_or_else(Vec::new, |(built, _)| built.parts.clone());
         about.reused = current
             .filter(|_| !plan.reused.is_empty())
             .map(|current| Reused { evaluation_id: current.evaluation_id, criteria: plan.reused.clone() });
@@ -238,7 +239,7 @@ impl RescoreOne {
                 transcript: &material.call.utterances,
                 scorecard_version_id: item.version.scorecard_version_id,
                 scorecard_digest: &item.version.digest,
-                prompt: &built.prompt,
+                prompts: &built.prompts,
                 prompt_builder: &built.builder,
                 prompt_note: built.note.as_deref(),
                 schema: &built.schema,

@@ -35,6 +35,7 @@ mod off_boarding;
 mod openapi;
 mod operations;
 mod outage;
+mod parts;
 mod pipeline;
 mod planted;
 mod plugins;

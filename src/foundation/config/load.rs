@@ -135,6 +135,7 @@ fn ranges(config: &Config) -> Result<(), ConfigError> {
         ("upload.idle_seconds", config.upload.idle_seconds, 1, DAY_S),
         ("speech.timeout_seconds", config.speech.timeout_seconds, 1, DAY_S),
         ("language_model.timeout_seconds", config.language_model.timeout_seconds, 1, DAY_S),
+        ("language_model.request_characters", config.language_model.request_characters as u64, 1_000, 100_000_000),
         ("worker.concurrency", config.worker.concurrency as u64, 1, 10_000),
         ("worker.lease_seconds", config.worker.lease_seconds, 3, DAY_S),
         ("worker.drain_seconds", config.worker.drain_seconds, 0, DAY_S),

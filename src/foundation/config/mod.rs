@@ -215,6 +215,8 @@ pub struct LanguageModelConfig {
     pub seed: Option<i64>,
     /// The most tokens that one answer may cost.
     pub max_completion_tokens: Option<u32>,
+    /// The most characters of one request; a longer call is asked about in parts.
+    pub request_characters: usize,
     /// The time that one request may take.
     pub timeout_seconds: u64,
     /// How long people wait for its answers who try criteria or have questions reviewed; what comes later is kept all the same.

@@ -86,13 +86,18 @@ impl AnswerError {
     }
 }
 
+impl From<serde_json::Error> for AnswerError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Shape { line: error.line(), column: error.column() }
+    }
+}
+
 /// Reads an answer: what it says to every criterion that was asked, in their order, or why that cannot be used.
 ///
 /// # Errors
 /// [`AnswerError`] of the whole text: it is no object of criteria that were asked, each at most once.
 pub fn read(text: &str, asked: &[&Criterion]) -> Result<Vec<Result<RawAnswer, AnswerError>>, AnswerError> {
-    let shape = |error: serde_json::Error| AnswerError::Shape { line: error.line(), column: error.column() };
-    let Pairs(pairs) = serde_json::from_str(text).map_err(shape)?;
+    let Pairs(pairs) = serde_json::from_str(text)?;
     let known: HashMap<&str, usize> = asked.iter().map(|criterion| criterion.key.as_str()).zip(0..).collect();
     let mut found: Vec<Option<Value>> = known.iter().map(|_| None).collect();
     let mut unknown = 0;
@@ -112,14 +117,6 @@ pub fn read(text: &str, asked: &[&Criterion]) -> Result<Vec<Result<RawAnswer, An
         said.checked(criterion)
     });
     Ok(answers.collect())
-}
-
-/// Reads an answer in which every criterion that was asked must be usable.
-///
-/// # Errors
-/// [`AnswerError`], at the first thing that is not as the schema demands.
-pub fn parse(text: &str, asked: &[&Criterion]) -> Result<Vec<RawAnswer>, AnswerError> {
-    read(text, asked)?.into_iter().collect()
 }
 
 /// One text of two: of `repaired` what it has of these criteria, of `first` everything else. `None` when either is no object.
@@ -272,6 +269,10 @@ mod tests {
     /// `greeting` and `recap` (which may be not applicable), as the sample scorecard has them.
     fn document() -> Value {
         json!({"recap": answer("not_applicable"), "greeting": answer("yes"), "no_insult": answer("no")})
+    }
+
+    fn parse(text: &str, asked: &[&Criterion]) -> Result<Vec<RawAnswer>, AnswerError> {
+        read(text, asked)?.into_iter().collect()
     }
 
     fn parsed(text: &str) -> Result<Vec<RawAnswer>, AnswerError> {

@@ -7,12 +7,12 @@ pub mod views;
 use chrono::NaiveDate;
 use poem_openapi::{
     Enum, OpenApi, Tags,
-    param::{Path, Query},
+    param::{Header, Path, Query},
     payload::Json,
 };
 
 use self::{
-    answering::{CostsView, DayCostView, EvaluationCostView, HumanAnswerTaken, NewHumanAnswer},
+    answering::{AnswerTaken, CostsView, DayCostView, EvaluationCostView, NewHumanAnswer},
     checks::QuoteChecksView,
     views::{AnalysisView, EvaluationSummaryView, EvaluationView},
 };
@@ -28,7 +28,7 @@ use crate::{
         ids::{AgentId, CallId, EvaluationId, OrganizationId},
     },
     platform::{
-        http::{Cursor, Limit, Listing, Page, Position, Refusal},
+        http::{Cursor, IdempotencyKey, Limit, Listing, Page, Position, Refusal},
         tenancy::quotas::{api::range, day_of},
     },
 };
@@ -110,11 +110,13 @@ impl EvaluationsApi {
         &self,
         caller: Caller,
         evaluation_id: Path<EvaluationId>,
+        #[oai(name = "Idempotency-Key")] key: Header<IdempotencyKey>,
         answer: Json<NewHumanAnswer>,
-    ) -> Result<Json<HumanAnswerTaken>, Refusal> {
+    ) -> Result<AnswerTaken, Refusal> {
         let grant = caller.may(Permission::AnswerCriteria)?;
-        let made = self.human.answer(&grant, evaluation_id.0, answer.0.checked()?).await?;
-        Ok(Json(HumanAnswerTaken { evaluation_id: made, replaces: evaluation_id.0 }))
+        let keyed = key.0.request("answer_criterion").with(&evaluation_id.0).with(&answer.0);
+        let taken = self.human.answer(&grant, &keyed, evaluation_id.0, answer.0.checked()?).await?;
+        Ok(AnswerTaken::of(evaluation_id.0, taken))
     }
 
     /// Get the cost of an evaluation

@@ -15,8 +15,8 @@ use crate::{
     foundation::{access::Grant, clock::Clock, digest, ids::EvaluationId},
     platform::{
         audit::audit,
-        db::{Db, DbError, InTenant, Statements},
-        http::{Kind, Refusal},
+        db::{Db, DbError, InTenant, Statements, TenantTx},
+        http::{KeyError, Keyed, Kind, Once, Refusal, once},
         jobs::Wake,
         plugins::Used,
     },
@@ -56,6 +56,9 @@ pub enum HumanAnswerError {
     /// What the model said cannot be read any more.
     #[error(transparent)]
     Unusable(#[from] Unusable),
+    /// The idempotency key does not work.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The database.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -70,6 +73,7 @@ impl From<HumanAnswerError> for Refusal {
             }
             HumanAnswerError::Invalid { field, reason } => Refusal::invalid(field, reason),
             HumanAnswerError::Unusable(error) => Refusal::internal(&error),
+            HumanAnswerError::Key(error) => error.into(),
             HumanAnswerError::Db(error) => error.into(),
         }
     }
@@ -104,26 +108,43 @@ pub struct HumanAnswers {
 }
 
 impl HumanAnswers {
-    /// Takes an answer and has the evaluation scored again; gives the new revision.
+    /// Takes an answer and has the evaluation scored again; gives the new revision. The same request under the same key is answered as the first time.
     ///
     /// # Errors
     /// [`HumanAnswerError`]; nothing is changed then.
     pub async fn answer(
         &self,
         grant: &Grant,
+        keyed: &Keyed,
         id: EvaluationId,
         new: NewAnswer,
+    ) -> Result<Once<EvaluationId>, HumanAnswerError> {
+        let now = self.clock.now().trunc_subsecs(6);
+        let taken = self
+            .db
+            .tenant(grant, "evaluations.answer", async |tx| {
+                once(tx, keyed, now, async || self.take(tx, id, new, now).await).await
+            })
+            .await?;
+        self.wake.wake();
+        Ok(taken)
+    }
+
+    async fn take(
+        &self,
+        tx: &TenantTx<'_>,
+        id: EvaluationId,
+        new: NewAnswer,
+        now: DateTime<Utc>,
     ) -> Result<EvaluationId, HumanAnswerError> {
-        let on = self.db.alone(grant);
-        let row = on.opt(sql!("evaluations/find_call"), &[&id, &on.organizations()]).await?;
+        let row = tx.opt(sql!("evaluations/find_call"), &[&id, &tx.organizations()]).await?;
         let row = row.ok_or(HumanAnswerError::NotFound)?;
         let call_id = row.try_get("call_id").map_err(DbError::from)?;
-        let stored = store::load_for_score(&on, call_id).await?.ok_or(HumanAnswerError::NotFound)?;
+        let stored = store::load_for_score(tx, call_id).await?.ok_or(HumanAnswerError::NotFound)?;
         if stored.evaluation_id != id {
             return Err(HumanAnswerError::Replaced);
         }
-        let now = self.clock.now().trunc_subsecs(6);
-        let human = self.checked(&stored, grant, new, now)?;
+        let human = checked(&stored, tx.grant(), new, now)?;
         let (answers, receipt) = revised(&stored, &human, now)?;
         if stored.call.status != CallStatus::Evaluated.as_str() {
             return Err(HumanAnswerError::NotScored);
@@ -149,64 +170,59 @@ impl HumanAnswers {
             assessed_at: now,
         };
         let criterion = human.last().map(|answer| answer.criterion.clone());
-        self.db
-            .tenant(grant, "evaluations.answer", async |tx| {
-                if !calls::store::move_status(tx, call_id, CallStatus::Evaluated, CallStatus::Assessed).await? {
-                    return Err(HumanAnswerError::NotScored);
-                }
-                store::record_assessed(tx, &next).await?;
-                let organization = stored.call.organization_id;
-                let again = self.stages.again(tx, organization, call_id, Stage::Score, now).await?;
-                again.ok_or(HumanAnswerError::NotScored)?;
-                let details = serde_json::json!({ "criterion": criterion, "revision_of": id });
-                audit(tx, "evaluation.answered", "evaluation", Some(evaluation_id.0), organization, details).await?;
-                Ok(())
-            })
-            .await?;
-        self.wake.wake();
+        if !calls::store::move_status(tx, call_id, CallStatus::Evaluated, CallStatus::Assessed).await? {
+            return Err(HumanAnswerError::NotScored);
+        }
+        store::record_assessed(tx, &next).await?;
+        let organization = stored.call.organization_id;
+        let again = self.stages.again(tx, organization, call_id, Stage::Score, now).await?;
+        again.ok_or(HumanAnswerError::NotScored)?;
+        let details = serde_json::json!({ "criterion": criterion, "revision_of": id });
+        audit(tx, "evaluation.answered", "evaluation", Some(evaluation_id.0), organization, details).await?;
         Ok(evaluation_id)
     }
+}
 
-    /// Everything that people have answered of the evaluation, the new answer last.
-    fn checked(
-        &self,
-        stored: &ForScore,
-        grant: &Grant,
-        new: NewAnswer,
-        now: DateTime<Utc>,
-    ) -> Result<Vec<HumanAnswer>, HumanAnswerError> {
-        let invalid = |field, reason: &str| HumanAnswerError::Invalid { field, reason: reason.to_owned() };
-        let definition = &stored.scorecard.definition;
-        let criterion = definition.criteria().find(|criterion| criterion.key == new.criterion);
-        let criterion = criterion.ok_or_else(|| invalid("criterion", "is no criterion of the scorecard version"))?;
-        let open = stored.answers.iter().find(|answer| answer.criterion == new.criterion).is_some_and(waits);
-        if !open {
-            return Err(HumanAnswerError::NotOpen);
-        }
-        of_its_type(criterion, &new)?;
-        let answer = HumanAnswer {
-            criterion: new.criterion,
-            said: new.said,
-            given: new.given,
-            rationale: new.rationale,
-            quotes: new.quotes,
-            answered_by: grant.actor().to_owned(),
-            answered_at_ms: now.timestamp_millis(),
-        };
-        if !evidence::are_said(&answer.quotes, &stored.call.utterances).map_err(Unusable::from)? {
-            return Err(invalid("quotes", "are not all in the transcript"));
-        }
-        let mut human = stored.human_answers.clone();
-        human.retain(|before| before.criterion != answer.criterion);
-        human.push(answer);
-        Ok(human)
+/// Everything that people have answered of the evaluation, the new answer last.
+fn checked(
+    stored: &ForScore,
+    grant: &Grant,
+    new: NewAnswer,
+    now: DateTime<Utc>,
+) -> Result<Vec<HumanAnswer>, HumanAnswerError> {
+    let invalid = |field, reason: &str| HumanAnswerError::Invalid { field, reason: reason.to_owned() };
+    let definition = &stored.scorecard.definition;
+    let criterion = definition.criteria().find(|criterion| criterion.key == new.criterion);
+    let criterion = criterion.ok_or_else(|| invalid("criterion", "is no criterion of the scorecard version"))?;
+    let open = stored.answers.iter().find(|answer| answer.criterion == new.criterion).is_some_and(waits);
+    if !open {
+        return Err(HumanAnswerError::NotOpen);
     }
+    of_its_type(criterion, &new)?;
+    let answer = HumanAnswer {
+        criterion: new.criterion,
+        said: new.said,
+        given: new.given,
+        rationale: new.rationale,
+        quotes: new.quotes,
+        answered_by: grant.actor().to_owned(),
+        answered_at_ms: now.timestamp_millis(),
+    };
+    if !evidence::are_said(&answer.quotes, &stored.call.utterances).map_err(Unusable::from)? {
+        return Err(invalid("quotes", "are not all in the transcript"));
+    }
+    let mut human = stored.human_answers.clone();
+    human.retain(|before| before.criterion != answer.criterion);
+    human.push(answer);
+    Ok(human)
 }
 
 /// Whether a person may answer: somebody has to, or what was said cannot be relied on.
 fn waits(answer: &Answer) -> bool {
     match answer.verdict {
-        Verdict::Pending => matches!(answer.reason, Some(Reason::AwaitsPerson | Reason::LowConfidence)),
+        Verdict::Pending => {
+            matches!(answer.reason, Some(Reason::AwaitsPerson | Reason::LowConfidence | Reason::PartsDisagree))
+        }
         Verdict::Unverified => true,
         _ => false,
     }

@@ -105,6 +105,11 @@ fn of_answer(criterion: &Criterion, section: &str, answer: &Answer, found: &mut 
                 format!("{} The model was too unsure of its answer: a person has to answer.", criterion.question);
             add(InsightKind::Note, text);
         }
+        Verdict::Pending if answer.reason == Some(Reason::PartsDisagree) => {
+            let text =
+                format!("{} The parts of the call contradict each other: a person has to answer.", criterion.question);
+            add(InsightKind::Note, text);
+        }
         Verdict::Yes | Verdict::NotApplicable | Verdict::Answered | Verdict::Pending => {}
     }
 }

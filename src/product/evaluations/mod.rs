@@ -1,6 +1,6 @@
 //! Evaluations: a scorecard version applied to a call, so that anybody can follow and re-compute the score.
 //!
-//! The way of an answer: [`prompt`] asks, under a [`schema`]; [`answer`] reads what the language model said; [`evidence`] holds every quote
+//! The way of an answer: [`prompt`] asks, under a [`schema`], a long call in [`parts`]; [`answer`] reads what the language model said; [`evidence`] holds every quote
 //! against the transcript; [`rules`] answer what needs no model; [`conditions`] take out what is not asked; [`questions`] is the whole of that, once
 //! for the pipeline and once for who computes it again; [`scoring`] turns the verdicts into scores by exact [`arithmetic`], or lets the
 //! organization's plugin do it;
@@ -18,6 +18,7 @@ pub mod human;
 pub mod insights;
 pub mod memory;
 pub mod model;
+pub mod parts;
 pub mod prompt;
 pub mod questions;
 pub mod quote_checks;

@@ -178,6 +178,8 @@ pub enum Reason {
     LowConfidence,
     /// The model's answer broke the schema, also after it was asked to mend it.
     UnusableAnswer,
+    /// The call was asked about in parts, and what one part shows contradicts another.
+    PartsDisagree,
     /// No rule chose an answer.
     NoRuleHolds,
     /// The conversation has no such metric.

@@ -13,6 +13,10 @@ use super::{
     conditions,
     evidence::{self, TooLarge},
     model::{Answer, Given, Quote, RawAnswer, Reason, Utterance, Verdict},
+    parts::{
+        merge::merge,
+        said::{self, PartAnswer},
+    },
     rules,
 };
 use crate::{
@@ -129,24 +133,49 @@ impl<'a> Questions<'a> {
         Ok(conditions::apply(self.definition, answers.collect()))
     }
 
-    /// One answer for each criterion that was asked.
+    /// One answer for each criterion that was asked: of a conversation that was asked about in parts, what the parts' answers come to.
     fn of_the_model(&self, raw: &str) -> Result<Vec<Answer>, Unusable> {
-        let read = answer::read(raw, &self.asked)?;
-        if let (Some(Err(first)), true) = (read.first(), read.iter().all(Result::is_err)) {
+        let parts = said::read(raw).map_err(AnswerError::from)?;
+        let mut read: Vec<Vec<Result<Answer, AnswerError>>> = self.asked.iter().map(|_| vec![]).collect();
+        for part in &parts {
+            let (at, here): (Vec<usize>, Vec<&Criterion>) =
+                self.asked.iter().copied().enumerate().filter(|(_, criterion)| part.has(&criterion.key)).unzip();
+            for (at, answer) in at.into_iter().zip(self.of_part(part, &here)?) {
+                read[at].push(answer);
+            }
+        }
+        for (criterion, answers) in self.asked.iter().zip(&mut read).filter(|(_, answers)| answers.is_empty()) {
+            answers.push(Err(AnswerError::Missing(criterion.key.clone())));
+        }
+        let mut all = read.iter().flatten();
+        if let (Some(Err(first)), true) = (all.clone().next(), all.all(Result::is_err)) {
             return Err(Unusable::Answer(first.clone()));
         }
-        let usable: Vec<RawAnswer> = read.iter().filter_map(|read| read.as_ref().ok().cloned()).collect();
-        let mut checked = evidence::check(usable, &self.asked, self.transcript)?.into_iter();
         let least = self.definition.least_confidence.saturating_mul(PERCENT);
         let answers = self.asked.iter().zip(read).map(|(criterion, read)| {
-            let checked = read.ok().and_then(|_| checked.next());
-            let Some(mut answer) = checked else {
-                return open(criterion, Verdict::Unverified, Reason::UnusableAnswer);
-            };
-            if answer.confidence < least && answer.verdict != Verdict::Unverified {
+            let unusable = |_| open(criterion, Verdict::Unverified, Reason::UnusableAnswer);
+            let mut answer = merge(criterion, read.into_iter().map(|read| read.unwrap_or_else(unusable)).collect());
+            if answer.confidence < least && !matches!(answer.verdict, Verdict::Unverified | Verdict::Pending) {
                 (answer.verdict, answer.worth, answer.reason) = (Verdict::Pending, None, Some(Reason::LowConfidence));
             }
             answer
+        });
+        Ok(answers.collect())
+    }
+
+    /// What was answered about one part, with its quotes held against the part's own utterances; or why that cannot be used.
+    fn of_part(
+        &self,
+        part: &PartAnswer<'_>,
+        asked: &[&Criterion],
+    ) -> Result<Vec<Result<Answer, AnswerError>>, Unusable> {
+        let transcript = part.span.map_or(self.transcript, |span| span.of(self.transcript));
+        let read = answer::read(&part.text, asked)?;
+        let usable: Vec<RawAnswer> = read.iter().filter_map(|read| read.as_ref().ok().cloned()).collect();
+        let mut checked = evidence::check(usable, asked, transcript)?.into_iter();
+        let answers = read.into_iter().zip(asked).map(|(read, criterion)| {
+            let missing = || AnswerError::Missing(criterion.key.clone());
+            read.and_then(|_| checked.next().ok_or_else(missing))
         });
         Ok(answers.collect())
     }

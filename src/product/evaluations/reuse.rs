@@ -1,7 +1,6 @@
 //! Answers that are used again: where a question is asked in the same words, the language model is not paid for it twice.
 
-use serde_json::{Map, Value};
-
+use super::parts::said::{self, Said};
 use crate::product::scorecards::model::{AnsweredBy, Criterion, Definition};
 
 /// Which of the language model's questions are asked again.
@@ -37,26 +36,24 @@ fn same_question(before: &Criterion, now: &Criterion) -> bool {
 
 /// Whether a stored answer has every one of these criteria, so that it can be used again.
 pub fn has(stored: &str, criteria: &[String]) -> bool {
-    members(stored).is_some_and(|stored| criteria.iter().all(|key| stored.contains_key(key)))
+    let has = |parts: Vec<Said>| criteria.iter().all(|key| parts.iter().any(|part| part.answers.contains_key(key)));
+    said::members(stored).is_some_and(has)
 }
 
-/// One answer text of what is used again and what was asked now. `None` when either is no JSON object.
+/// One answer text of what is used again and what was asked now, each about the whole conversation or about its parts. `None` when either cannot be
+/// parted by criterion.
 pub fn compose(stored: &str, reused: &[String], asked: Option<&str>) -> Option<String> {
-    let mut stored = members(stored)?;
-    stored.retain(|key, _| reused.contains(key));
+    let mut parts = said::members(stored)?;
+    parts.iter_mut().for_each(|part| part.answers.retain(|key, _| reused.contains(key)));
     if let Some(asked) = asked {
-        stored.extend(members(asked)?);
+        parts.extend(said::members(asked)?);
     }
-    Some(Value::Object(stored).to_string())
-}
-
-fn members(text: &str) -> Option<Map<String, Value>> {
-    serde_json::from_str(text).ok()
+    Some(said::text(parts))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -99,5 +96,17 @@ mod tests {
         assert_eq!(compose(stored, &[], None).as_deref(), Some("{}"));
         assert_eq!(compose("no json", &reused, None), None);
         assert_eq!(compose(stored, &reused, Some("[]")), None);
+    }
+
+    #[test]
+    fn answers_about_parts_are_used_again_beside_those_about_the_whole() {
+        let part = |first: u32, last: u32, answers: Value| json!({"utterances": {"first": first, "last": last}, "answers": answers});
+        let stored = json!([part(1, 5, json!({"a": 1, "b": 2})), part(5, 9, json!({"a": 3, "b": null}))]).to_string();
+        assert!(has(&stored, &["a".to_owned(), "b".to_owned()]) && !has(&stored, &["c".to_owned()]));
+        let one = compose(&stored, &["a".to_owned()], Some(r#"{"c": 4}"#)).unwrap();
+        let whole = json!({"utterances": null, "answers": {"c": 4}});
+        let expected = json!([part(1, 5, json!({"a": 1})), part(5, 9, json!({"a": 3})), whole]);
+        assert_eq!(serde_json::from_str::<Value>(&one).unwrap(), expected);
+        assert_eq!(compose(&one, &["c".to_owned()], None).as_deref(), Some(r#"{"c":4}"#));
     }
 }

@@ -144,6 +144,7 @@ impl ForAssess {
             asked_in: evaluation_id,
             asked_at_ms: asked_at.timestamp_millis(),
             asked: None,
+            parts: vec![],
             reused: None,
             prompt_binding_id: bound.map(|bound| bound.binding_id),
             prompt_settings: bound.map(|bound| digest::of_json(&bound.settings)),

@@ -1,7 +1,7 @@
 //! People's answers and costs as the API takes and shows them.
 
 use chrono::NaiveDate;
-use poem_openapi::{Enum, Object};
+use poem_openapi::{ApiResponse, Enum, Object, payload::Json};
 
 use super::super::{
     answer::{MAX_QUOTE, MAX_QUOTES, MAX_RATIONALE, MAX_TEXT},
@@ -9,7 +9,10 @@ use super::super::{
     model::{Given, Verdict},
     spending::{DayCost, EvaluationCost, Share},
 };
-use crate::foundation::ids::{EvaluationId, OrganizationId};
+use crate::{
+    foundation::ids::{EvaluationId, OrganizationId},
+    platform::http::Once,
+};
 
 /// Millionths of a unit of money.
 const MILLIONTHS: f64 = 1e6;
@@ -90,9 +93,29 @@ impl NewHumanAnswer {
 #[oai(rename = "HumanAnswerTaken")]
 pub(super) struct HumanAnswerTaken {
     /// The evaluation's new revision, which is being scored.
-    pub(super) evaluation_id: EvaluationId,
+    evaluation_id: EvaluationId,
     /// The revision that was answered.
-    pub(super) replaces: EvaluationId,
+    replaces: EvaluationId,
+}
+
+/// What came of an answer.
+#[derive(ApiResponse)]
+pub(super) enum AnswerTaken {
+    /// It is taken; or it had been, by the same request under the same idempotency key.
+    #[oai(status = 200)]
+    Taken(
+        Json<HumanAnswerTaken>,
+        /// `true` when the answer repeats that of an earlier request.
+        #[oai(header = "Idempotency-Replayed")]
+        Option<bool>,
+    ),
+}
+
+impl AnswerTaken {
+    pub(super) fn of(replaces: EvaluationId, taken: Once<EvaluationId>) -> Self {
+        let Once { value: evaluation_id, replayed } = taken;
+        Self::Taken(Json(HumanAnswerTaken { evaluation_id, replaces }), replayed.then_some(true))
+    }
 }
 
 /// What an evaluation cost.

@@ -106,3 +106,65 @@ fn what_is_unusable_is_unverified_and_the_rest_counts() {
     assert_eq!(seen(&answers)[0].1, Verdict::Yes);
     assert_eq!(questions.answers("{}", &[]), Err(Unusable::Answer(AnswerError::Missing("warmly".into()))));
 }
+
+/// A conversation whose words come again and again.
+fn repeated() -> Vec<Utterance> {
+    let turn = |n: u32| Utterance { n, ..transcript()[usize::from(n % 2 == 0)].clone() };
+    (1..=8).map(turn).collect()
+}
+
+fn of_parts(parts: &[(u32, u32, Value)]) -> String {
+    let part = |(first, last, answers): &(u32, u32, Value)| json!({"utterances": {"first": first, "last": last}, "answers": answers});
+    Value::Array(parts.iter().map(part).collect()).to_string()
+}
+
+#[test]
+fn the_answers_of_parts_are_put_together_with_their_own_quotes() {
+    let (definition, transcript) = (mixed(), repeated());
+    let questions = Questions::of(&definition, &transcript, &[]);
+    let no = json!({"verdict": "no", "confidence": 0.9, "rationale": "r", "evidence": []});
+    let yes = || said("yes", 0.9, "good morning how");
+    let nothing = json!({"warmly": no, "thanked": no, "after": no});
+    let raw = of_parts(&[
+        (1, 4, json!({"warmly": no, "thanked": yes(), "after": no})),
+        (4, 8, json!({"warmly": yes(), "thanked": no, "after": null})),
+    ]);
+    let answers = questions.answers(&raw, &[]).unwrap();
+    let place = |at: usize| answers[at].evidence[0].found.as_ref().map(|place| place.utterance);
+    assert_eq!((answers[1].verdict, place(1)), (Verdict::Yes, Some(5)), "the same words stand in the first part, too");
+    assert_eq!((answers[2].verdict, place(2)), (Verdict::Yes, Some(1)));
+
+    let elsewhere = of_parts(&[(2, 2, json!({"warmly": yes(), "thanked": no, "after": no})), (3, 8, nothing.clone())]);
+    let answers = questions.answers(&elsewhere, &[]).unwrap();
+    assert_eq!(seen(&answers)[1].1, Verdict::Unverified, "words of another part are no evidence");
+
+    let unsure = |confidence| json!({"verdict": "no", "confidence": confidence, "rationale": "r", "evidence": []});
+    let less = json!({"warmly": unsure(0.59), "thanked": no, "after": no});
+    let answers = questions.answers(&of_parts(&[(1, 4, nothing.clone()), (4, 8, less)]), &[]).unwrap();
+    assert_eq!(seen(&answers)[1], ("warmly", Verdict::Pending, Some(Reason::LowConfidence)));
+
+    let broken = json!({"warmly": said("no", 0.9, "how can i help"), "thanked": no, "after": no});
+    let shown = json!({"warmly": yes(), "thanked": no, "after": no});
+    let answers = questions.answers(&of_parts(&[(1, 4, shown), (4, 8, broken)]), &[]).unwrap();
+    assert_eq!(seen(&answers)[1], ("warmly", Verdict::Pending, Some(Reason::PartsDisagree)));
+    assert_eq!(answers[1].evidence.len(), 2);
+}
+
+#[test]
+fn parts_that_cannot_be_used_are_refused_or_unverified() {
+    let (definition, transcript) = (mixed(), repeated());
+    let questions = Questions::of(&definition, &transcript, &[]);
+    let unreadable = json!({"warmly": null, "thanked": 7, "after": "no"});
+    let refused = questions.answers(&of_parts(&[(1, 4, unreadable.clone()), (4, 8, unreadable.clone())]), &[]);
+    assert_eq!(refused, Err(Unusable::Answer(AnswerError::Form("warmly".into()))));
+    let good: Value = serde_json::from_str(&raw(said("yes", 0.9, "good morning how"))).unwrap();
+    let answers = questions.answers(&of_parts(&[(1, 4, good.clone()), (4, 8, unreadable)]), &[]).unwrap();
+    assert_eq!(seen(&answers)[1].1, Verdict::Yes);
+    let only = json!({"warmly": good["warmly"]});
+    let answers = questions.answers(&of_parts(&[(1, 8, only)]), &[]).unwrap();
+    assert_eq!(seen(&answers)[5], ("after", Verdict::NotApplicable, Some(Reason::NotShown)));
+    assert_eq!(seen(&answers)[2], ("thanked", Verdict::Unverified, Some(Reason::UnusableAnswer)), "nobody was asked");
+    for forged in ["[1]", "[{\"answers\": {}}]", "[]"] {
+        assert!(questions.answers(forged, &[]).is_err(), "{forged}");
+    }
+}

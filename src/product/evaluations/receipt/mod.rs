@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use super::{
     model::{Answer, RevisionCause, Utterance},
+    parts::Span,
     questions::{HumanAnswer, Questions, Unusable},
 };
 use crate::{
@@ -105,6 +106,9 @@ pub struct About {
     pub asked_at_ms: i64,
     /// The criteria that it was asked about; none when it was all of them.
     pub asked: Option<Vec<String>>,
+    /// The parts of the conversation that it was asked about one by one; none when it was asked about the whole at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Span>,
     /// The criteria whose stored answers were used again, and where they were given.
     pub reused: Option<Reused>,
     /// The plugin that built the prompt.
@@ -155,8 +159,8 @@ pub struct Assessment<'a> {
     pub scorecard_version_id: ScorecardVersionId,
     /// Its digest.
     pub scorecard_digest: &'a str,
-    /// What was asked.
-    pub prompt: &'a Prompt,
+    /// What was asked: one prompt, or one for each part of the conversation.
+    pub prompts: &'a [Prompt],
     /// Who built the prompt.
     pub prompt_builder: &'a Identity,
     /// Why another builder than the bound one.
@@ -183,7 +187,7 @@ impl Receipt {
             transcript: transcript_digest(assessment.transcript),
             scorecard_version_id: assessment.scorecard_version_id,
             scorecard: assessment.scorecard_digest.to_owned(),
-            prompt: prompt_digest(assessment.prompt),
+            prompt: prompt_digest(assessment.prompts),
             prompt_builder: assessment.prompt_builder.clone(),
             prompt_note: assessment.prompt_note.map(str::to_owned),
             schema: digest::of_json(assessment.schema),
@@ -255,9 +259,12 @@ pub fn metrics_digest(metrics: &[(String, i64)]) -> String {
     digest::of_json(&metrics)
 }
 
-/// Digest of what was asked: system and user message.
-pub fn prompt_digest(prompt: &Prompt) -> String {
-    digest::of_json(&[&prompt.system, &prompt.user])
+/// Digest of what was asked: system and user message, or the list of those of all parts.
+pub fn prompt_digest(prompts: &[Prompt]) -> String {
+    match prompts {
+        [prompt] => digest::of_json(&[&prompt.system, &prompt.user]),
+        prompts => digest::of_json(&prompts.iter().map(|prompt| [&prompt.system, &prompt.user]).collect::<Vec<_>>()),
+    }
 }
 
 /// Everything that a score is made of, besides the scorer.

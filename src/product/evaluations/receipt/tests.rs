@@ -46,6 +46,7 @@ fn about(material: &Material) -> About {
         asked_in: material.evaluation_id,
         asked_at_ms: 0,
         asked: None,
+        parts: vec![],
         reused: None,
         prompt_binding_id: None,
         prompt_settings: None,
@@ -57,7 +58,7 @@ fn about(material: &Material) -> About {
 async fn first_time(material: &Material, raw: &str) -> Receipt {
     let (call, utterances, scorecard) = (facts(), transcript(), scorecard());
     let input = PromptInput { call, utterances, scorecard, seed: 0, evaluated_at_ms: 0, metadata: vec![] };
-    let built = build_with(None, &input, &material.definition.criteria().collect::<Vec<_>>()).await.unwrap();
+    let built = build_with(None, &input, &material.definition.criteria().collect::<Vec<_>>(), 100_000).await.unwrap();
     let answers =
         Questions::of(&material.definition, &material.transcript, &material.metrics).answers(raw, &[]).unwrap();
     let receipt = Receipt::of(&Assessment {
@@ -65,7 +66,7 @@ async fn first_time(material: &Material, raw: &str) -> Receipt {
         transcript: &material.transcript,
         scorecard_version_id: ScorecardVersionId(Uuid::from_u128(1)),
         scorecard_digest: "d",
-        prompt: &built.prompt,
+        prompts: &built.prompts,
         prompt_builder: BuiltInPrompt.identity(),
         prompt_note: None,
         schema: &built.schema,

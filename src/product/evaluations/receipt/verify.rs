@@ -10,6 +10,7 @@ use crate::{
     product::{
         evaluations::{
             model::{Answer, FailurePolicy},
+            parts::{self, Span, said},
             prompt::{self, BoundBuilder},
             questions::Questions,
             scoring,
@@ -170,6 +171,7 @@ async fn built_prompt(bundle: &Bundle, receipt: &Receipt, about: &About, provide
         report.cannot("prompt", why);
         return;
     }
+    asked_in_parts(bundle, about, report);
     let keys = about.asked.as_ref();
     let asked: Vec<&Criterion> =
         bundle.scorecard.criteria().filter(|one| keys.is_none_or(|keys| keys.contains(&one.key))).collect();
@@ -182,7 +184,7 @@ async fn built_prompt(bundle: &Bundle, receipt: &Receipt, about: &About, provide
         metadata: prompt::metadata(&asked),
     };
     let built = match &receipt.prompt_builder.sha256 {
-        None => prompt::build_with(None, &input, &asked).await,
+        None => prompt::build_parts(None, &input, &asked, &about.parts).await,
         Some(sha256) => {
             let Some(plugin) = provided.plugins.iter().find(|plugin| plugin.sha256() == sha256) else {
                 report.cannot("prompt", missing("prompt builder", sha256, provided));
@@ -190,19 +192,35 @@ async fn built_prompt(bundle: &Bundle, receipt: &Receipt, about: &About, provide
             };
             let builder = plugin.prompt_builder(&settings.cloned().unwrap_or_default().to_string());
             let bound = BoundBuilder { builder: builder.as_deref().map_err(Clone::clone), policy: FailurePolicy::Fail };
-            prompt::build_with(Some(bound), &input, &asked).await
+            prompt::build_parts(Some(bound), &input, &asked, &about.parts).await
         }
     };
     let built = match built {
         Ok(built) => built,
         Err(error) => return report.cannot("prompt", format!("the prompt builder failed: {}", error.code())),
     };
-    let same = prompt_digest(&built.prompt) == receipt.prompt;
+    let same = prompt_digest(&built.prompts) == receipt.prompt;
     match of_another_version(&receipt.prompt_builder, &built.builder) {
         Some(why) if !same => report.cannot("prompt", why),
         _ => report.note("prompt", same),
     }
     report.note("schema", digest::of_json(&built.schema) == receipt.schema);
+}
+
+/// Where the language model was asked about parts: that they leave nothing out, and that each was answered.
+fn asked_in_parts(bundle: &Bundle, about: &About, report: &mut Report) {
+    if about.parts.is_empty() {
+        return;
+    }
+    let said = said::members(&bundle.raw_answer).unwrap_or_default();
+    let answered = |part: &Span| said.iter().any(|said| said.utterances == Some(*part));
+    if !parts::cover(&about.parts, &bundle.transcript) {
+        report.differs("parts", "the parts leave out something of the transcript");
+    } else if !about.parts.iter().all(answered) {
+        report.differs("parts", "a part was not answered");
+    } else {
+        report.note("parts", true);
+    }
 }
 
 /// The scorecard as far as the language model was asked about it.
