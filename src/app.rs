@@ -153,8 +153,10 @@ impl App {
     ) -> Result<Self, StartError> {
         let connections = Connections { statements: config.database.prepared_statements, ..connections };
         let db = Arc::new(Db::new(connections.open()?));
+        let tenants = Arc::new(Tenants::new(db.clone()));
         let means = Arc::new(Means {
             db: db.clone(),
+            tenants: tenants.clone(),
             clock: clock.clone(),
             objects: objects.clone(),
             speech: means::speech(&config.speech)?,
@@ -168,7 +170,7 @@ impl App {
             transcription_poll: Duration::from_secs_f64(config.speech.poll_seconds.clamp(0.01, 3_600.0)),
         });
         Ok(Self {
-            tenants: Arc::new(Tenants::new(db.clone())),
+            tenants,
             members: Arc::new(Members::new(db.clone())),
             authenticator: None,
             issuers: Arc::new(IssuerProbe::new(config.identity.trust_development_issuer)?),

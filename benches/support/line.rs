@@ -22,12 +22,13 @@ use plumbline::{
             llm::{Completed, Completion, LanguageModel},
             speech::SpeechOptions,
         },
-        tenancy::quotas::Quotas,
+        tenancy::{Tenants, quotas::Quotas},
     },
     product::{
         calls::{
             CallError,
             model::{CallDetails, Channel, Utterance},
+            redaction::Company,
             written,
         },
         evaluations::cost::Prices,
@@ -77,6 +78,7 @@ impl<'a> Line<'a> {
         let db = Arc::new(Db::new(connections.open()?));
         let means = Arc::new(Means {
             db: db.clone(),
+            tenants: Arc::new(Tenants::new(db.clone())),
             clock: Clock::system(),
             objects: Arc::new(object_store::memory::InMemory::new()),
             speech: None,
@@ -146,7 +148,9 @@ impl<'a> Line<'a> {
         let now = Clock::system().now();
         self.db
             .tenant(&grant, "calls.receive_written", async |tx| {
-                written::receive(tx, &Order, &Quotas::default(), &details, &utterances, now).await.map(|_| ())
+                written::receive(tx, &Order, &Quotas::default(), &details, &utterances, &Company::default(), now)
+                    .await
+                    .map(|_| ())
             })
             .await
             .map_err(|error: CallError| error.to_string())?;

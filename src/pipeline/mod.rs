@@ -42,6 +42,7 @@ use crate::{
             llm::LanguageModel,
             speech::{SpeechOptions, SpeechToText},
         },
+        tenancy::Tenants,
     },
     product::{
         calls::{
@@ -56,6 +57,8 @@ use crate::{
 pub struct Means {
     /// The door to data.
     pub db: Arc<Db>,
+    /// Who is served.
+    pub tenants: Arc<Tenants>,
     /// The time.
     pub clock: Clock,
     /// Where recordings and plugins lie.

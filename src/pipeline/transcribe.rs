@@ -22,7 +22,7 @@ use crate::{
     product::calls::{
         metrics::{ConversationMetrics, measure},
         model::{AudioFile, Call, Speaker, Stage, Utterance},
-        redaction::{Entity, redact},
+        redaction::{Company, Entity, redact},
         sentiment::{self, Sentence, SpeakerSentiment},
         store::{self, RunningTranscription, Transcription},
         written,
@@ -201,7 +201,9 @@ impl Transcribe {
         let sentiment = feelings(&transcript, work.file.agent_channel);
         let duration_ms = transcript.duration_ms.and_then(|ms| i64::try_from(ms).ok());
         let language = transcript.language.as_deref().filter(|language| (2..=35).contains(&language.len()));
-        let redaction = redact(&utterances, &entities(&transcript));
+        let tenant = self.0.tenants.by_id(grant.tenant()).await?;
+        let company = tenant.map(|tenant| Company::called(&tenant.name)).unwrap_or_default();
+        let redaction = redact(&utterances, &entities(&transcript), &company);
         let transcription = Transcription {
             provider: speech.name().to_owned(),
             reference: None,

@@ -240,7 +240,7 @@ async fn a_person_answers_and_the_evaluation_is_scored_again() {
         (with("quotes", json!(["Nobody has ever said so"])), "quotes"),
     ] {
         let refused = admin.post(&at(&first), &wrong).await;
-        assert_eq!(refused.status, 422, "{field}: {}", refused.body);
+        assert_eq!(refused.status, 400, "{field}: {}", refused.body);
         assert_eq!(refused.body["errors"][0]["field"], json!(field), "{}", refused.body);
     }
     admin.post(&at(&first), &with("criterion", json!("promised"))).await.refused(409, "illegal-state");
@@ -362,6 +362,7 @@ async fn random_crashes_lose_nothing_and_buy_nothing_twice() {
         running.abort();
         let _ = running.await;
         app.advance(1_000);
+        app.app.worker().reclaim().await.unwrap();
     }
     for table in tables {
         app.database.execute(&format!("drop trigger crash on {schema}.{table}")).await;

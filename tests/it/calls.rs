@@ -18,7 +18,9 @@ async fn a_written_conversation_is_kept_as_it_was_said() {
     let read = app.call(&admin, &id).await;
     assert_eq!(read, made.body, "what is read is what was answered");
 
-    let transcript = admin.get(&format!("/api/calls/{id}/transcript")).await.expect(200);
+    let redacted = admin.get(&format!("/api/calls/{id}/transcript")).await.expect(200);
+    assert_eq!(redacted["utterances"][0]["text"], json!("Good morning, [NAME_1] here."));
+    let transcript = admin.get(&format!("/api/calls/{id}/transcript?raw=true")).await.expect(200);
     assert_eq!((&transcript["provider"], &transcript["language"]), (&json!("written"), &json!("en")));
     let said = transcript["utterances"].as_array().unwrap();
     for (n, (kept, given)) in (1..).zip(said.iter().zip(sent["utterances"].as_array().unwrap())) {

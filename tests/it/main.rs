@@ -37,6 +37,7 @@ mod operations;
 mod outage;
 mod parts;
 mod pipeline;
+mod planted;
 mod plugins;
 mod providers;
 mod quotas;

@@ -1,19 +1,23 @@
--- evaluations/insert_rescore: a re-score, and the calls that it takes
-with made as (
+-- evaluations/insert_rescore: a re-score, and the calls that it takes; nothing when none fits, whether or not there is such an agent
+with fits as (
+    select c.call_id, c.organization_id, c.agent_id, e.evaluation_id
+    from tenant.calls c
+    join tenant.evaluations e
+        on e.call_id = c.call_id and e.is_current and e.status = 'evaluated' and e.scorecard_version_id <> $3 and e.organization_id = any ($2)
+    where c.organization_id = $1
+      and c.organization_id = any ($2)
+      and c.status = 'evaluated'
+      and ($4::uuid is null or c.agent_id = $4)
+      and ($5::timestamptz is null or c.received_at >= $5)
+      and ($6::timestamptz is null or c.received_at < $6)
+), made as (
     insert into tenant.rescores
         (rescore_id, organization_id, scorecard_version_id, status, agent_id, received_from, received_before, requested_by, created_at)
-    values ($7, $1, $3, 'waiting', $4, $5, $6, $8, $9)
+    select $7, $1, $3, 'waiting', $4, $5, $6, $8, $9
+    where exists (select from fits)
     returning rescore_id
 )
 insert into tenant.rescore_items (rescore_id, call_id, organization_id, agent_id, status, before_id)
-select made.rescore_id, c.call_id, c.organization_id, c.agent_id, 'waiting', e.evaluation_id
-from tenant.calls c
-join tenant.evaluations e
-    on e.call_id = c.call_id and e.is_current and e.status = 'evaluated' and e.scorecard_version_id <> $3 and e.organization_id = any ($2)
+select made.rescore_id, fits.call_id, fits.organization_id, fits.agent_id, 'waiting', fits.evaluation_id
+from fits
 cross join made
-where c.organization_id = $1
-  and c.organization_id = any ($2)
-  and c.status = 'evaluated'
-  and ($4::uuid is null or c.agent_id = $4)
-  and ($5::timestamptz is null or c.received_at >= $5)
-  and ($6::timestamptz is null or c.received_at < $6)

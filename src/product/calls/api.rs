@@ -19,6 +19,7 @@ use super::{
     correction::{Correction, correct},
     get,
     model::{CallStatus, Channel},
+    redaction::Company,
     retry,
     store::{self, CallFilter},
     transcript,
@@ -32,7 +33,7 @@ use crate::{
         ids::{AgentId, CallId, OrganizationId},
     },
     platform::{
-        db::Db,
+        db::{Db, DbError},
         http::{
             Accepted, Cursor, ETag, FileAnswer, IdempotencyKey, Keyed, Limit, Listing, Once, Page, Position, Refusal,
             SentFile, Serialized, Upload, is_sane, once, range,
@@ -176,8 +177,9 @@ impl CallsApi {
         let grant = caller.may(Permission::CorrectTranscripts)?;
         let CorrectionsBody { version, corrections } = body.0;
         let corrections: Vec<Correction> = corrections.into_iter().map(Correction::from).collect();
+        let company = self.company(&grant).await?;
         let now = self.clock.now();
-        let corrected = correct(&self.db, &grant, call_id.0, version, &corrections, now).await?;
+        let corrected = correct(&self.db, &grant, call_id.0, version, &corrections, &company, now).await?;
         let evaluation_is_outdated = get(&self.db, &grant, call_id.0).await?.evaluated_at.is_some();
         Ok(Json(CorrectedView { transcript: TranscriptView::of(call_id.0, false, corrected), evaluation_is_outdated }))
     }
@@ -220,6 +222,11 @@ impl CallsApi {
 }
 
 impl CallsApi {
+    async fn company(&self, grant: &Grant) -> Result<Company, DbError> {
+        let tenant = self.tenants.by_id(grant.tenant()).await?;
+        Ok(tenant.map(|tenant| Company::called(&tenant.name)).unwrap_or_default())
+    }
+
     async fn receive_written(
         &self,
         grant: &Grant,
@@ -229,13 +236,16 @@ impl CallsApi {
         let (details, utterances) = conversation.parts();
         let now = self.clock.now();
         let quotas = self.tenants.quotas(grant.tenant()).await?;
+        let company = self.company(grant).await?;
         let room = room_for_a_job(&self.db, grant.tenant(), &quotas).await;
         let received = self
             .db
             .tenant(grant, "calls.receive_written", async |tx| {
                 once(tx, keyed, now, async || {
                     room?;
-                    let call = written::receive(tx, self.stages.as_ref(), &quotas, &details, &utterances, now).await?;
+                    let call =
+                        written::receive(tx, self.stages.as_ref(), &quotas, &details, &utterances, &company, now)
+                            .await?;
                     Ok::<_, CallError>(CallView::from(call))
                 })
                 .await

@@ -6,7 +6,7 @@ use super::{
     CallError,
     metrics::measure,
     model::{CallStatus, Speaker, Stage, Utterance},
-    redaction::{entities, redact},
+    redaction::{Company, entities, redact},
     store::{self, Corrected, Transcript},
     written,
 };
@@ -42,6 +42,7 @@ pub async fn correct(
     call_id: CallId,
     of: i32,
     corrections: &[Correction],
+    company: &Company,
     now: DateTime<Utc>,
 ) -> Result<Transcript, CallError> {
     db.tenant(grant, "calls.correct", async |tx| {
@@ -58,7 +59,7 @@ pub async fn correct(
             return Err(CallError::StaleTranscript);
         }
         let corrected = apply(&utterances, corrections)?;
-        let redacted = redact(&corrected, &entities(&utterances, &redaction));
+        let redacted = redact(&corrected, &entities(&utterances, &redaction), company);
         let (digest, metrics) = (written::digest(&corrected), measure(&corrected));
         let head = Corrected {
             digest: &digest,

@@ -357,7 +357,7 @@ fn transcript(row: &Row, raw: bool) -> Result<Transcript, DbError> {
     if row.try_get("unredacted")? {
         // It was written before transcripts were redacted, or is a version that was replaced: only its raw text is kept.
         let known: Vec<redaction::Entity> = redaction::entities(&utterances, &redaction);
-        let redacted = redaction::redact(&utterances, &known);
+        let redacted = redaction::redact(&utterances, &known, &redaction::Company::default());
         let texts = redacted.applied(&utterances);
         redacted_digest = Some(digest::of_json(&texts));
         redaction = redacted.spans;

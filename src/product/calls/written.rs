@@ -7,7 +7,7 @@ use super::{
     CallError, Stages, admit, arriving,
     metrics::measure,
     model::{Call, CallDetails, CallStatus, Utterance},
-    redaction::redact,
+    redaction::{Company, redact},
     store::{self, Transcription},
 };
 use crate::{
@@ -34,13 +34,14 @@ pub async fn receive(
     quotas: &Quotas,
     details: &CallDetails,
     utterances: &[Utterance],
+    company: &Company,
     now: DateTime<Utc>,
 ) -> Result<Call, CallError> {
     super::check(tx.grant(), details)?;
     check(utterances)?;
     let mut call = arriving(CallId::new(), details, CallStatus::Transcribed, now);
     call.duration_ms = utterances.iter().filter_map(|utterance| utterance.end_ms).max();
-    let redaction = redact(utterances, &[]);
+    let redaction = redact(utterances, &[], company);
     let transcription = Transcription {
         provider: "written".to_owned(),
         reference: None,

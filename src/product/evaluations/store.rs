@@ -18,7 +18,10 @@ use crate::{
         plugins::{CallFacts, CriterionScore, Identity, PromptInput, Scorecard, Utterance},
     },
     product::{
-        calls::{self, redaction::redact},
+        calls::{
+            self,
+            redaction::{Company, redact},
+        },
         scorecards::model::{Criterion, Definition, ScorecardVersion},
     },
     sql,
@@ -492,7 +495,7 @@ fn redacted(ns: &[i32], speakers: &[&str], texts: Vec<String>) -> Vec<String> {
         let speaker = speaker.parse().unwrap_or(calls::model::Speaker::Unknown);
         calls::model::Utterance { n: *n, speaker, start_ms: None, end_ms: None, text }
     });
-    redact(&said.collect::<Vec<_>>(), &[]).texts
+    redact(&said.collect::<Vec<_>>(), &[], &Company::default()).texts
 }
 
 /// The whole numbers of the stored object, sorted by key, so that equal metrics are equal input.

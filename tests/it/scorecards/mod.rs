@@ -4,6 +4,7 @@ mod checks;
 mod choice;
 mod files;
 mod scores;
+mod templates;
 
 use reqwest::Method;
 use serde_json::{Value, json};

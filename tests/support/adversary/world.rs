@@ -144,8 +144,20 @@ impl World {
         self.post(tenant, "/api/users", user).await;
         self.recording(tenant, organization).await;
         self.app.drain_all().await;
+        self.an_answer_of_a_person(tenant, organization).await;
         self.rescore(tenant, organization).await;
         self.work_at_a_recogniser(tenant, organization).await;
+    }
+
+    /// Nobody gives it here: it is there to be tried.
+    async fn an_answer_of_a_person(&mut self, tenant: &TestTenant, organization: &str) {
+        let text = format!("select evaluation_id from {}.evaluations where organization_id = $1", tenant.schema);
+        let organization = organization.parse::<Uuid>().unwrap();
+        for row in self.owner.query(&text, &[&organization]).await.unwrap() {
+            let path = format!("/api/evaluations/{}/answers", row.get::<_, Uuid>(0));
+            let body = json!({"criterion": "form", "verdict": "yes", "rationale": "Every field is filled in."});
+            self.sent.push(Sent { method: Method::POST, path, key: None, body });
+        }
     }
 
     /// A re-score that has ended, and one that nobody works off here.
@@ -177,6 +189,8 @@ impl World {
             definition["description"] = json!(self.text("What is judged"));
             definition["sections"][0]["name"] = json!(self.text("Opening"));
             definition["sections"][0]["criteria"][0]["question"] = json!(self.text("Was it"));
+            let form = json!({"key": "form", "question": self.text("Is the form right"), "answered_by": "human"});
+            definition["sections"][0]["criteria"].as_array_mut().unwrap().push(form);
             let new = json!({"organization_id": organization, "definition": definition});
             let id = self.post(tenant, "/api/evaluation-criteria", new).await.text("scorecard_id");
             if published {

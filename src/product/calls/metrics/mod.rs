@@ -220,7 +220,7 @@ mod tests {
             ("agent_questions", 2),
             ("questions", 2),
             ("speaker_changes", 4),
-            ("agent_word_percent", 60),
+            ("agent_word_percent", 59),
         ] {
             assert_eq!(value(key), Some(expected), "{key}: {:#?}", metrics.values);
         }

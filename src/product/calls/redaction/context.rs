@@ -1,6 +1,6 @@
 //! What the words before say that the next ones are, and what the other side has asked for.
 
-use super::{Found, PersonalData, tokens::Tokens};
+use super::{Found, PersonalData, cues::PERSONS, tokens::Tokens};
 use crate::product::calls::model::Speaker;
 
 /// So many utterances after a question its answer is waited for.
@@ -72,10 +72,27 @@ fn question(tokens: &Tokens<'_>) -> Option<PersonalData> {
                 | "enter"
         )
     };
-    let asked = tokens.text.contains('?') || tokens.iter().any(|token| asks(&token.word));
+    // "Membership number" alone is a question as well.
+    let asked = tokens.len() <= 7 || tokens.text.contains('?') || tokens.iter().any(|token| asks(&token.word));
+    if asked && (0..tokens.len()).any(|at| names_person(tokens, at)) {
+        return Some(PersonalData::Name);
+    }
     let mut named: Vec<(PersonalData, bool)> = (0..tokens.len()).filter_map(|at| named(tokens, at)).collect();
     named.sort_by_key(|(_, vague)| !vague);
+    // "Who placed the order?"
+    let who = || (0..tokens.len().min(3)).any(|at| matches!(tokens.word(at), "who" | "whom" | "whose"));
+    if who() && named.iter().all(|(kind, _)| *kind == PersonalData::Number) {
+        return Some(PersonalData::Name);
+    }
     named.last().filter(|_| asked).map(|(kind, _)| *kind)
+}
+
+/// "The name on the account", "the name of the cardholder", "which name is it under".
+fn names_person(tokens: &Tokens<'_>, at: usize) -> bool {
+    let of = |at: usize| PERSONS.contains(&tokens.word(at)) || tokens.word(at) == "account";
+    let owner = matches!(tokens.word(at + 1), "of" | "for")
+        && (of(at + 2) || matches!(tokens.word(at + 2), "the" | "your" | "a") && (of(at + 3) || of(at + 4)));
+    tokens.word(at) == "name" && (matches!(tokens.word(at + 1), "on") || owner)
 }
 
 /// What the word names. `bool`: it says so only of numbers that are long.

@@ -10,6 +10,7 @@ fn set(text: &'static str) -> HashSet<&'static str> {
 }
 
 static COMMON: Words = LazyLock::new(|| set(include_str!("common.txt")));
+static EVERYDAY: Words = LazyLock::new(|| set(include_str!("everyday.txt")));
 static GIVEN: Words = LazyLock::new(|| set(include_str!("given.txt")));
 static SURNAMES: Words = LazyLock::new(|| set(include_str!("surnames.txt")));
 static PLACES: Words = LazyLock::new(|| set(include_str!("places.txt")));
@@ -27,7 +28,20 @@ static NOBODY: Words = LazyLock::new(|| {
         "monday tuesday wednesday thursday friday saturday sunday january february march april may june july august september october november \
          december christmas easter english german french spanish italian american british chinese japanese indian canadian mexican dutch \
          irish european asian african internet wifi google amazon apple microsoft facebook paypal visa mastercard bank hotel airlines airport \
+         netflix spotify hulu disney samsung galaxy iphone ipad macbook android nintendo switch sony playstation xbox lg dell lenovo asus canon epson \
+         nikon dyson bosch siemens philips toyota corolla camry honda civic nissan hyundai kia tesla bmw audi volkswagen verizon comcast xfinity \
+         vodafone sprint dhl ups fedex usps hertz avis uber lyft airbnb marriott hilton hyatt sheraton westin delta united southwest jetblue \
+         lufthansa ryanair emirates nike adidas levi levis zara ikea walmart costco starbucks amex citibank barclays hsbc venmo zelle windows linux \
+         chrome firefox outlook gmail yahoo hotmail instagram twitter tiktok youtube whatsapp zoom skype premium platinum unlimited ultra \
          support service team sales department center centre customer company inc ltd llc gmbh corporation street avenue road account order",
+    )
+});
+static VENUES: Words = LazyLock::new(|| {
+    set(
+        "hotel hotels inn suites resort hostel motel airport international terminal station stadium arena street avenue road boulevard restaurant cafe \
+         bar grill bistro pizzeria bakery kitchen lounge diner museum gallery park theater theatre cinema salon salons cuts spa clinic hospital center \
+         centre mall market plaza square tower towers bridge university college school academy library church bank club valley beach hills creek \
+         heights island city county village homes apartments airlines airways foundation stores store shop plan package",
     )
 });
 static DOMAINS: Words = LazyLock::new(|| {
@@ -39,6 +53,21 @@ static DOMAINS: Words = LazyLock::new(|| {
 /// Whether the word is an everyday one, that is no name by itself.
 pub(super) fn is_common(word: &str) -> bool {
     word.is_empty() || COMMON.contains(word)
+}
+
+/// Whether the word is one that anybody uses, in any of its forms: in a text without capital letters, no name.
+pub(super) fn is_everyday(word: &str) -> bool {
+    const ENDINGS: &[&str] = &["s", "es", "d", "ed", "ing", "ly", "er", "ers", "y", "ness"];
+    let known = |word: &str| COMMON.contains(word) || EVERYDAY.contains(word);
+    let stem = |ending: &&str| word.strip_suffix(*ending).filter(|stem| stem.len() >= 3);
+    let of_stem = |stem: &str| {
+        let (first, last) = stem.split_at(stem.len() - stem.chars().next_back().map_or(0, char::len_utf8));
+        known(stem)
+            || known(&format!("{stem}e"))
+            || last == "i" && known(&format!("{first}y"))
+            || first.ends_with(last) && known(first)
+    };
+    word.is_empty() || known(word) || ENDINGS.iter().filter_map(stem).any(of_stem)
 }
 
 /// Whether people are called so.
@@ -64,6 +93,11 @@ pub(super) fn is_nobody(word: &str) -> bool {
 /// Whether it is a word of a large town's or a state's name.
 pub(super) fn is_place(word: &str) -> bool {
     PLACES.contains(word)
+}
+
+/// Whether what is called so is a building, a business or a place.
+pub(super) fn is_venue(word: &str) -> bool {
+    VENUES.contains(word)
 }
 
 /// Whether it ties the parts of a name.

@@ -6,6 +6,7 @@
 //! a call. What a span covers is replaced; nothing else is touched. The list of spans never holds a value.
 
 mod context;
+mod cues;
 mod dates;
 mod lists;
 mod names;
@@ -26,7 +27,7 @@ use super::model::Utterance;
 use crate::{foundation::digest, words};
 
 /// The rules of this redaction: another number when they find other things.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 words! {
     /// What sort of personal data a span is.
@@ -107,8 +108,32 @@ pub fn entities(transcript: &[Utterance], spans: &[Span]) -> Vec<Entity> {
     spans.iter().filter_map(said).collect()
 }
 
-/// Redacts a transcript; `entities` are what the recogniser found in it.
-pub fn redact(transcript: &[Utterance], entities: &[Entity]) -> Redaction {
+/// The name that calls are answered in: it is said in every greeting, and is no person's.
+#[derive(Clone, Debug, Default)]
+pub struct Company {
+    words: Vec<String>,
+}
+
+impl Company {
+    /// The company that is called so.
+    pub fn called(name: &str) -> Self {
+        let tokens = Tokens::of(name);
+        Self { words: tokens.iter().map(|token| token.word.clone()).filter(|word| word.chars().count() > 2).collect() }
+    }
+
+    /// Whether a name is the company's and nobody's who is called alike: "Mr Berg" at Berg's stays a person.
+    fn is(&self, tokens: &Tokens<'_>, found: &Found) -> bool {
+        let words = tokens.within(&found.bytes);
+        let is_title = words.start > 0 && names::is_title(tokens.word(words.start - 1));
+        found.kind == PersonalData::Name
+            && !is_title
+            && !words.is_empty()
+            && words.into_iter().all(|at| self.words.iter().any(|word| word == tokens.word(at)))
+    }
+}
+
+/// Redacts a transcript of a company's call; `entities` are what the recogniser found in it.
+pub fn redact(transcript: &[Utterance], entities: &[Entity], company: &Company) -> Redaction {
     let tokens: Vec<Tokens<'_>> = transcript.iter().map(|utterance| Tokens::of(&utterance.text)).collect();
     let mut found: Vec<Vec<Found>> = Vec::with_capacity(transcript.len());
     let mut asked = Asked::default();
@@ -118,13 +143,13 @@ pub fn redact(transcript: &[Utterance], entities: &[Entity]) -> Redaction {
         here.extend(numbers::find(tokens, expects, &here));
         here.extend(dates::find(tokens, expects));
         here.extend(places::find(tokens, expects));
-        here.extend(names::find(tokens, expects));
+        here.extend(names::find(tokens, expects).into_iter().filter(|found| !company.is(tokens, found)));
         asked.hear(utterance.speaker, tokens, &here);
         found.push(here);
     }
     let names = Names::of(&tokens, &found);
     for (tokens, here) in tokens.iter().zip(&mut found) {
-        here.extend(names.again(tokens));
+        here.extend(names.again(tokens).into_iter().filter(|found| !company.is(tokens, found)));
         for entity in entities {
             here.extend(told(tokens, entity));
         }

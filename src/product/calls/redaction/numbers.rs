@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Found, PersonalData, context, tokens::Tokens};
+use super::{Found, PersonalData, context, lists, tokens::Tokens};
 
 /// A number with so many digits belongs to somebody, whatever is said around it.
 const LONG: usize = 7;
@@ -227,7 +227,7 @@ fn judge(tokens: &Tokens<'_>, words: Range<usize>, asked: Option<PersonalData>, 
     }
     let said = context::before(tokens, words.start).or_else(|| after(tokens, words.end));
     let keeps_letters = matches!(said.map(|(kind, _)| kind).or(asked), Some(Number | Iban));
-    let run = if keeps_letters { whole } else { run(tokens, trimmed(tokens, words)) };
+    let run = run(tokens, if keeps_letters { without_speech(tokens, words) } else { trimmed(tokens, words) });
     if let Some(kind) = kind_of(tokens, &run, said, asked) {
         found.push(tokens.found(kind, if kind == Number { tied(tokens, run.words) } else { run.words }));
     }
@@ -246,10 +246,109 @@ fn tied(tokens: &Tokens<'_>, words: Range<usize>) -> Range<usize> {
 
 /// Without the letters at the ends: mostly they are words ("a", "I").
 fn trimmed(tokens: &Tokens<'_>, words: Range<usize>) -> Range<usize> {
-    let is_letter = |at: &usize| matches!(element(tokens, *at), Element::Letter(_));
+    let is_letter = |at: &usize| matches!(element(tokens, *at), Element::Letter(_) | Element::Filler);
     let start = words.clone().find(|at| !is_letter(at)).unwrap_or(words.end);
     let end = (start..words.end).rev().find(|at| !is_letter(at)).map_or(start, |last| last + 1);
     start..end
+}
+
+/// Without an "I" or "a" at the ends that belongs to the sentence: "number 4471 and I …", "a 4471".
+fn without_speech(tokens: &Tokens<'_>, words: Range<usize>) -> Range<usize> {
+    let says = |at: usize, said: &[&str]| said.contains(&tokens.word(at));
+    let mut end = words.end;
+    let goes_on = |at: usize| at < tokens.len() && element(tokens, at) == Element::Word && !tokens.begins(at);
+    let verb = says(end - 1, &["a"]) || lists::is_common(tokens.word(end));
+    if end > words.start + 1 && says(end - 1, &["i", "a"]) && goes_on(end) && verb {
+        end -= 1;
+        while end > words.start + 1 && element(tokens, end - 1) == Element::Filler {
+            end -= 1;
+        }
+    }
+    let start = if says(words.start, &["a"]) && end > words.start + 1 { words.start + 1 } else { words.start };
+    start..end
+}
+
+/// Whether the utterance is an answer: beside this number it says no more than "sure, it's …, I believe".
+fn answers(tokens: &Tokens<'_>, words: &Range<usize>) -> bool {
+    (0..tokens.len()).filter(|at| !words.contains(at) && says_something(tokens, *at)).count() <= 1
+}
+
+/// Whether it is more than a word with which an answer begins or ends.
+pub(super) fn says_something(tokens: &Tokens<'_>, at: usize) -> bool {
+    !matches!(
+        tokens.word(at),
+        "yes"
+            | "yeah"
+            | "yep"
+            | "yup"
+            | "sure"
+            | "ok"
+            | "okay"
+            | "right"
+            | "so"
+            | "well"
+            | "it"
+            | "its"
+            | "s"
+            | "is"
+            | "was"
+            | "be"
+            | "should"
+            | "that"
+            | "thats"
+            | "this"
+            | "the"
+            | "my"
+            | "a"
+            | "an"
+            | "i"
+            | "me"
+            | "let"
+            | "see"
+            | "look"
+            | "think"
+            | "believe"
+            | "guess"
+            | "number"
+            | "numbers"
+            | "one"
+            | "last"
+            | "first"
+            | "four"
+            | "digits"
+            | "ends"
+            | "ending"
+            | "in"
+            | "with"
+            | "says"
+            | "reads"
+            | "uh"
+            | "um"
+            | "umm"
+            | "uhm"
+            | "er"
+            | "and"
+            | "then"
+            | "please"
+            | "thanks"
+            | "thank"
+            | "you"
+            | "here"
+            | "go"
+            | "of"
+            | "course"
+            | "code"
+            | "id"
+            | "pin"
+            | "zip"
+            | "got"
+            | "have"
+            | "again"
+            | "correct"
+            | "for"
+            | "would"
+    ) && (element(tokens, at) == Element::Word
+        || lists::is_everyday(tokens.word(at)) && spoken(tokens.word(at)).is_none())
 }
 
 fn kind_of(
@@ -296,15 +395,15 @@ fn kind_of(
         }
     }
     if let Some(kind @ (Card | Phone | Iban | Number | Address)) = asked {
-        let others = tokens.len() - run.words.len();
-        if length >= 5
-            || length >= 3 && others <= 8
-            || run.mixed && length >= 2 && run.words.len() + length > 4 && others <= 8
-        {
+        let short = length >= 3 || run.mixed && length >= 2 && run.words.len() + length > 4;
+        if length >= 5 || short && answers(tokens, &run.words) {
             return Some(number(kind));
         }
     }
-    if run.mixed && length >= 5 && length < LONG {
+    // "#24095", "ORD-550091"
+    let marked = tokens.gap(run.words.start).ends_with('#')
+        || tied(tokens, run.words.clone()).start < run.words.start && tokens.gap(run.words.start) == "-";
+    if ((run.mixed || marked) && length >= 5 || is_code(tokens, &run.words)) && length < LONG {
         return Some(Number);
     }
     if length < LONG {
@@ -312,6 +411,15 @@ fn kind_of(
     }
     let phone = plus || (10..=12).contains(&length) && !run.mixed || length == 7 && run.words.len() == 2;
     Some(if phone { Phone } else { Number })
+}
+
+/// "H4X196": letters and digits change in it too often for the name of a product.
+fn is_code(tokens: &Tokens<'_>, words: &Range<usize>) -> bool {
+    words.clone().any(|at| {
+        let word = tokens.word(at).as_bytes();
+        let turns = word.windows(2).filter(|two| two[0].is_ascii_digit() != two[1].is_ascii_digit()).count();
+        word.len() >= 6 && turns >= 2 && word.iter().filter(|byte| byte.is_ascii_digit()).count() >= 3
+    })
 }
 
 /// "4471 is my account number".
@@ -364,7 +472,8 @@ fn is_amount(tokens: &Tokens<'_>, run: &Run) -> bool {
         let mut groups = run.words.clone().skip(1);
         run.words.len() > 1 && groups.all(|at| tokens.gap(at) == "," && tokens.word(at).len() == 3)
     };
-    unit || currency(tokens.gap(run.words.start))
+    unit && (run.digits.len() < LONG || run.words.len() == 1)
+        || currency(tokens.gap(run.words.start))
         || tokens.gap(run.words.end).starts_with(['$', '€', '£', '%'])
         || thousands()
 }
@@ -418,48 +527,18 @@ fn luhn(digits: &[u8]) -> bool {
     sum % 10 == 0 && digits.iter().any(|digit| *digit != digits[0])
 }
 
-/// How long the numbers of some countries are; of the others any length counts.
-const IBAN_LENGTHS: &[(&str, usize)] = &[
-    ("AT", 20),
-    ("BE", 16),
-    ("BG", 22),
-    ("CH", 21),
-    ("CY", 28),
-    ("CZ", 24),
-    ("DE", 22),
-    ("DK", 18),
-    ("EE", 20),
-    ("ES", 24),
-    ("FI", 18),
-    ("FR", 27),
-    ("GB", 22),
-    ("GR", 27),
-    ("HR", 21),
-    ("HU", 28),
-    ("IE", 22),
-    ("IT", 27),
-    ("LI", 21),
-    ("LT", 20),
-    ("LU", 20),
-    ("LV", 21),
-    ("MT", 31),
-    ("NL", 18),
-    ("NO", 15),
-    ("PL", 28),
-    ("PT", 25),
-    ("RO", 24),
-    ("SE", 24),
-    ("SI", 19),
-    ("SK", 24),
-    ("TR", 26),
-];
+/// How long the numbers of each country are that has them (the registry of ISO 13616).
+const IBAN_LENGTHS: &str = "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 EE20 EG29 ES24 FI18 \
+    FK18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 LB28 LC32 LI21 LT20 LU20 \
+    LV21 LY25 MC27 MD24 ME22 MK19 MN20 MR27 MT31 MU30 NI28 NL18 NO15 OM23 PK24 PL28 PS29 PT25 QA29 RO24 RS22 RU33 SA24 SC31 \
+    SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30";
 
 /// Whether it is an IBAN: country, two check digits, and a remainder of 1 (ISO 13616).
 pub(super) fn is_iban(spelled: &str) -> bool {
     let plain = spelled.to_ascii_uppercase();
     let bytes = plain.as_bytes();
-    let length = IBAN_LENGTHS.iter().find(|(country, _)| plain.starts_with(country)).map(|(_, length)| *length);
-    let shape = length.map_or((15..=34).contains(&bytes.len()), |length| bytes.len() == length)
+    let known = |entry: &str| plain.starts_with(&entry[..2]) && entry[2..].parse() == Ok(bytes.len());
+    let shape = IBAN_LENGTHS.split(' ').any(known)
         && bytes.iter().all(u8::is_ascii_alphanumeric)
         && bytes[..2].iter().all(u8::is_ascii_uppercase)
         && bytes[2..4].iter().all(u8::is_ascii_digit);

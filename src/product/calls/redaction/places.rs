@@ -102,6 +102,7 @@ fn street(tokens: &Tokens<'_>, from: usize) -> Option<usize> {
             .find(|at| !(tokens.is_capital(*at) || lists::is_particle(tokens.word(*at))) || !near(tokens, *at));
         return end.filter(|end| *end > after + 1);
     }
+    let mut doubtful = false;
     for at in after..=after + STREET_WORDS {
         let word = tokens.word(at);
         let near = at < tokens.len() && (near(tokens, at) || tokens.gap(at) == ". ");
@@ -115,14 +116,73 @@ fn street(tokens: &Tokens<'_>, from: usize) -> Option<usize> {
                 // "copper hill avenue": the last one counts.
                 let next = tokens.word(at + 1);
                 let further = (STREETS.contains(&next) || PERHAPS_STREETS.contains(&next)) && tokens.gap(at + 1) == " ";
-                return Some(if further { at + 2 } else { at + 1 });
+                let end = if further { at + 2 } else { at + 1 };
+                return (!doubtful || house.len() >= 2 && placed(tokens, from, end)).then_some(end);
             }
-            () if at == after && is_street => return None,
-            () if lists::is_common(word) && !tokens.is_capital(at) && !is_direction(word) => return None,
-            () => {}
+            // "66 Park Road"
+            () if at == after && is_street && !STREETS.contains(&tokens.word(at + 1)) => return None,
+            () if joins(word) => return None,
+            () => {
+                let named =
+                    tokens.is_capital(at) || is_direction(word) || lists::is_place(word) || lists::is_surname(word);
+                doubtful |= lists::is_common(word) && !named;
+            }
         }
     }
     None
+}
+
+/// Whether it is announced like an address, or goes on like one.
+fn placed(tokens: &Tokens<'_>, from: usize, end: usize) -> bool {
+    let announced = from == 0
+        || matches!(tokens.word(from - 1), "at" | "to" | "is" | "s" | "outside" | "from" | "on" | "be" | "put");
+    let next = tokens.word(end);
+    announced
+        || UNITS.contains(&next)
+        || lists::is_place(next)
+        || place_after(tokens, end).is_some()
+        || is_number(tokens, end) && post_code(tokens, end).is_some()
+}
+
+/// Words that no street is called by when nobody writes capitals.
+fn joins(word: &str) -> bool {
+    matches!(
+        word,
+        "the"
+            | "a"
+            | "an"
+            | "of"
+            | "on"
+            | "in"
+            | "at"
+            | "to"
+            | "and"
+            | "or"
+            | "for"
+            | "from"
+            | "is"
+            | "are"
+            | "was"
+            | "were"
+            | "people"
+            | "minutes"
+            | "hours"
+            | "days"
+            | "dollars"
+            | "percent"
+            | "i"
+            | "you"
+            | "we"
+            | "it"
+            | "they"
+            | "my"
+            | "your"
+            | "per"
+            | "away"
+            | "more"
+            | "times"
+            | "with"
+    )
 }
 
 fn near(tokens: &Tokens<'_>, at: usize) -> bool {
@@ -187,7 +247,9 @@ fn rest(tokens: &Tokens<'_>, street: usize) -> usize {
         } else if matches!(
             word,
             "in" | "and" | "the" | "zip" | "postcode" | "post" | "code" | "north" | "south" | "east" | "west"
-        ) && (lists::is_place(tokens.word(end + 1)) || code_after(tokens, end + 1).is_some())
+        ) && (lists::is_place(tokens.word(end + 1))
+            || word == "in" && town(tokens, end + 1) && !lists::is_nobody(tokens.word(end + 1))
+            || code_after(tokens, end + 1).is_some())
         {
             end += 1;
         } else {
@@ -211,9 +273,13 @@ fn state(tokens: &Tokens<'_>, at: usize) -> bool {
 /// A town that nobody knows, when a state or a post code follows.
 fn place_after(tokens: &Tokens<'_>, from: usize) -> Option<usize> {
     let unknown = |at: usize| near(tokens, at) && !lists::is_common(tokens.word(at)) && !is_number(tokens, at);
-    let end = (from..from + 3).find(|at| !unknown(*at) || lists::is_place(tokens.word(*at)))?;
+    let state = |at: usize| {
+        let part = matches!(tokens.word(at), "north" | "south" | "west" | "new" | "rhode");
+        lists::is_place(tokens.word(at)) || part && lists::is_place(tokens.word(at + 1))
+    };
+    let end = (from..from + 3).find(|at| !unknown(*at) || state(*at))?;
     let code = is_number(tokens, end) && post_code(tokens, end).is_some();
-    (end > from && (lists::is_place(tokens.word(end)) || code) && near(tokens, end)).then_some(end)
+    (end > from && (state(end) || code) && near(tokens, end)).then_some(end)
 }
 
 /// Five digits and more, written or spoken one by one.
@@ -251,7 +317,8 @@ fn told(tokens: &Tokens<'_>, from: usize, asked: bool) -> Option<usize> {
             }
     });
     let begins = is_number(tokens, from) && !(from > 0 && is_number(tokens, from - 1));
-    if !begins || !(asked && from <= 6 || announced) || numbers::is_date(tokens, from) {
+    let answers = || asked && from <= 6 && (0..from).all(|at| !numbers::says_something(tokens, at));
+    if !begins || !(announced || answers()) || numbers::is_date(tokens, from) {
         return None;
     }
     let number = (from..tokens.len().min(from + CODE_WORDS)).find(|at| !is_number(tokens, *at))?;
@@ -259,7 +326,7 @@ fn told(tokens: &Tokens<'_>, from: usize, asked: bool) -> Option<usize> {
         let sentence = tokens.gap(at).contains(['?', '!', ';', '\n']) || tokens.begins(at);
         at < tokens.len()
             && !sentence
-            && (!lists::is_common(tokens.word(at)) || tokens.is_capital(at) || is_number(tokens, at))
+            && (!lists::is_everyday(tokens.word(at)) || tokens.is_capital(at) || is_number(tokens, at))
     };
     let end = (number..number + ASKED_WORDS).find(|at| !belongs(*at)).unwrap_or(number + ASKED_WORDS);
     (end > number).then_some(end)

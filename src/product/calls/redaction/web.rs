@@ -62,7 +62,8 @@ fn written(text: &str) -> Vec<Found> {
     for hit in IBAN.find_iter(text) {
         // What follows may look like a part of it: the longest beginning whose sum is right counts.
         let ends = hit.as_str().char_indices().map(|(at, c)| at + c.len_utf8()).rev();
-        let whole = ends.map(|end| &hit.as_str()[..end]).find(|part| {
+        let word_ends = |end: &usize| !text[hit.start() + end..].starts_with(char::is_alphanumeric);
+        let whole = ends.filter(word_ends).map(|end| &hit.as_str()[..end]).find(|part| {
             let plain: String = part.chars().filter(char::is_ascii_alphanumeric).collect();
             part.ends_with(|c: char| c.is_ascii_alphanumeric()) && numbers::is_iban(&plain)
         });
@@ -104,6 +105,13 @@ fn spoken(tokens: &Tokens<'_>, ending: usize) -> Option<Found> {
     while start >= 2 && start + MAX_WORDS > ending && is_dot(tokens.word(start - 1)) {
         start -= 2;
     }
+    // "o'donnell dot net"
+    if start > 0 && matches!(tokens.gap(start), "'" | "’") && matches!(tokens.word(start - 1), "o" | "d" | "l") {
+        start -= 1;
+        if start >= 2 && is_dot(tokens.word(start - 1)) {
+            start -= 2;
+        }
+    }
     (!matches!(tokens.word(start), "the" | "a" | "is" | "at" | "s"))
         .then(|| tokens.found(PersonalData::Url, start..end))
 }
@@ -119,8 +127,10 @@ fn local_part(tokens: &Tokens<'_>, at: usize) -> usize {
         let previous = start - 1;
         let word = tokens.word(previous);
         let spelled = !matches!(numbers::element(tokens, previous), numbers::Element::Word | numbers::Element::Filler);
-        let contraction = tokens.gap(previous).ends_with(['\'', '’']);
-        let tied = start < at && matches!(tokens.gap(start), "." | "_" | "-" | "+");
+        let contraction =
+            tokens.gap(previous).ends_with(['\'', '’']) && matches!(word, "s" | "t" | "m" | "d" | "re" | "ve" | "ll");
+        let tied = |at: usize| matches!(tokens.gap(at), "." | "_" | "-" | "+" | "'" | "’");
+        let tied = start < at && tied(start);
         let linked = start < at && links(tokens.word(start));
         if tokens.gap(start).contains(['?', '!', ':', ';', ',']) && start < at || contraction && !tied {
             break;
@@ -129,7 +139,7 @@ fn local_part(tokens: &Tokens<'_>, at: usize) -> usize {
         let letters = start < at && is_letter(start) || previous > 0 && is_letter(previous - 1);
         if links(word) && start < at || tied || linked || spelled && (word != "a" || letters) {
             start = previous;
-        } else if !lists::is_common(word) && plain < 3 {
+        } else if (!lists::is_common(word) || previous > 0 && links(tokens.word(previous - 1))) && plain < 3 {
             plain += 1;
             start = previous;
         } else {
