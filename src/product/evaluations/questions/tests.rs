@@ -109,7 +109,7 @@ fn what_is_unusable_is_unverified_and_the_rest_counts() {
 
 /// A conversation whose words come again and again.
 fn repeated() -> Vec<Utterance> {
-    let turn = |n: u32| Utterance { n, ..transcript()[usize::from(n % 2 == 0)].clone() };
+    let turn = |n: u32| Utterance { n, ..transcript()[usize::from(n.is_multiple_of(2))].clone() };
     (1..=8).map(turn).collect()
 }
 
