@@ -197,7 +197,8 @@ fn unannounced(tokens: &Tokens<'_>, at: usize) -> Option<usize> {
 /// Whether the next word can be a surname, as it is written.
 fn goes_on(tokens: &Tokens<'_>, at: usize) -> bool {
     let next = tokens.word(at + 1);
-    let surname = is_name_like(tokens, at + 1) || tokens.is_capital(at + 1) && lists::is_surname(next);
+    // An everyday word is a surname when it is a common one: "Northlight Energy" is nobody.
+    let surname = unheard_of(tokens, at + 1) || tokens.is_capital(at + 1) && lists::is_surname(next);
     surname && tokens.gap(at + 1) == " "
 }
 

@@ -139,6 +139,8 @@ fn what_is_written_like_a_name_and_is_none_stays() {
         "The Toyota Corolla is at Angel Stadium, near Beverly Hills.",
         "We flew with American Airlines from Charles de Gaulle International.",
         "What does DNS say, or the VPN?",
+        "Northlight Energy, customer service. You are through to Northlight Energy.",
+        "get me your manager pls",
         "You are on the Unlimited Plus plan until the 14th of July.",
         "we need a large pepperoni and two cokes",
         "it says page not found when i open the app",
