@@ -2,7 +2,9 @@
 with made as (
     insert into tenant.rescores
         (rescore_id, organization_id, scorecard_version_id, status, agent_id, received_from, received_before, requested_by, created_at)
-    values ($7, $1, $3, 'waiting', $4, $5, $6, $8, $9)
+    select $7, $1, $3, 'waiting', $4, $5, $6, $8, $9
+    -- Nobody's agent has no calls: as one whom the grant does not reach.
+    where $4::uuid is null or exists (select from tenant.agents where agent_id = $4 and organization_id = any ($2))
     returning rescore_id
 )
 insert into tenant.rescore_items (rescore_id, call_id, organization_id, agent_id, status, before_id)
