@@ -97,7 +97,7 @@ impl BuiltIn {
         static IDENTITY: OnceLock<Identity> = OnceLock::new();
         IDENTITY.get_or_init(|| Identity {
             name: "builtin".to_owned(),
-            version: "1.3.0".to_owned(),
+            version: "1.4.0".to_owned(),
             sha256: None,
             wit: None,
             engine: None,
