@@ -143,7 +143,7 @@ fn words(number: usize, n: usize) -> String {
 
 fn conversation(number: usize) -> Vec<Utterance> {
     let turn = |n: usize| {
-        let speaker = if n % 2 == 0 { Speaker::Agent } else { Speaker::Customer };
+        let speaker = if n.is_multiple_of(2) { Speaker::Agent } else { Speaker::Customer };
         let (start, end) = (n as i64 * 6_000, n as i64 * 6_000 + 5_000);
         Utterance { n: n as i32 + 1, speaker, start_ms: Some(start), end_ms: Some(end), text: words(number, n) }
     };
@@ -153,7 +153,7 @@ fn conversation(number: usize) -> Vec<Utterance> {
 fn transcript() -> Vec<plugins::Utterance> {
     let turn = |n: usize| plugins::Utterance {
         n: n as u32 + 1,
-        speaker: if n % 2 == 0 { plugins::Speaker::Agent } else { plugins::Speaker::Customer },
+        speaker: if n.is_multiple_of(2) { plugins::Speaker::Agent } else { plugins::Speaker::Customer },
         start_ms: Some(n as u64 * 6_000),
         end_ms: Some(n as u64 * 6_000 + 5_000),
         text: words(1, n),

@@ -1,9 +1,10 @@
 //! Where a trial takes place: a private PostgreSQL that is gone afterwards, a tenant with one organization, and the API in front of them.
 
-use std::path::PathBuf;
+use std::{fs::Permissions, os::unix::fs::PermissionsExt};
 
 use poem::listener::{Acceptor, TcpAcceptor};
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -30,7 +31,7 @@ const ORGANIZATION: &str = "calls";
 
 /// A trial's own database. It is not kept: nothing of it outlives the command.
 pub struct Place {
-    directory: Directory,
+    directory: TempDir,
     postgres: PrivatePostgres,
     issuer: DevIssuer,
 }
@@ -38,9 +39,12 @@ pub struct Place {
 impl Place {
     /// Starts PostgreSQL in a new directory.
     pub async fn open() -> Result<Self, TrialError> {
-        let directory = Directory::new()?;
+        // PostgreSQL may run as another user, who has to get through to its own directory.
+        let through = Permissions::from_mode(0o711);
+        let directory = tempfile::Builder::new().prefix("plumbline-try-").permissions(through).tempdir()?;
         let options = Options { durable: false, ..Options::default() };
-        let postgres = PrivatePostgres::start(&directory.0.join("postgres"), options).await.map_err(DemoError::from)?;
+        let postgres =
+            PrivatePostgres::start(&directory.path().join("postgres"), options).await.map_err(DemoError::from)?;
         Owner::connect(&postgres.owner_config("postgres")).await?.renew_database(DATABASE).await?;
         let issuer = DevIssuer::start(0, None, Clock::system()).await.map_err(DemoError::from)?;
         Ok(Self { directory, postgres, issuer })
@@ -60,7 +64,7 @@ impl Place {
         config.identity.trust_development_issuer = true;
         config.identity.operator_issuer = Some(self.issuer.open_realm(OPERATORS).map_err(DemoError::from)?);
         config.objects.bucket = None;
-        config.objects.directory = self.directory.0.join("objects");
+        config.objects.directory = self.directory.path().join("objects");
         let api: Url =
             format!("http://{}", config.server.bind).parse().map_err(|_| DemoError::Unexpected("address"))?;
         let owner = self.postgres.owner_config(DATABASE);
@@ -95,8 +99,7 @@ impl Place {
     /// Stops PostgreSQL and removes its directory.
     pub async fn close(self) -> Result<(), TrialError> {
         self.postgres.stop().await.map_err(DemoError::from)?;
-        drop(self.directory);
-        Ok(())
+        Ok(self.directory.close()?)
     }
 
     async fn tenant(&self, api: &Url, scorecard: Value) -> Result<Settled, TrialError> {
@@ -111,24 +114,5 @@ impl Place {
             DemoTenant { slug: TENANT.to_owned(), name: "Trial".to_owned(), organizations: vec![organization] };
         let operator = operator(&self.issuer, api)?;
         Ok(settle(&tenant, &operator, &self.issuer, api).await?)
-    }
-}
-
-/// A directory that is removed with whatever is in it.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new() -> std::io::Result<Self> {
-        let path = std::env::temp_dir().join(format!("plumbline-try-{}", uuid::Uuid::now_v7().simple()));
-        std::fs::create_dir(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::warn!(directory = %self.0.display(), %error, "the trial's directory could not be removed");
-        }
     }
 }

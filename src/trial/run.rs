@@ -48,9 +48,10 @@ pub async fn run(options: &TrialOptions, mut config: Config, stop: &Cancellation
     eprintln!("try: starting a private PostgreSQL");
     let place = Place::open().await?;
     let scorecard = serde_json::to_value(&definition)?;
-    let outcomes = place
-        .during(config, scorecard, stop, async |api, organization| evaluate(api, organization, &conversations).await)
-        .await;
+    let evaluating = place
+        .during(config, scorecard, stop, async |api, organization| evaluate(api, organization, &conversations).await);
+    // Boxed: it holds the whole server.
+    let outcomes = Box::pin(evaluating).await;
     place.close().await?;
     drop(stand_ins);
     let report = TrialReport::of(&definition, &outcomes?, &labels, judge);

@@ -1,13 +1,13 @@
 //! Personal data in generated conversations (benches/accuracy): how much of it is found, and how much else is taken for it.
 
 #[path = "../../benches/accuracy/planted.rs"]
-mod planted;
+mod conversations;
 
 use std::collections::BTreeMap;
 
 use plumbline::product::calls::redaction::{Company, PersonalData, redact};
 
-use planted::{Part, conversation};
+use conversations::{Part, conversation};
 
 const CONVERSATIONS: u64 = 300;
 

@@ -52,5 +52,5 @@ impl Drop for Outside {
 /// Says that a test, or a part of one, did not run; libtest captures what is printed, but not what is written.
 pub fn skipped(what: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    writeln!(io::stderr(), "\n*** SKIPPED in {test}: {what}\n").unwrap();
+    io::stderr().write_all(format!("\n*** SKIPPED in {test}: {what}\n\n").as_bytes()).unwrap();
 }

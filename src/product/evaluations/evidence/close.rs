@@ -61,7 +61,7 @@ impl<'a> Wanted<'a> {
         // Without the blanks around.
         let length = chars.len().saturating_sub(2);
         let stubborn = stubborn(text);
-        (length >= LEAST_CHARACTERS).then(|| Self {
+        (length >= LEAST_CHARACTERS).then_some(Self {
             text,
             chars,
             edits: length / CHARACTERS_AN_EDIT,

@@ -129,7 +129,7 @@ impl RescoresApi {
         rescore_id: Path<RescoreId>,
     ) -> Result<Json<RescoreReportView>, Refusal> {
         let grant = caller.may(Permission::ReadScorecards)?;
-        Ok(Json(self.rescores.report(&grant, rescore_id.0).await?.into()))
+        Ok(Json(Box::pin(self.rescores.report(&grant, rescore_id.0)).await?.into()))
     }
 }
 
