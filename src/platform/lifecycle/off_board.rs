@@ -1,7 +1,6 @@
 //! Destroying a tenant: after its grace period, and not under a legal hold. From the first destroyed row on there is no way back, so the
 //! operation can then only be finished.
 
-
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;

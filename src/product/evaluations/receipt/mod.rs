@@ -19,6 +19,7 @@ use serde_json::Value;
 use super::{
     model::{Answer, RevisionCause, Utterance},
     questions::{HumanAnswer, Questions, Unusable},
+    scoring::{self, Case, by_plugin},
 };
 use crate::{
     foundation::{
@@ -95,7 +96,7 @@ pub struct About {
     pub audio: Option<String>,
     /// Which version of the transcript, from 1.
     pub transcript_version: i32,
-    /// Digest of the transcript as it was sent to the language model, without personal data.
+    /// Digest of what the redaction replaced where, and by which of its rules; the transcript's digest is of the text that came of it.
     pub redaction: String,
     /// Digest of the conversation metrics.
     pub metrics: String,
@@ -113,6 +114,9 @@ pub struct About {
     pub prompt_settings: Option<String>,
     /// What besides the question decided the answer: the model that was asked, temperature, seed, most tokens.
     pub parameters: Value,
+    /// Digest of what people answered, who they were and when; none when nobody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub human_answers: Option<String>,
     /// When the evidence was checked: the scorer's clock.
     pub assessed_at_ms: i64,
 }
@@ -196,12 +200,14 @@ impl Receipt {
         }
     }
 
-    /// The receipt of the scored evaluation. `bound` is the binding and settings of the plugin that scored; none for the built-in scorer.
+    /// The receipt of the scored evaluation. `bound` is the binding and settings of the plugin that scored; none for the built-in scorer. `answers`
+    /// are all of them, a plugin's own as well.
     #[must_use]
     pub fn scored(
         self,
         scorer: &Identity,
         bound: Option<(BindingId, &Value)>,
+        answers: &[Answer],
         input: &ScoreInput,
         output: &ScoreOutput,
     ) -> Self {
@@ -213,7 +219,7 @@ impl Receipt {
             scores: digest::of_json(output),
             overall: output.overall,
         };
-        Self { scoring: Some(scoring), ..self }
+        Self { answers: digest::of_json(&answers), scoring: Some(scoring), ..self }
     }
 
     /// The receipt of stored answers that are judged by another version, without anything asked. Who was asked what stays as it was.
@@ -255,6 +261,11 @@ pub fn metrics_digest(metrics: &[(String, i64)]) -> String {
     digest::of_json(&metrics)
 }
 
+/// Digest of what people answered; none when nobody did.
+pub fn human_digest(human: &[HumanAnswer]) -> Option<String> {
+    (!human.is_empty()).then(|| digest::of_json(&human))
+}
+
 /// Digest of what was asked: system and user message.
 pub fn prompt_digest(prompt: &Prompt) -> String {
     digest::of_json(&[&prompt.system, &prompt.user])
@@ -293,7 +304,7 @@ impl Material {
             // The random half of a UUIDv7.
             seed: self.evaluation_id.0.as_u64_pair().1,
             evaluated_at_ms: self.assessed_at.timestamp_millis(),
-            metadata: Vec::new(),
+            metadata: by_plugin::metadata(self, answers),
         }
     }
 }
@@ -335,7 +346,9 @@ pub async fn recompute(
     let questions = Questions::of(&material.definition, &material.transcript, &material.metrics);
     let answers = questions.answers(raw_answer, &material.human)?;
     let input = material.score_input(&answers);
-    let output = scorer.score(&input).await?;
+    let scored = scoring::score_by(scorer, &Case::of(material, raw_answer, &answers, &input)).await?;
+    let (answers, input) = scored.answered.map_or((answers, input), |answered| (answered.answers, answered.input));
+    let output = scored.output;
     let scoring = receipt.scoring.as_ref();
     let scored = |digest: fn(&Scoring) -> &String, now: String| scoring.is_some_and(|scoring| *digest(scoring) == now);
     let checks = [

@@ -11,7 +11,7 @@ use crate::{
         http::Listing,
     },
     product::{
-        evaluations::{receipt::Receipt, store as evaluations},
+        evaluations::{carry::Before, questions::HumanAnswer, receipt::Receipt, store as evaluations},
         scorecards::model::{Definition, ScorecardVersion},
     },
     sql,
@@ -144,6 +144,21 @@ pub struct Current {
     pub raw_answer: String,
     /// Its receipt.
     pub receipt: Receipt,
+    /// What people answered.
+    pub human: Vec<HumanAnswer>,
+}
+
+impl Current {
+    /// What people answered to the same questions about the same transcript, and what of it is outdated.
+    pub fn carried(&self, definition: &Definition, transcript_version: i32) -> Vec<HumanAnswer> {
+        let before = Before {
+            evaluation_id: self.evaluation_id,
+            definition: self.definition.clone(),
+            transcript_version: self.transcript_version,
+            human: self.human.clone(),
+        };
+        before.carried(definition, transcript_version)
+    }
 }
 
 /// A call of a re-score; `None` when there is none.
@@ -166,6 +181,7 @@ pub async fn find_item(on: &impl InTenant, id: RescoreId, call_id: CallId) -> Re
                 transcript_version: row.try_get("transcript_version")?,
                 raw_answer: row.try_get("raw_answer")?,
                 receipt,
+                human: row.try_get::<_, Json<_>>("human_answers")?.0,
             })
         }
     };
