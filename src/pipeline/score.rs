@@ -121,6 +121,8 @@ impl Score {
             Some(answered) => (&answered.answers, &answered.input),
             None => (&material.answers, input),
         };
+        let mut insights = insights::of(&input.scorecard, answers, &output);
+        insights.extend(insights::of_voices(&input.utterances));
         // The binding is part of the receipt only when the bound scorer is the one that scored.
         let bound = material.scorer.as_ref().filter(|_| scorer.sha256.is_some());
         let mut receipt = material.receipt.clone().scored(
@@ -129,12 +131,11 @@ impl Score {
             answers,
             input,
             &output,
+            &insights,
         );
         let key = material.receipt_key.as_ref();
         let signer = keys::signer(&self.0.db, grant, self.0.master_key.as_ref(), key, now).await;
         let signed = receipt.signed(signer.map_err(unsigned)?.as_ref());
-        let mut insights = insights::of(&input.scorecard, answers, &output);
-        insights.extend(insights::of_voices(&input.utterances));
         let name = format!("{} {}", scorer.name, scorer.version);
         let scores = NewScores {
             evaluation_id: material.evaluation_id,

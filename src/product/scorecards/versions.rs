@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::{
     ScorecardError, Scorecards,
-    model::{Change, Definition, Finding, ScorecardVersion, Template, diff, lint},
+    model::{Change, Definition, Finding, ScorecardVersion, Template, diff, lint_for},
     store,
 };
 use crate::{
@@ -107,8 +107,10 @@ impl Scorecards {
     /// # Errors
     /// [`ScorecardError::NotFound`], [`ScorecardError::NoDraft`].
     pub async fn lint_draft(&self, grant: &Grant, id: ScorecardId) -> Result<Vec<Finding>, ScorecardError> {
-        let draft = self.get(grant, id).await?.draft.ok_or(ScorecardError::NoDraft)?;
-        Ok(lint(&draft))
+        let found = self.get(grant, id).await?;
+        let draft = found.draft.ok_or(ScorecardError::NoDraft)?;
+        let has_scorer = store::has_scorer(&self.db.alone(grant), found.organization_id).await?;
+        Ok(lint_for(&draft, has_scorer))
     }
 
     /// Makes a scorecard whose draft is a template's definition, under another name if one is given.

@@ -9,6 +9,7 @@
 pub mod api;
 pub mod bundle;
 pub mod keys;
+mod outcome;
 pub mod reading;
 pub mod verify;
 
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    model::{Answer, RevisionCause, Utterance},
+    model::{Answer, Insight, RevisionCause, Utterance},
     questions::{HumanAnswer, Questions, Unusable},
     scoring::{self, Case, by_plugin},
 };
@@ -147,6 +148,8 @@ pub struct Scoring {
     pub scores: String,
     /// The overall score in hundredths.
     pub overall: Option<u32>,
+    /// Digest of the findings.
+    pub insights: String,
 }
 
 /// What is known once the model has answered.
@@ -210,6 +213,7 @@ impl Receipt {
         answers: &[Answer],
         input: &ScoreInput,
         output: &ScoreOutput,
+        insights: &[Insight],
     ) -> Self {
         let scoring = Scoring {
             scorer: scorer.clone(),
@@ -218,6 +222,7 @@ impl Receipt {
             input: digest::of_json(input),
             scores: digest::of_json(output),
             overall: output.overall,
+            insights: digest::of_json(&insights),
         };
         Self { answers: digest::of_json(&answers), scoring: Some(scoring), ..self }
     }

@@ -77,7 +77,7 @@ async fn first_time(material: &Material, raw: &str) -> Receipt {
     });
     let input = material.score_input(&answers);
     let output = BuiltIn.score(&input).await.unwrap();
-    receipt.scored(BuiltIn.identity(), None, &answers, &input, &output)
+    receipt.scored(BuiltIn.identity(), None, &answers, &input, &output, &[])
 }
 
 #[tokio::test]

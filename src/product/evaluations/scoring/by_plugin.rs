@@ -170,3 +170,6 @@ fn by_worth(
 fn worth_of(material: &Material, asked: &plugins::Criterion, verdict: Verdict, worth: i32) -> Option<u32> {
     mark(material.scorecard.points, asked, Some(Said { verdict, worth: Some(worth) })).shown()
 }
+
+#[cfg(test)]
+mod tests;
