@@ -249,6 +249,23 @@ async fn a_persons_answer_is_kept_for_as_long_as_the_question_is() {
     for evaluation in [&first, &answered, &rerun, &heavier, &changed, &again, &corrected] {
         same(&admin, evaluation).await;
     }
+
+    // The transcript that was replaced is shown as it was stored, and is not redacted anew.
+    let kept = format!(
+        "update {}.transcript_versions set utterances = jsonb_set(utterances, '{{0,redacted_text}}', '\"Stored.\"')",
+        tenant.schema
+    );
+    app.database.execute(&kept).await;
+    let shown = admin.get(&format!("/api/calls/{call}/transcript?version=1")).await.expect(200);
+    assert_eq!(shown["utterances"][0]["text"], json!("Stored."));
+    let verified = format!("/api/evaluations/{}/verify", changed["evaluation_id"].as_str().unwrap());
+    assert_eq!(
+        admin.post(&verified, &json!({})).await.expect(200)["verdict"],
+        json!("differs"),
+        "and held to its receipt"
+    );
+    let unredacted = format!("select count(*) from {}.utterances where redacted_text is null", tenant.schema);
+    assert_eq!(app.database.count(&unredacted).await, 0, "whoever writes now writes both texts");
     app.finish().await;
 }
 

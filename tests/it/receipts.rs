@@ -200,8 +200,8 @@ async fn what_is_changed_in_the_database_is_found() {
             &["human_answers"],
         ),
         (
-            "update {s}.evaluations set answers = jsonb_set(answers, '{0,confidence}', '1')",
-            "update {s}.evaluations set answers = jsonb_set(answers, '{0,confidence}', '9000')",
+            "update {s}.evaluations set answers = jsonb_set(answers, '{0,confidence}', to_jsonb((answers #>> '{0,confidence}')::integer - 1))",
+            "update {s}.evaluations set answers = jsonb_set(answers, '{0,confidence}', to_jsonb((answers #>> '{0,confidence}')::integer + 1))",
             &["stored_answers"],
         ),
         (

@@ -263,7 +263,8 @@ async fn scored(
         }
         Err(why) if answers_itself => {
             // What a plugin answers is not known without it.
-            ["answers", "input"].map(|part| report.cannot(part, why.clone()));
+            report.cannot("answers", why.clone());
+            report.cannot("input", why.clone());
             Err(why)
         }
         Err(why) => {
