@@ -292,5 +292,25 @@ async fn a_rescore_is_estimated_in_money() {
     let expected = (tokens("prompt_tokens") * 1.25 + tokens("completion_tokens") * 10.0).round() / 1e6;
     assert!(expected > 0.0, "{estimate}");
     assert_eq!((&estimate["asked"], &estimate["cost"]), (&json!(1), &json!(expected)), "{estimate}");
+    // Only what fits all of the filter.
+    let path = format!("{path}/versions/2/rescore");
+    let one = [
+        json!({"channel": "chat", "language": "en", "score_from": 100, "scorecard_id": card}),
+        json!({"score_from": 99.99, "score_below": 100}),
+        json!({"queue": "nobody"}),
+        json!({"direction": "outbound"}),
+        json!({"language": "e"}),
+        json!({"scorecard_id": "00000000-0000-7000-8000-000000000000"}),
+    ];
+    for (expected, mut filter) in [1, 0, 0, 0, 0, 0].into_iter().zip(one) {
+        filter["dry_run"] = json!(true);
+        let estimate = admin.post(&path, &filter).await.expect(200);
+        assert_eq!(estimate["calls"], json!(expected), "{filter}");
+    }
+    admin.post(&path, &json!({"score_from": 101})).await.refused(400, "validation");
+    admin.post(&path, &json!({"channel": "phone"})).await.refused(422, "unprocessable");
+    let begun = admin.post(&path, &json!({"channel": "chat", "score_from": 50})).await.expect(202);
+    assert_eq!(begun["progress"]["total"], json!(1));
+    app.drain_all().await;
     app.finish().await;
 }
