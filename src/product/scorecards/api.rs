@@ -259,7 +259,8 @@ impl ScorecardsApi {
         let grant = caller.may(Permission::ManageScorecards)?;
         let draft = self.scorecards.side(&grant, scorecard_id.0, Side::Draft).await?;
         if questions.0 != Some(true) {
-            return Ok(Json(lint(&draft.definition).into()));
+            let found = self.scorecards.lint_for(&grant, draft.organization_id, &draft.definition).await?;
+            return Ok(Json(found.into()));
         }
         self.reviewed(&grant, draft.organization_id, &draft.definition).await
     }
@@ -336,6 +337,7 @@ impl ScorecardsApi {
         definition: &Definition,
     ) -> Result<Json<LintReport>, Refusal> {
         let review = self.reviewer.review(grant, payer, definition).await?;
-        Ok(Json(LintReport::reviewed(lint(definition), review, self.reviewer.currency.clone())))
+        let found = self.scorecards.lint_for(grant, payer, definition).await?;
+        Ok(Json(LintReport::reviewed(found, review, self.reviewer.currency.clone())))
     }
 }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::{
     ScorecardError, Scorecards,
-    model::{Change, ScorecardVersion, Template, diff},
+    model::{Change, Definition, Finding, ScorecardVersion, Template, diff, lint_for},
     store,
 };
 use crate::{
@@ -117,6 +117,20 @@ impl Scorecards {
                 Err(ScorecardError::NoVersion)
             }
         }
+    }
+
+    /// What does not make sense in a definition for the organization's calls.
+    ///
+    /// # Errors
+    /// [`ScorecardError::Db`].
+    pub async fn lint_for(
+        &self,
+        grant: &Grant,
+        organization: OrganizationId,
+        definition: &Definition,
+    ) -> Result<Vec<Finding>, ScorecardError> {
+        let has_scorer = store::has_scorer(&self.db.alone(grant), organization).await?;
+        Ok(lint_for(definition, has_scorer))
     }
 
     /// Makes a scorecard whose draft is a template's definition, under another name if one is given.
