@@ -74,7 +74,7 @@ async fn a_missed_threshold_is_the_exit_status_and_shows_the_disagreement() {
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.stderr.contains("gave_name: accuracy 0.833 is below 0.9"), "{ended:?}");
     assert!(ended.stdout.contains("gave_name of order-1: answered yes, labelled no."), "{ended:?}");
-    assert!(ended.stdout.contains("“Good morning, [NAME_1], this is [NAME_2]."), "{ended:?}");
+    assert!(ended.stdout.contains("“Good morning, Harbour Supplies, this is [NAME_1]."), "{ended:?}");
 }
 
 #[tokio::test]
