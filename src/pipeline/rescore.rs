@@ -23,7 +23,7 @@ use crate::{
             model::{CallStatus, Stage},
         },
         evaluations::{
-            insights,
+            beside, insights,
             memory::Of,
             model::{Answer, RevisionCause},
             prompt::{self, Built},
@@ -45,8 +45,6 @@ use crate::{
 const AT_ONCE: i64 = 50;
 /// Between two looks at how far it is.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Provider and model where nothing was asked or used again.
-const NOBODY: &str = "none";
 
 /// Paces the calls of a re-score.
 pub(super) struct RescoreRange(pub(super) Arc<Means>);
@@ -170,7 +168,7 @@ impl RescoreOne {
         material: &ForAssess,
     ) -> Result<Assessed, JobError> {
         let call = &material.call;
-        let questions = Questions::of(&item.version.definition, &call.utterances, &call.metrics);
+        let questions = beside::questions(&item.version.definition, &call.utterances, &call.metrics).await;
         let (current, plan) = planned(item, material, &questions);
         let evaluation_id = EvaluationId::new();
         let asked_at = self.0.clock.now();
@@ -192,7 +190,7 @@ impl RescoreOne {
             kind: "answer_shape",
             reason: "the answers cannot be put together".to_owned(),
         })?;
-        let answers = questions.answers(&raw_answer, &[]).map_err(unusable)?;
+        let answers = beside::answers(&questions, &raw_answer, &[]).await.map_err(unusable)?;
         let assessed_at = self.0.clock.now().trunc_subsecs(6);
         let nothing = prompt::nothing();
         let mut about = match (&asked, current.and_then(|current| current.receipt.about.as_ref())) {
@@ -228,7 +226,7 @@ impl RescoreOne {
         let nothing = prompt::nothing();
         let (built, provider, model) = match &asked {
             Some((built, heard)) => (built, self.0.language_model.name(), heard.model.as_str()),
-            None => (&nothing, NOBODY, NOBODY),
+            None => (&nothing, questions::NOBODY, questions::NOBODY),
         };
         let receipt = match (&asked, &item.current) {
             (None, Some(current)) if about.reused.is_some() => {

@@ -150,7 +150,7 @@ pub struct Answer {
     /// Who answered.
     #[serde(default)]
     pub answered_by: AnsweredBy,
-    /// Why it does not count, when it does not.
+    /// Why it does not count, when it does not; why a person has to look at it, when it does ([`Reason::AutoFailUnquoted`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
     /// How sure the model is, in hundredths of a percent: 0..=10000.
@@ -161,7 +161,7 @@ pub struct Answer {
     pub evidence: Vec<Evidence>,
 }
 
-/// Why an answer does not count. Every answer that leaves the denominator has one.
+/// Why an answer does not count, or why a person has to look at one that does. Every answer that leaves the denominator has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Enum)]
 #[serde(rename_all = "snake_case")]
 #[oai(rename = "AnswerReason", rename_all = "snake_case")]
@@ -184,6 +184,10 @@ pub enum Reason {
     NoRuleHolds,
     /// The conversation has no such metric.
     MetricUnknown,
+    /// The rule's phrases are in the conversation too often to be looked at.
+    TooManyMatches,
+    /// The answer fails its section or the evaluation and no quote of the language model shows it. It counts, and a person has to look.
+    AutoFailUnquoted,
     /// A person will answer.
     AwaitsPerson,
     /// The scorer plugin gave no score.
