@@ -215,7 +215,7 @@ pub enum Way {
     /// The same words, spelled, cased or punctuated otherwise.
     #[default]
     Normalised,
-    /// Words within a bounded edit distance.
+    /// The same words, but for a letter in a long one.
     Close,
 }
 

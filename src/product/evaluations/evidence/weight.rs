@@ -1,12 +1,15 @@
 //! What the words of a quote weigh: what stands in every conversation shows nothing of this one.
 
+use std::{collections::HashSet, sync::LazyLock};
+
 use crate::product::calls::redaction::PersonalData;
 
 /// Words of a quote that is not a whole utterance, at least.
 pub const LEAST_WORDS: usize = 3;
 
 /// Words that carry a sentence and say nothing by themselves: English, German, French, Spanish. Denials are not here.
-const FUNCTION_WORDS: &str = "
+static FUNCTION_WORDS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| WORDS.split_whitespace().collect());
+const WORDS: &str = "
     a an the this that these those it its i im id ive ill you youre youd youll your yours he she we were they them their our ours us me my mine him his her
     hers who whom what which when where how why is isnt am are was be been being do does did done have has had having can could will would shall should may
     might must let lets go going get got want wanted wants need to of in on at by for from with into about as and or but so if then than too also just well
@@ -25,7 +28,7 @@ pub fn suffice(words: &[&str]) -> bool {
     while let Some((first, after)) = rest.split_first() {
         let hidden = placeholder(rest);
         count += 1;
-        says |= hidden.is_none() && !FUNCTION_WORDS.split_whitespace().any(|known| known == *first);
+        says |= hidden.is_none() && !FUNCTION_WORDS.contains(first);
         rest = hidden.map_or(after, |length| &rest[length..]);
     }
     count >= LEAST_WORDS && says

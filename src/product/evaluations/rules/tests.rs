@@ -279,7 +279,6 @@ fn a_phrase_that_is_said_too_often_says_so_and_stops() {
 
 /// The slow and obvious ways.
 mod slow {
-
     /// The shortest way from each word on, by trying all.
     pub fn matches(parts: &[&str], words: &[&str]) -> Vec<(usize, usize)> {
         fn end(parts: &[&str], words: &[&str], at: usize) -> Option<usize> {
