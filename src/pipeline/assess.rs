@@ -22,7 +22,7 @@ use crate::{
     product::{
         calls::{self, model::Stage},
         evaluations::{
-            evidence, insights,
+            beside, evidence, insights,
             memory::Of,
             prompt::{self, Built},
             questions::{self, HumanAnswer, Questions, Unusable},
@@ -32,9 +32,6 @@ use crate::{
         scorecards::model::ScorecardVersion,
     },
 };
-
-/// Provider and model of an evaluation for which the language model was asked nothing.
-const NOBODY: &str = "none";
 
 pub(super) struct Assess(pub(super) Arc<Means>);
 
@@ -58,7 +55,8 @@ impl Handler for Assess {
             kind: "no_scorecard",
             reason: "no scorecard is published for this call; publish one and retry the call".to_owned(),
         })?;
-        let questions = Questions::of(&scorecard.definition, &material.call.utterances, &material.call.metrics);
+        let questions =
+            beside::questions(&scorecard.definition, &material.call.utterances, &material.call.metrics).await;
         let evaluation_id = EvaluationId::new();
         let asked_at = means.clock.now();
         let (built, heard) = match questions.asked() {
@@ -92,11 +90,11 @@ impl Assess {
     async fn record(&self, grant: &Grant, lease: &Lease, assessed: Assessed<'_>) -> Result<(), JobError> {
         let Assessed { call_id, about, now, material, scorecard, questions, built, heard, human } = assessed;
         let raw = heard.as_ref().map_or(questions::NOTHING, |heard| &heard.raw);
-        let answers = questions.answers(raw, &human).map_err(unusable)?;
+        let answers = beside::answers(&questions, raw, &human).await.map_err(unusable)?;
         let evaluation_id = about.evaluation_id;
         let (provider, model) = match &heard {
             Some(heard) => (self.0.language_model.name(), heard.model.as_str()),
-            None => (NOBODY, NOBODY),
+            None => (questions::NOBODY, questions::NOBODY),
         };
         let receipt = Receipt::of(&Assessment {
             about,

@@ -23,7 +23,7 @@ use crate::{
             model::{CallStatus, Stage},
         },
         evaluations::{
-            insights,
+            beside, insights,
             memory::Of,
             model::{Answer, RevisionCause},
             prompt::{self, Built},
@@ -45,8 +45,6 @@ use crate::{
 const AT_ONCE: i64 = 50;
 /// Between two looks at how far it is.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Provider and model where nothing was asked or used again.
-const NOBODY: &str = "none";
 
 /// Paces the calls of a re-score.
 pub(super) struct RescoreRange(pub(super) Arc<Means>);
@@ -172,7 +170,7 @@ impl RescoreOne {
         material: &ForAssess,
     ) -> Result<Assessed, JobError> {
         let call = &material.call;
-        let questions = Questions::of(&item.version.definition, &call.utterances, &call.metrics);
+        let questions = beside::questions(&item.version.definition, &call.utterances, &call.metrics).await;
         let (current, plan) = planned(item, material, &questions);
         let evaluation_id = EvaluationId::new();
         let asked_at = self.0.clock.now();
@@ -197,7 +195,7 @@ impl RescoreOne {
         let definition = &item.version.definition;
         let human = item.current.as_ref().map(|current| current.carried(definition, call.transcript_version));
         let human = human.unwrap_or_default();
-        let answers = questions.answers(&raw_answer, &human).map_err(unusable)?;
+        let answers = beside::answers(&questions, &raw_answer, &human).await.map_err(unusable)?;
         let assessed_at = self.0.clock.now().trunc_subsecs(6);
         let nothing = prompt::nothing();
         let mut about = match (&asked, current.and_then(|current| current.receipt.about.as_ref())) {
@@ -234,7 +232,7 @@ impl RescoreOne {
         let nothing = prompt::nothing();
         let (built, provider, model) = match &asked {
             Some((built, heard)) => (built, self.0.language_model.name(), heard.model.as_str()),
-            None => (&nothing, NOBODY, NOBODY),
+            None => (&nothing, questions::NOBODY, questions::NOBODY),
         };
         let receipt = match (&asked, &item.current) {
             (None, Some(current)) if about.reused.is_some() => {

@@ -15,12 +15,12 @@ const DIALOGUES: usize = 362;
 const LABELLED: usize = 200;
 
 /// What the stand-in for the language model reaches by its phrases is not a language model's accuracy; a fall below these is a fault of the way from a
-/// dialogue to a verdict. The criteria that rules answer have the goal as their floor.
+/// dialogue to a verdict. The floor of each is the goal.
 const FLOORS: [(&str, f64); 8] = [
-    ("confirmed_before_acting", 0.93),
-    ("notified_failure", 0.97),
-    ("asked_anything_else", 0.97),
-    ("said_goodbye", 0.96),
+    ("confirmed_before_acting", 0.95),
+    ("notified_failure", 0.95),
+    ("asked_anything_else", 0.95),
+    ("said_goodbye", 0.95),
     ("rule_confirmed_before_acting", 0.95),
     ("rule_notified_failure", 0.95),
     ("rule_asked_anything_else", 0.95),

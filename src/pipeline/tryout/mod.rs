@@ -34,6 +34,7 @@ use crate::{
     },
     product::{
         evaluations::{
+            beside,
             cost::Spent,
             evidence,
             memory::{self, Of},
@@ -53,8 +54,6 @@ use crate::{
 pub const MOST_CALLS: usize = 20;
 /// Calls of all requests about which this process asks at once.
 const AT_ONCE: usize = 8;
-/// Provider and model where the language model was asked nothing.
-const NOBODY: &str = "none";
 
 /// Why nothing is tried.
 #[derive(Debug, thiserror::Error)]
@@ -249,11 +248,11 @@ impl One {
             return Err(JobError::Permanent { kind: "no_transcript", reason });
         }
         let definition = &self.version.definition;
-        let questions = Questions::of(definition, &call.utterances, &call.metrics).about(&self.keys);
+        let questions = beside::questions(definition, &call.utterances, &call.metrics).await.about(&self.keys);
         let (heard, plugin) = self.ask(&questions).await?;
         let paid = self.settle(heard.as_ref(), plugin).await?;
         let raw = heard.as_ref().map_or(questions::NOTHING, |heard| heard.raw.as_str());
-        let mut answers = questions.answers(raw, &[]).map_err(unusable)?;
+        let mut answers = beside::answers(&questions, raw, &[]).await.map_err(unusable)?;
         answers.retain(|answer| self.keys.contains(&answer.criterion));
         let tokens = heard.as_ref().map_or((0, 0), |heard| (heard.prompt_tokens, heard.completion_tokens));
         let cost = self.spent(heard.as_ref(), tokens);
@@ -265,9 +264,9 @@ impl One {
             Some(((*criterion).clone(), answer, share))
         });
         Ok(Judged {
-            provider: heard.as_ref().map_or(NOBODY, |_| self.means.language_model.name()),
+            provider: heard.as_ref().map_or(questions::NOBODY, |_| self.means.language_model.name()),
             answers: each.collect(),
-            model: heard.map_or_else(|| NOBODY.to_owned(), |heard| heard.model),
+            model: heard.map_or_else(|| questions::NOBODY.to_owned(), |heard| heard.model),
             cost,
             paid,
             plugin,

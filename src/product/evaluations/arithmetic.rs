@@ -2,7 +2,8 @@
 //!
 //! * A criterion has a share: its weight, or with points the most points that it can be worth. Of its share it earns a part, all, or less than
 //!   nothing. A criterion that is not applicable, unverified, pending or unscored has neither: it leaves the denominator.
-//! * A section's score is Σ earned / Σ share over its criteria that count, at least 0 and at most 1; it has none when all shares together are 0.
+//! * A section's score is Σ earned / Σ share over its criteria that count, at least 0 and at most 1; it has none when all shares together are 0,
+//!   unless a criterion failed it: then it is 0.
 //! * The overall score is the mean of the sections' scores, weighed by the sections' weights; with points by the shares that counted.
 //! * Auto-fails, in this order: first a failed criterion of kind *section* makes its section 0, and the overall score is made of that 0;
 //!   then a failed criterion of kind *evaluation* makes the overall score 0 (its section keeps its own score).
@@ -92,7 +93,11 @@ pub fn score(sections: &[SectionMarks]) -> Totals {
         weights += weight;
     }
     let failed = sections.iter().flat_map(|section| &section.criteria).any(|mark| mark.failed == AutoFail::Evaluation);
-    let overall = (!weights.is_zero()).then(|| sum / weights);
+    let overall = match weights.is_zero() {
+        false => Some(sum / weights),
+        // Nothing weighs anything: failed sections are all that there is, or there is nothing at all.
+        true => exact.iter().any(Option::is_some).then(BigRational::zero),
+    };
     Totals {
         sections: exact.iter().map(|score| score.as_ref().map(|(_, score)| rounded(score))).collect(),
         overall: if failed { Some(0) } else { overall.as_ref().map(rounded) },
@@ -105,10 +110,16 @@ fn section(section: &SectionMarks) -> Option<(BigInt, BigRational)> {
     // At most 200 criteria of 50,000 points: 64 bits hold far more.
     let (share, earned) =
         counting.fold((0i64, 0i64), |(shares, all), (share, earned)| (shares + i64::from(share), all + earned));
-    if share == 0 {
-        return None;
-    }
     let failed = section.criteria.iter().any(|mark| mark.failed == AutoFail::Section);
+    // What fails its section fails it also when nothing else in it counts. Of points the section then loses all that it could ever have earned.
+    let share = match share {
+        0 if !failed => return None,
+        0 => section.criteria.iter().map(|mark| i64::from(mark.share)).sum(),
+        share => share,
+    };
+    if share == 0 {
+        return Some((section.weight.map_or_else(BigInt::zero, BigInt::from), BigRational::zero()));
+    }
     let score = BigRational::new(BigInt::from(earned), BigInt::from(share) * PARTS);
     let score = if failed { BigRational::zero() } else { bounded(score) };
     Some((section.weight.map_or_else(|| BigInt::from(share), BigInt::from), score))

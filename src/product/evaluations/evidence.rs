@@ -4,21 +4,24 @@
 //! 1. **exact**: the very characters stand in the utterance, punctuation at both ends aside;
 //! 2. **normalised**: the same words in the same order, whatever their case, white space, punctuation, apostrophes, invisible characters and
 //!    compatibility forms (NFKC);
-//! 3. **close** ([`close`]): words within a bounded edit distance, for what a language model (or a recogniser) misspelled.
+//! 3. **close** ([`close`]): the same words, but for a letter in a long one, for what a language model (or a recogniser) misspelled.
 //!
-//! The words must follow each other inside one utterance, whole words only. Fewer than [`LEAST_WORDS`] words prove nothing, because they stand
-//! in many places: such a quote counts only when it is a whole utterance.
+//! The words must follow each other inside one utterance, whole words only. Fewer than [`LEAST_WORDS`] words, and function words alone, prove
+//! nothing, because they stand in many places ([`weight`]): such a quote counts only when it is a whole utterance.
 //!
 //! The transcript is normalised once and all quotes are searched in one pass (Aho–Corasick), so that the work grows with the transcript and
 //! not with transcript × quotes.
 
 mod close;
+mod turning;
+mod weight;
 
 use std::collections::HashMap;
 
 use aho_corasick::AhoCorasick;
 use memchr::memmem;
 
+pub use self::weight::LEAST_WORDS;
 use super::{
     model::{Answer, Evidence, Place, Quote, RawAnswer, Reason, Utterance, Verdict, Way},
     words::normalise,
@@ -27,8 +30,6 @@ use crate::product::scorecards::model::{AnswerKind, AnsweredBy, Criterion};
 
 /// Up to this many normalised bytes, the utterance that the model names is searched first; a longer one has no precedence.
 const HINT_BYTES: usize = 1 << 16;
-/// Words of a quote that is not a whole utterance, at least.
-pub const LEAST_WORDS: usize = 3;
 
 /// The transcript cannot be searched: its normalised text has more than 4 GiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,7 +39,7 @@ pub struct TooLarge;
 /// Holds every quote of every answer against the transcript. `asked` are the criteria that were answered.
 ///
 /// A "yes" and a choice need one quote that is found. A "no" (also an answer that fails), a "not applicable", a number and words stand without
-/// quotes, too, because what is absent cannot be quoted. An answer all of whose quotes are rejected is [`Verdict::Unverified`], whatever its type.
+/// quotes, too, because what is absent cannot be quoted. An answer most of whose quotes are rejected is [`Verdict::Unverified`], whatever its type.
 ///
 /// # Errors
 /// [`TooLarge`].
@@ -85,7 +86,9 @@ pub fn reason(verdict: Verdict, worth: Option<i32>, evidence: &[Evidence]) -> Op
 }
 
 fn standing(claimed: Verdict, kind: AnswerKind, chosen: bool, evidence: &[Evidence]) -> Verdict {
-    let verified = evidence.iter().any(|evidence| evidence.found.is_some());
+    let found = evidence.iter().filter(|evidence| evidence.found.is_some()).count();
+    // One quote that is found does not make up for many that are made up.
+    let verified = found > 0 && 2 * found >= evidence.len();
     let stands_alone = match (claimed, kind) {
         (Verdict::No | Verdict::NotApplicable, _) => true,
         (_, AnswerKind::YesNo | AnswerKind::SingleChoice) => false,
@@ -133,17 +136,19 @@ struct Word {
 
 /// A quote as it is searched.
 struct Needle {
-    /// ` word word `, with line feeds around it when it must be a whole utterance; a single blank when the quote has no word.
+    /// ` word word `, with line feeds around it when it must be a whole utterance, because it shows too little; a single blank when the quote has no
+    /// word.
     text: String,
     whole: bool,
 }
 
 impl Needle {
     fn of(quote: &str) -> Self {
-        let (mut text, mut words) = (String::with_capacity(quote.len() + 4), 0);
+        let mut text = String::with_capacity(quote.len() + 4);
         text.push(' ');
-        normalise(quote, &mut text, |_, _, _| words += 1);
-        let whole = (1..LEAST_WORDS).contains(&words);
+        normalise(quote, &mut text, |_, _, _| ());
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let whole = !words.is_empty() && !weight::suffice(&words);
         if whole {
             text = format!("\n{text}\n");
         }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use chrono::{DateTime, SubsecRound, Utc};
 
 use super::{
-    evidence, insights,
+    beside, evidence, insights,
     model::{Answer, Given, Reason, RevisionCause, Verdict},
-    questions::{HumanAnswer, Questions, Unusable},
+    questions::{HumanAnswer, Unusable},
     receipt::{self, About, Receipt},
     store::{self, ForScore, NewEvaluation},
 };
@@ -144,8 +144,8 @@ impl HumanAnswers {
         if stored.evaluation_id != id {
             return Err(HumanAnswerError::Replaced);
         }
-        let human = checked(&stored, tx.grant(), new, now)?;
-        let (answers, receipt) = revised(&stored, &human, now)?;
+        let human = checked(&stored, tx.grant(), new, now).await?;
+        let (answers, receipt) = revised(&stored, &human, now).await?;
         if stored.call.status != CallStatus::Evaluated.as_str() {
             return Err(HumanAnswerError::NotScored);
         }
@@ -184,7 +184,7 @@ impl HumanAnswers {
 }
 
 /// Everything that people have answered of the evaluation, the new answer last.
-fn checked(
+async fn checked(
     stored: &ForScore,
     grant: &Grant,
     new: NewAnswer,
@@ -210,7 +210,8 @@ fn checked(
         carried_from: None,
         outdated: None,
     };
-    if !evidence::are_said(&answer.quotes, &stored.call.utterances).map_err(Unusable::from)? {
+    let (quotes, utterances) = (answer.quotes.clone(), stored.call.utterances.clone());
+    if !beside::run(move || evidence::are_said(&quotes, &utterances)).await.map_err(Unusable::from)? {
         return Err(invalid("quotes", "are not all in the transcript"));
     }
     let mut human = stored.human_answers.clone();
@@ -224,7 +225,7 @@ fn waits(answer: &Answer) -> bool {
     match answer.verdict {
         Verdict::Pending => answer.reason.is_some_and(|reason| reason != Reason::AwaitsPlugin),
         Verdict::Unverified => true,
-        _ => false,
+        _ => answer.reason == Some(Reason::AutoFailUnquoted),
     }
 }
 
@@ -239,13 +240,14 @@ fn of_its_type(criterion: &Criterion, new: &NewAnswer) -> Result<(), HumanAnswer
 }
 
 /// The answers of the next revision, and its receipt so far: of the same question and the same text of the model.
-fn revised(
+async fn revised(
     stored: &ForScore,
     human: &[HumanAnswer],
     now: DateTime<Utc>,
 ) -> Result<(Vec<Answer>, Receipt), HumanAnswerError> {
     let (call, definition) = (&stored.call, &stored.scorecard.definition);
-    let answers = Questions::of(definition, &call.utterances, &call.metrics).answers(&stored.raw_answer, human)?;
+    let questions = beside::questions(definition, &call.utterances, &call.metrics).await;
+    let answers = beside::answers(&questions, &stored.raw_answer, human).await?;
     let about = stored.receipt.about.clone().ok_or(HumanAnswerError::NotScored)?;
     let about = About {
         evaluation_id: EvaluationId::new(),

@@ -37,9 +37,10 @@ pub fn of(scorecard: &Scorecard, answers: &[Answer], output: &ScoreOutput) -> Ve
 }
 
 /// Whether a person has to look before the score may be relied on: an answer was left out because its evidence is not in the transcript or it
-/// could not be used, an answer waits for a person, or nobody knows who says what.
+/// could not be used, an answer waits for a person, an auto-fail rests on the model's word alone, or nobody knows who says what.
 pub fn needs_review(answers: &[Answer], transcript: &[Utterance]) -> bool {
     let open = |answer: &Answer| match answer.verdict {
+        _ if answer.reason == Some(Reason::AutoFailUnquoted) => true,
         Verdict::Unverified => true,
         Verdict::Pending => answer.reason != Some(Reason::AwaitsPlugin),
         _ => false,
@@ -81,8 +82,18 @@ fn of_answer(criterion: &Criterion, section: &str, answer: &Answer, found: &mut 
                     add(InsightKind::Risk, format!("{} This fails the whole evaluation.", criterion.question));
                 }
             }
+            if answer.reason == Some(Reason::AutoFailUnquoted) {
+                let text =
+                    "The model quotes nothing for this auto-fail: a person has to look before the score is relied on.";
+                add(InsightKind::UnverifiedEvidence, format!("{} {text}", criterion.question));
+            }
         }
         Verdict::Unverified => {
+            if answer.reason == Some(Reason::TooManyMatches) {
+                let text =
+                    "The rule's phrases are said too often to be told apart: not counted until a person has looked.";
+                return add(InsightKind::Note, format!("{} {text}", criterion.question));
+            }
             if answer.reason == Some(Reason::UnusableAnswer) {
                 let text = format!(
                     "{} The model's answer could not be used: not counted until a person has looked.",
@@ -93,7 +104,10 @@ fn of_answer(criterion: &Criterion, section: &str, answer: &Answer, found: &mut 
             let why = match answer.evidence.len() {
                 0 => "without a quote".to_owned(),
                 1 => "with a quote that is not in the transcript".to_owned(),
-                quotes => format!("with {quotes} quotes, none of which is in the transcript"),
+                quotes => match answer.evidence.iter().filter(|evidence| evidence.found.is_some()).count() {
+                    0 => format!("with {quotes} quotes, none of which is in the transcript"),
+                    found => format!("with {quotes} quotes, of which only {found} can be found in the transcript"),
+                },
             };
             let claimed = verdict_word(answer.claimed);
             let text =

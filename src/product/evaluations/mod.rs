@@ -2,7 +2,7 @@
 //!
 //! The way of an answer: [`prompt`] asks, under a [`schema`], a long call in [`parts`]; [`answer`] reads what the language model said; [`evidence`] holds every quote
 //! against the transcript; [`rules`] answer what needs no model; [`conditions`] take out what is not asked; [`questions`] is the whole of that, once
-//! for the pipeline and once for who computes it again; [`scoring`] turns the verdicts into scores by exact [`arithmetic`], or lets the
+//! for the pipeline and once for who computes it again, and what takes long is computed [`beside`] the threads that serve; [`scoring`] turns the verdicts into scores by exact [`arithmetic`], or lets the
 //! organization's plugin do it;
 //! [`insights`] says what follows; [`receipt`] keeps the digests of everything that went in. [`store`] writes it down for the stages.
 //! [`rescore`] applies another scorecard version to many calls, and [`reuse`]s the answers that still stand; those of people are [`carry`]ed.
@@ -10,6 +10,7 @@
 pub mod answer;
 pub mod api;
 pub mod arithmetic;
+pub mod beside;
 pub mod binding;
 pub mod carry;
 pub mod conditions;

@@ -150,7 +150,7 @@ pub struct Answer {
     /// Who answered.
     #[serde(default)]
     pub answered_by: AnsweredBy,
-    /// Why it does not count, when it does not.
+    /// Why it does not count, when it does not; why a person has to look at it, when it does ([`Reason::AutoFailUnquoted`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
     /// The evaluation in which a person gave it, when that was an earlier one.
@@ -164,7 +164,7 @@ pub struct Answer {
     pub evidence: Vec<Evidence>,
 }
 
-/// Why an answer does not count. Every answer that leaves the denominator has one.
+/// Why an answer does not count, or why a person has to look at one that does. Every answer that leaves the denominator has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Enum)]
 #[serde(rename_all = "snake_case")]
 #[oai(rename = "AnswerReason", rename_all = "snake_case")]
@@ -187,6 +187,10 @@ pub enum Reason {
     NoRuleHolds,
     /// The conversation has no such metric.
     MetricUnknown,
+    /// The rule's phrases are in the conversation too often to be looked at.
+    TooManyMatches,
+    /// The answer fails its section or the evaluation and no quote of the language model shows it. It counts, and a person has to look.
+    AutoFailUnquoted,
     /// A person will answer.
     AwaitsPerson,
     /// A plugin will answer, and none has scored: none is bound, or it failed and the built-in scorer took its place.
@@ -220,7 +224,7 @@ pub enum Way {
     /// The same words, spelled, cased or punctuated otherwise.
     #[default]
     Normalised,
-    /// Words within a bounded edit distance.
+    /// The same words, but for a letter in a long one.
     Close,
 }
 

@@ -22,11 +22,13 @@ use super::{
 use crate::{
     foundation::ids::EvaluationId,
     platform::plugins::Scorecard,
-    product::scorecards::model::{AnsweredBy, Criterion, Definition},
+    product::scorecards::model::{AnsweredBy, AutoFail, Criterion, Definition},
 };
 
 /// The answer text of an evaluation for which the language model was asked nothing.
 pub const NOTHING: &str = "{}";
+/// Provider and model of such an evaluation.
+pub const NOBODY: &str = "none";
 /// What is certain: in hundredths of a percent.
 const CERTAIN: u32 = 10_000;
 /// Hundredths of a percent in a percent.
@@ -123,9 +125,24 @@ pub struct Questions<'a> {
 impl<'a> Questions<'a> {
     /// Lets the rules answer, and finds what is left for the language model. `metrics` are the conversation metrics that are whole numbers.
     pub fn of(definition: &'a Definition, transcript: &'a [Utterance], metrics: &[(String, i64)]) -> Self {
-        let ruled = rules::answer(definition, transcript, metrics);
+        Self::ruled(definition, transcript, rules::answer(definition, transcript, metrics))
+    }
+
+    /// The same, where the rules have answered so.
+    pub(super) fn ruled(definition: &'a Definition, transcript: &'a [Utterance], ruled: Vec<Answer>) -> Self {
         let asked = open_to(AnsweredBy::LanguageModel, definition, &ruled);
         Self { definition, transcript, ruled, asked }
+    }
+
+    /// The conversation.
+    pub(super) fn transcript(&self) -> &'a [Utterance] {
+        self.transcript
+    }
+
+    /// A copy that borrows nothing.
+    pub(super) fn owned(&self) -> (Definition, Vec<Utterance>, Known) {
+        let asked = self.asked.iter().map(|criterion| criterion.key.clone()).collect();
+        (self.definition.clone(), self.transcript.to_vec(), Known { ruled: self.ruled.clone(), asked })
     }
 
     /// What the language model is asked, in the scorecard's order.
@@ -157,7 +174,8 @@ impl<'a> Questions<'a> {
     }
 
     /// All answers, in the scorecard's order: the rules', the language model's out of its text, those of people, and what still waits. Conditions
-    /// are applied. What the model answered unusably is unverified, and what it was too unsure of waits for a person.
+    /// are applied. What the model answered unusably is unverified, what it was too unsure of waits for a person, and an auto-fail for which it
+    /// quotes nothing says so.
     ///
     /// # Errors
     /// [`Unusable`] when nothing at all of the model's text can be used.
@@ -246,6 +264,10 @@ impl<'a> Questions<'a> {
             if answer.confidence < least && !matches!(answer.verdict, Verdict::Unverified | Verdict::Pending) {
                 (answer.verdict, answer.worth, answer.reason) = (Verdict::Pending, None, Some(Reason::LowConfidence));
             }
+            let quoted = answer.evidence.iter().any(|evidence| evidence.found.is_some());
+            if answer.verdict == Verdict::No && criterion.auto_fail != AutoFail::None && !quoted {
+                answer.reason = Some(Reason::AutoFailUnquoted);
+            }
             answer
         });
         Ok(answers.collect())
@@ -313,6 +335,20 @@ impl<'a> Questions<'a> {
             rationale: plugin.rationale.replace('\0', "\u{fffd}"),
             evidence,
         })
+    }
+}
+
+/// What is known of questions, without the scorecard and the conversation that they are about.
+pub(super) struct Known {
+    ruled: Vec<Answer>,
+    asked: Vec<String>,
+}
+
+impl Known {
+    /// The questions about these again.
+    pub fn about<'a>(self, definition: &'a Definition, transcript: &'a [Utterance]) -> Questions<'a> {
+        let asked = definition.criteria().filter(|criterion| self.asked.contains(&criterion.key)).collect();
+        Questions { definition, transcript, ruled: self.ruled, asked }
     }
 }
 

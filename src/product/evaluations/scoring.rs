@@ -35,7 +35,7 @@ impl BuiltIn {
         static IDENTITY: OnceLock<Identity> = OnceLock::new();
         IDENTITY.get_or_init(|| Identity {
             name: "builtin".to_owned(),
-            version: "2.0.0".to_owned(),
+            version: "2.1.0".to_owned(),
             sha256: None,
             wit: None,
             engine: None,

@@ -308,6 +308,11 @@ pub fn placeholders(text: &str) -> Vec<Range<usize>> {
     found
 }
 
+/// Whether the word (in lower case) is one that everybody uses, in any of its forms. English.
+pub fn is_everyday(word: &str) -> bool {
+    lists::is_everyday(word)
+}
+
 /// The values of a call by their kind, so that the same one has the same number.
 #[derive(Default)]
 struct Values {

@@ -232,7 +232,7 @@ pub struct CriterionView {
     verdict: VerdictView,
     /// What was said, before its evidence was checked and conditions were looked at.
     claimed_verdict: VerdictView,
-    /// Why the criterion does not count; null when it does.
+    /// Why the criterion does not count, or why a person has to look at one that does; else null.
     #[oai(nullable)]
     reason: Option<Reason>,
     /// The evaluation in which a person gave the answer, when it was carried over from an earlier one.
@@ -274,7 +274,7 @@ struct EvidenceView {
     quote: String,
     /// Whether the words are in the transcript; if not, the quote is rejected and has no place.
     verified: bool,
-    /// How they were found: character by character, by their words, or within a bounded edit distance; null when they were not.
+    /// How they were found: character by character, by their words, or by their words but for a letter in a long one; null when they were not.
     #[oai(nullable, rename = "match")]
     way: Option<Way>,
     /// The words as the transcript has them.

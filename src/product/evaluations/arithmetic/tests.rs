@@ -114,7 +114,15 @@ fn reference(sections: &[SectionMarks]) -> Totals {
     for section in sections {
         let applicable: Vec<_> = section.criteria.iter().filter(|c| c.earned.is_some()).collect();
         evaluation_failed |= section.criteria.iter().any(|c| c.failed == AutoFail::Evaluation);
-        let shares: i64 = applicable.iter().map(|c| i64::from(c.share)).sum();
+        let mut shares: i64 = applicable.iter().map(|c| i64::from(c.share)).sum();
+        let section_failed = section.criteria.iter().any(|c| c.failed == AutoFail::Section);
+        if shares == 0 && section_failed {
+            // Nothing but what failed it: all that it could have earned is lost.
+            shown.push(Some(0));
+            shares = section.criteria.iter().map(|c| i64::from(c.share)).sum();
+            weights += section.weight.map_or(shares, i64::from);
+            continue;
+        }
         if shares == 0 {
             shown.push(None);
             continue;
@@ -122,7 +130,7 @@ fn reference(sections: &[SectionMarks]) -> Totals {
         let bottom = shares * 10_000;
         let mut top: i64 = applicable.iter().map(|c| c.earned.unwrap()).sum();
         top = top.clamp(0, bottom);
-        if section.criteria.iter().any(|c| c.failed == AutoFail::Section) {
+        if section_failed {
             top = 0;
         }
         shown.push(Some(half_up(&BigInt::from(top), &BigInt::from(bottom))));
@@ -133,7 +141,7 @@ fn reference(sections: &[SectionMarks]) -> Totals {
     }
     let overall = match () {
         () if evaluation_failed => Some(0),
-        () if weights == BigInt::from(0) => None,
+        () if weights == BigInt::from(0) => shown.iter().flatten().next().map(|_| 0),
         () => Some(half_up(&numerator, &(denominator * weights))),
     };
     Totals { sections: shown, overall }
@@ -154,7 +162,8 @@ fn auto_fail() -> impl Strategy<Value = AutoFail> {
 fn criterion(points: bool) -> impl Strategy<Value = CriterionMark> {
     let worth =
         prop_oneof![3 => Just(Some(100)), 3 => Just(Some(0)), 2 => Just(None), 3 => (-100i32..=100).prop_map(Some)];
-    (0u32..=1_000, worth, auto_fail()).prop_map(move |(share, worth, kind)| {
+    let share = prop_oneof![1 => Just(0), 4 => 0u32..=1_000];
+    (share, worth, auto_fail()).prop_map(move |(share, worth, kind)| {
         let mark = match points {
             // Nothing is worth more than the most.
             true => CriterionMark::points(share, worth.map(|worth| worth.min(i32::try_from(share).unwrap()))),
@@ -198,13 +207,17 @@ proptest! {
         }
     }
 
-    /// A criterion without a worth, anywhere and of any share, changes nothing.
+    /// A criterion without a worth, anywhere and of any share, changes nothing: but for a failed section in which nothing else counts, which weighs what
+    /// all its criteria could have earned.
     #[test]
     fn not_applicable_is_neutral(sections in scorecard(), at in any::<prop::sample::Index>(), weight in 1u32..=1_000) {
         let before = score(&sections);
         let mut after = sections.clone();
         let section = at.index(after.len());
-        after[section].criteria.push(CriterionMark::weighed(weight, None));
+        let counts = |mark: &CriterionMark| mark.earned.is_some() && mark.share > 0;
+        if after[section].criteria.iter().any(counts) || after[section].criteria.iter().all(|mark| mark.failed != AutoFail::Section) {
+            after[section].criteria.push(CriterionMark::weighed(weight, None));
+        }
         prop_assert_eq!(score(&after), before.clone());
         let weight = sections[0].weight.map(|_| weight);
         after.push(SectionMarks { weight, criteria: vec![CriterionMark::points(5, None)] });
@@ -252,10 +265,13 @@ proptest! {
         let c = c.index(after[s].criteria.len());
         let mark = &mut after[s].criteria[c];
         prop_assume!(mark.earned.is_some());
+        let failed = mark.failed != AutoFail::None;
         *mark = CriterionMark { earned: mark.earned.map(|earned| earned + more), failed: AutoFail::None, ..*mark };
         let after = score(&after);
-        prop_assert!(rank(after.overall) >= rank(before.overall));
-        prop_assert!(rank(after.sections[s]) >= rank(before.sections[s]));
+        // What failed is 0 even when nothing else counts; without the failure there is no score then.
+        let not_lower = |before: Option<u32>, after| rank(after) >= rank(before) || failed && before == Some(0);
+        prop_assert!(not_lower(before.overall, after.overall));
+        prop_assert!(not_lower(before.sections[s], after.sections[s]));
     }
 
     /// With points and nothing below 0, the sections do not matter: what was earned over what could have been.

@@ -96,8 +96,9 @@ fn a_word_or_two_prove_nothing_unless_they_are_all_that_was_said() {
 
 #[test]
 fn a_misspelled_quote_is_close_and_says_so() {
-    let place = find(1, "Good morning you are speaking with Zoé").unwrap();
+    let place = find(1, "Good mornin’, you’re speaking with Zoë").unwrap();
     assert_eq!((place.words.as_str(), place.way), ("Good morning, you’re speaking with Zoë", Way::Close));
+    assert_eq!(find(1, "Good morning, you are speaking with Zoë"), None, "two words for one");
     assert_eq!(find(2, "My card was charged once"), None);
 }
 
@@ -163,6 +164,8 @@ fn what_stands_and_what_does_not() {
         (Verdict::Yes, &["never said so", GREETING], Verdict::Yes),
         (Verdict::Yes, &["never said so"], Verdict::Unverified),
         (Verdict::Yes, &[], Verdict::Unverified),
+        (Verdict::Yes, &["never said so", "nor was this", GREETING], Verdict::Unverified),
+        (Verdict::No, &["never said so", "nor was this", GREETING], Verdict::Unverified),
         (Verdict::No, &[], Verdict::No),
         (Verdict::No, &[GREETING], Verdict::No),
         (Verdict::No, &["never said so"], Verdict::Unverified),
@@ -210,11 +213,33 @@ fn a_million_words_are_searched_in_one_pass() {
         .collect();
     for transcript in [&many, &one] {
         let checked = check(answers.clone(), transcript).unwrap();
-        assert!(checked.iter().all(|answer| answer.verdict == Verdict::Yes));
+        assert!(checked.iter().all(|answer| answer.verdict == Verdict::Unverified), "four of five are rejected");
         assert!(checked.iter().all(|answer| answer.evidence.iter().filter(|e| e.found.is_some()).count() == 1));
     }
     // A search per quote would read 12 GB here. The bound is loose because tests are not optimised and machines are busy.
     assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+}
+
+#[test]
+fn words_that_stand_everywhere_prove_nothing() {
+    let said = [
+        utterance(1, Speaker::Customer, "Well, I want to cancel my contract, it is what it is."),
+        utterance(2, Speaker::Agent, "May I have your date of birth?"),
+        utterance(3, Speaker::Customer, "It is [DATE_OF_BIRTH_1], my name is [NAME_1]."),
+        utterance(4, Speaker::Customer, "It is that."),
+    ];
+    let index = Index::of(&said).unwrap();
+    let found = |words: &str| index.find(&[&quote(1, words)]).pop().unwrap().map(|place| place.utterance);
+    for little in ["I want to", "it is what it is", "[DATE_OF_BIRTH_1]", "it is [DATE_OF_BIRTH_1]", "DATE OF BIRTH 1"] {
+        assert_eq!(found(little), None, "{little}");
+    }
+    assert_eq!(found("want to cancel"), Some(1));
+    assert_eq!(found("is [DATE_OF_BIRTH_1], my name"), Some(3));
+    assert_eq!(found("it is that"), Some(4), "all that was said");
+}
+
+fn suffice(words: &[String]) -> bool {
+    weight::suffice(&words.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -230,7 +255,7 @@ proptest! {
         let wanted = split(&words);
         let is = |said: &[String]| match wanted.len() {
             0 => false,
-            1..LEAST_WORDS => said == wanted,
+            _ if !suffice(&wanted) => said == wanted,
             n => said.windows(n).any(|words| words == wanted),
         };
         let expected = transcript.iter().find(|u| is(&split(&u.text)));
@@ -249,8 +274,9 @@ proptest! {
         let from = from.index(parts.len());
         let quoted = parts[from..(from + count).min(parts.len())].join(" ");
         let found = Index::of(&[utterance(1, Speaker::Agent, &said)]).unwrap().find(&[&quote(1, &quoted)]).pop().unwrap();
-        let count = |text: &str| Needle::of(text).text.split_whitespace().count();
-        let enough = count(&quoted) >= LEAST_WORDS || (count(&quoted) > 0 && count(&quoted) == count(&said));
-        prop_assert_eq!(found.is_some(), enough);
+        let split = |text: &str| Needle::of(text).text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let count = |text: &str| split(text).len();
+        let whole = count(&quoted) > 0 && count(&quoted) == count(&said);
+        prop_assert_eq!(found.is_some(), whole || suffice(&split(&quoted)));
     }
 }

@@ -1,7 +1,10 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::product::evaluations::samples::{every_type, transcript};
+use crate::product::evaluations::{
+    insights,
+    samples::{every_type, transcript},
+};
 
 /// `greeted` by a rule; `warmly` only when greeted; `thanked` when `warmly` so; `refund` when not greeted; `form` by a person; `after` when
 /// the form is in order; `script` by a plugin.
@@ -98,6 +101,38 @@ fn a_person_decides_what_the_model_was_unsure_of() {
     assert_eq!(answers[2].reason, Some(Reason::NotShown));
     let sure = questions.answers(&raw(said("yes", 0.6, "good morning how")), &[]).unwrap();
     assert_eq!(sure[1].verdict, Verdict::Yes);
+}
+
+#[test]
+fn an_auto_fail_that_the_model_quotes_nothing_for_is_reviewed() {
+    let (mut definition, transcript) = (mixed(), transcript());
+    let no = |evidence: Value| json!({"verdict": "no", "confidence": 0.9, "rationale": "r", "evidence": evidence});
+    let reviewed = |definition: &Definition, evidence: Value, human: &[HumanAnswer]| {
+        let answers = Questions::of(definition, &transcript, &[]).answers(&raw(no(evidence)), human).unwrap();
+        assert_eq!((answers[1].verdict, answers[1].worth), (Verdict::No, Some(0)), "it counts");
+        (answers[1].reason, insights::needs_review(&answers[1..2], &transcript))
+    };
+    let human = HumanAnswer {
+        criterion: "warmly".into(),
+        said: Verdict::No,
+        given: Given::default(),
+        rationale: "Heard.".into(),
+        quotes: vec![],
+        answered_by: "user:1".into(),
+        answered_at_ms: 1,
+    };
+    assert_eq!(reviewed(&definition, json!([]), &[]), (None, false), "nothing else fails with it");
+    for auto_fail in [AutoFail::Section, AutoFail::Evaluation] {
+        definition.sections[0].criteria[1].auto_fail = auto_fail;
+        assert_eq!(reviewed(&definition, json!([]), &[]), (Some(Reason::AutoFailUnquoted), true));
+        let found = json!([{"utterance": 1, "quote": "good morning how"}]);
+        assert_eq!(reviewed(&definition, found, &[]), (None, false));
+        assert_eq!(
+            reviewed(&definition, json!([]), std::slice::from_ref(&human)),
+            (None, false),
+            "a person has looked"
+        );
+    }
 }
 
 #[test]

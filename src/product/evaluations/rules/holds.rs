@@ -87,6 +87,9 @@ impl Judge<'_> {
             phrases.iter().flat_map(|phrase| self.phrases.matches(phrase)).collect()
         };
         let mut found = heard(&rule.any_of);
+        if self.phrases.is_exhausted() {
+            return Finding { holds: false, ..Finding::nothing() };
+        }
         found.retain(|found| self.conversation.listens(*found, rule.speaker, rule.within.as_ref()));
         let mut said: Vec<Said> = match &rule.near {
             None => found.into_iter().map(|found| Said { found, near: None }).collect(),
@@ -101,19 +104,29 @@ impl Judge<'_> {
     }
 }
 
-/// Those of the matches that have another one close enough, with the closest.
+/// Those of the matches that have another one close enough, with the closest: of equally close ones the one before. Each is compared with one before it
+/// and at most two behind, whatever there is.
 fn close_by(found: &[Match], others: &[Match], near: &Near) -> Vec<Said> {
     let mut others = others.to_vec();
-    others.sort_unstable_by_key(|other| (other.turn, other.from, other.to));
+    others.sort_unstable();
+    others.dedup();
+    // Of the others up to each one, which ends last: of those in one turn that is the closest to what comes behind.
+    let mut last: Vec<usize> = Vec::with_capacity(others.len());
+    for (nth, other) in others.iter().enumerate() {
+        let before = last.last().copied().filter(|before| others[*before].to >= other.to);
+        last.push(before.unwrap_or(nth));
+    }
     let reach = if near.words.is_some() { 0 } else { near.turns.unwrap_or(0) };
     let said = found.iter().filter_map(|found| {
-        let first = others.partition_point(|other| other.turn < found.turn.saturating_sub(reach));
-        let candidates = others[first..].iter().take_while(|other| other.turn <= found.turn.saturating_add(reach));
+        let behind = others.partition_point(|other| other.from < found.from);
+        let before = behind.checked_sub(1).map(|nth| others[last[nth]]);
+        let behind = others[behind..].iter().copied().take(2).find(|other| other != found);
         let apart = |other: &Match| other.from.saturating_sub(found.to).max(found.from.saturating_sub(other.to));
-        let candidates = candidates.filter(|other| (other.from, other.to) != (found.from, found.to));
-        let close = candidates.filter(|other| near.words.is_none_or(|most| apart(other) <= most));
-        let near = close.min_by_key(|other| (apart(other), other.from))?;
-        Some(Said { found: *found, near: Some(*near) })
+        let close = |other: &Match| {
+            other.turn.abs_diff(found.turn) <= reach && near.words.is_none_or(|most| apart(other) <= most)
+        };
+        let near = [before, behind].into_iter().flatten().filter(close).min_by_key(|other| apart(other))?;
+        Some(Said { found: *found, near: Some(near) })
     });
     said.collect()
 }

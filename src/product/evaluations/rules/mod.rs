@@ -1,7 +1,8 @@
 //! Rules answer criteria: exactly, for nothing, and explained by the very words that matched. No I/O.
 //!
 //! [`answer`] reads the transcript once: [`phrases`] finds every phrase of the scorecard in one pass over its [`conversation`]'s words, [`holds`]
-//! says of each rule whether it holds and why. Equal input gives equal answers.
+//! says of each rule whether it holds and why. Equal input gives equal answers. What that costs is bounded: a criterion whose phrases are said more often
+//! than can be looked at is unanswered, and says so.
 
 mod conversation;
 mod holds;
@@ -48,8 +49,15 @@ enum Said {
 
 impl Judge<'_> {
     fn answer(&self, criterion: &Criterion) -> Answer {
+        self.phrases.begin();
         let said = match &criterion.rule {
-            Some(rules) => self.say(criterion, rules),
+            Some(rules) => match self.say(criterion, rules) {
+                // Metrics alone need no phrase.
+                _ if self.phrases.is_exhausted() && phrases::has_any(rules) => {
+                    Said::Nothing(Reason::TooManyMatches, "its phrases are in the conversation too often".to_owned())
+                }
+                said => said,
+            },
             None => Said::Nothing(Reason::NoRuleHolds, "the criterion has no rule".to_owned()),
         };
         let (said, given, finding) = match said {

@@ -232,7 +232,94 @@ fn only_criteria_of_rules_are_answered() {
     assert!(answer(&definition(json!([])), &chat(), &[]).is_empty());
 }
 
+/// What is looked at for a phrase, in a conversation of so many words that are all the same.
+fn steps(phrase: &str, words: usize) -> u64 {
+    let (transcript, definition) = ([says(1, Speaker::Agent, &"a ".repeat(words))], by_phrase(phrase, None));
+    let rules: Vec<&RuleAnswers> = definition.criteria().filter_map(|criterion| criterion.rule.as_ref()).collect();
+    let conversation = Conversation::of(&transcript);
+    let phrases = Phrases::of(rules.into_iter(), &conversation);
+    let judge = Judge { conversation: &conversation, phrases: &phrases, metrics: &[] };
+    judge.answer(definition.criteria().next().unwrap());
+    phrases.steps()
+}
+
+fn by_phrase(phrase: &str, near: Option<Value>) -> Definition {
+    let rule = json!({"phrase": {"any_of": [phrase], "near": near}});
+    definition(json!([{"key": "c", "question": "?", "answered_by": "rule", "rule": {"yes_when": rule}}]))
+}
+
+#[test]
+fn what_a_phrase_costs_grows_with_the_conversation_alone() {
+    // Four stars are what a phrase may have; each part is held against the four places of the next that are in reach.
+    for (phrase, parts) in [("a", 1), ("a * a", 2), ("a * a * a * a * a", 5)] {
+        let (some, more) = (steps(phrase, 1_000), steps(phrase, 20_000));
+        assert!(some <= 1_000 * (1 + 5 * (parts - 1)), "{phrase}: {some}");
+        assert!(more <= 20 * some + 100, "{phrase}: {some} for 1,000 words, {more} for 20,000");
+    }
+}
+
+#[test]
+fn a_phrase_that_is_said_too_often_says_so_and_stops() {
+    // No scorecard with such a phrase can be published; the bound holds all the same.
+    let hostile = vec!["a"; 100].join("*");
+    let looked_at = steps(&hostile, 100_000);
+    assert!((phrases::MOST_STEPS..phrases::MOST_STEPS + 1_000).contains(&looked_at), "{looked_at}");
+    let transcript = [says(1, Speaker::Agent, &"a ".repeat(100_000))];
+    let said = answer(&by_phrase(&hostile, None), &transcript, &[]).remove(0);
+    assert_eq!((said.verdict, said.worth, said.reason), (Verdict::Unverified, None, Some(Reason::TooManyMatches)));
+    assert_eq!(said.rationale, "Unanswered: its phrases are in the conversation too often.");
+    assert!(said.evidence.is_empty());
+    let said = answer(&by_phrase("a * a", None), &transcript, &[]).remove(0);
+    assert_eq!(
+        (said.verdict, said.evidence.len()),
+        (Verdict::Yes, MAX_EVIDENCE),
+        "the bound is far above what is said"
+    );
+}
+
+/// The slow and obvious ways.
+mod slow {
+    /// The shortest way from each word on, by trying all.
+    pub fn matches(parts: &[&str], words: &[&str]) -> Vec<(usize, usize)> {
+        fn end(parts: &[&str], words: &[&str], at: usize) -> Option<usize> {
+            let Some((first, rest)) = parts.split_first() else { return Some(at) };
+            let longest = (at + 3).min(words.len().saturating_sub(1));
+            (at..=longest).filter(|at| words.get(*at) == Some(first)).filter_map(|at| end(rest, words, at + 1)).min()
+        }
+        let begins = (0..words.len()).filter(|at| words[*at] == parts[0]);
+        begins.filter_map(|at| Some((at, end(&parts[1..], words, at + 1)?))).collect()
+    }
+
+    /// Whether any other place is in reach.
+    pub fn is_near(found: (usize, usize), others: &[(usize, usize)], most: usize) -> bool {
+        let apart = |other: &(usize, usize)| other.0.saturating_sub(found.1).max(found.0.saturating_sub(other.1));
+        others.iter().any(|other| *other != found && apart(other) <= most)
+    }
+}
+
 proptest! {
+    /// The fast way and the slow one find the same.
+    #[test]
+    fn phrases_are_found_as_by_trying_all(
+        words in prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..40),
+        parts in prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..5),
+        others in prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..3), most in 1..5_usize
+    ) {
+        let transcript = [says(1, Speaker::Agent, &words.join(" "))];
+        let (phrase, other) = (parts.join(" * "), others.join(" * "));
+        let rules: Definition = by_phrase(&phrase, Some(json!({"any_of": [other], "words": most})));
+        let conversation = Conversation::of(&transcript);
+        let phrases = Phrases::of(rules.criteria().filter_map(|criterion| criterion.rule.as_ref()), &conversation);
+        let found = |phrase: &str| -> Vec<(usize, usize)> {
+            phrases.matches(phrase).iter().map(|found| (found.from as usize, found.to as usize)).collect()
+        };
+        let (expected, close) = (slow::matches(&parts, &words), slow::matches(&others, &words));
+        prop_assert_eq!(&found(&phrase), &expected);
+        prop_assert_eq!(&found(&other), &close);
+        let near = expected.iter().any(|found| slow::is_near(*found, &close, most));
+        prop_assert_eq!(answer(&rules, &transcript, &[])[0].verdict == Verdict::Yes, near);
+    }
+
     /// Whatever is said around it: planted words are found, and evidence is exactly what stands at its place.
     #[test]
     fn planted_words_are_found_where_they_are(before in "\\PC{0,20}", after in "\\PC{0,20}", turns in 1..6_usize, at in 0..6_usize) {

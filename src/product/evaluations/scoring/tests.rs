@@ -76,7 +76,7 @@ async fn a_call_passes_at_the_pass_mark() {
 
 #[test]
 fn the_built_in_scorer_knows_its_name() {
-    assert!(BuiltIn::is_called("builtin 2.0.0"));
+    assert!(BuiltIn::is_called("builtin 2.1.0"));
     assert!(!BuiltIn::is_called("builtin 1.0.0") && !BuiltIn::is_called("theirs 2.0.0"));
 }
 

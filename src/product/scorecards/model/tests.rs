@@ -227,6 +227,9 @@ fn rules_are_there_exactly_when_rules_answer() {
         "rule.yes_when.phrase.any_of: needs at least one of its phrases"
     );
     assert_eq!(yes(json!({"phrase": {"any_of": ["* !"]}})), "rule.yes_when.phrase.any_of[0]: needs at least one word");
+    let of_phrase = |phrase: &str| yes(json!({"phrase": {"any_of": [phrase]}}));
+    assert_eq!(of_phrase("a*b*c*d*e*f"), "rule.yes_when.phrase.any_of[0]: has 5 *; at most 4 are allowed");
+    assert_eq!(of_phrase(&"don't ".repeat(21)), "rule.yes_when.phrase.any_of[0]: has 21 words; at most 20 are allowed");
     assert_eq!(
         yes(json!({"phrase": {"any_of": ["a"], "within": {}}})),
         "rule.yes_when.phrase.within: needs at least one bound"

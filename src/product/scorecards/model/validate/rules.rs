@@ -8,6 +8,10 @@ use crate::product::calls::metrics;
 
 /// Most phrases of one list.
 const MAX_PHRASES: usize = 200;
+/// Most words of one phrase.
+const MAX_WORDS: usize = 20;
+/// Most `*` of one phrase.
+const MAX_STARS: usize = 4;
 /// Most rules of one group.
 const MAX_GROUP: usize = 20;
 /// How deep groups lie within groups.
@@ -122,7 +126,20 @@ fn phrases(found: &mut Violations, at: &str, phrases: &[String]) {
         if !phrase.trim().is_empty() && !phrase.chars().any(char::is_alphanumeric) {
             found.add(&field, "needs at least one word".to_owned());
         }
+        let (stars, words) = (phrase.matches('*').count(), words(phrase));
+        if stars > MAX_STARS {
+            found.add(&field, format!("has {stars} *; at most {MAX_STARS} are allowed"));
+        }
+        if words > MAX_WORDS {
+            found.add(&field, format!("has {words} words; at most {MAX_WORDS} are allowed"));
+        }
     }
+}
+
+/// Runs of letters and digits; apostrophes part no words.
+fn words(phrase: &str) -> usize {
+    let parts = phrase.split(|c: char| !c.is_alphanumeric() && !matches!(c, '\'' | '’'));
+    parts.filter(|word| !word.is_empty()).count()
 }
 
 fn within(found: &mut Violations, at: &str, part: &Within) {
