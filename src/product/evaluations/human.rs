@@ -7,7 +7,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use super::{
     evidence, insights,
     model::{Answer, Given, Reason, RevisionCause, Verdict},
-    questions::{HumanAnswer, Questions, Unusable},
+    questions::{HumanAnswer, Questions, READER, Unusable},
     receipt::{self, About, Receipt},
     store::{self, ForScore, NewEvaluation},
 };
@@ -253,6 +253,7 @@ fn revised(
         cause: RevisionCause::HumanAnswers,
         replaces: Some(stored.evaluation_id),
         rescore_id: None,
+        reader: READER.to_owned(),
         human_answers: receipt::human_digest(human),
         assessed_at_ms: now.timestamp_millis(),
         ..about
