@@ -271,6 +271,7 @@ impl App {
                     db: db.clone(),
                     objects: self.objects.clone(),
                     plugins: self.means.plugins.clone(),
+                    master: self.means.master_key.clone(),
                 },
                 keys: ReceiptKeys { db: db.clone(), clock: clock.clone(), master: self.means.master_key.clone() },
             },

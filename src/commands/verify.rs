@@ -12,7 +12,7 @@ use plumbline::{
     product::evaluations::receipt::{
         Receipt,
         bundle::Bundle,
-        verify::{Finding, Provided, Report, verify},
+        verify::{Believed, Finding, Provided, Report, verify},
     },
 };
 use serde_json::json;
@@ -32,10 +32,12 @@ pub struct VerifyOptions {
     /// The recording, to be held against its digest.
     #[arg(long, value_name = "FILE")]
     audio: Option<PathBuf>,
-    /// A public key to trust, in base64, as `GET /api/receipt-keys` shows it; may be given more than once. Without one the bundle's own is
-    /// believed, and shown.
+    /// A public key to trust, in base64, as `GET /api/receipt-keys` shows it; may be given more than once.
     #[arg(long, value_name = "BASE64")]
     key: Vec<String>,
+    /// Believe that the bundle's own key is the tenant's, though anybody can have signed it.
+    #[arg(long, conflicts_with = "key")]
+    accept_any_key: bool,
     /// Accept a receipt that nobody signed.
     #[arg(long)]
     allow_unsigned: bool,
@@ -44,13 +46,15 @@ pub struct VerifyOptions {
     json: bool,
 }
 
-/// Status 0 when everything is the same, 1 when something differs, 2 when that cannot be told.
+/// Status 0 when everything is the same and a trusted key signed it, 1 when something differs, 2 when that cannot be told: the report's verdict.
 pub async fn run(options: VerifyOptions) -> Result<ExitCode, Failure> {
     let (bundle, receipt) = Bundle::read(&bundle_bytes(&options.file)?)
         .map_err(|error| Failure::Said(format!("{} cannot be checked: {error}", options.file.display())))?;
     let host = PluginHost::new(Limits::default()).map_err(|error| Failure::Said(error.to_string()))?;
     let mut provided = Provided {
         keys: (!options.key.is_empty()).then(|| options.key.clone()),
+        without_keys: Some("give the tenant's by --key, or believe the bundle's by --accept-any-key".to_owned()),
+        believed: Believed { any_key: options.accept_any_key, unsigned: options.allow_unsigned },
         without_plugins: Some("give it by --plugin".to_owned()),
         ..Provided::default()
     };
@@ -64,11 +68,10 @@ pub async fn run(options: VerifyOptions) -> Result<ExitCode, Failure> {
     }
     let report = verify(&bundle, &receipt, &provided).await;
     say(&options, &bundle, &receipt, &report)?;
-    let signed = options.allow_unsigned || report.finding("signature") == Some(Finding::Same);
     Ok(match report.verdict() {
+        Finding::Same => ExitCode::SUCCESS,
         Finding::Differs => ExitCode::from(1),
-        Finding::Same if signed => ExitCode::SUCCESS,
-        _ => ExitCode::from(2),
+        Finding::CannotBeComputed => ExitCode::from(2),
     })
 }
 
@@ -97,6 +100,7 @@ fn say(options: &VerifyOptions, bundle: &Bundle, receipt: &Receipt, report: &Rep
             .collect();
         let said = json!({
             "verdict": report.verdict(), "evaluation_id": about.map(|about| about.evaluation_id), "public_key": bundle.receipt.public_key,
+            "key_trusted": report.is_key_trusted(),
             "recorded_overall_score": recorded, "overall_score": now, "parts": parts,
         });
         writeln!(out, "{said}")?;
@@ -113,10 +117,17 @@ fn say(options: &VerifyOptions, bundle: &Bundle, receipt: &Receipt, report: &Rep
     writeln!(out, "overall score: {} in the receipt, {} computed again", shown(recorded), shown(now))?;
     match &bundle.receipt.public_key {
         Some(key) if options.key.is_empty() => {
-            writeln!(out, "signed by {key}: compare it with the tenant's /api/receipt-keys, or give it by --key")?;
+            writeln!(out, "names the key {key}: compare it with the tenant's /api/receipt-keys, and give it by --key")?;
         }
-        Some(key) => writeln!(out, "signed by {key}")?,
+        Some(key) => writeln!(out, "names the key {key}")?,
         None => writeln!(out, "not signed")?,
     }
+    let verdict = match report.verdict() {
+        Finding::Same if report.is_key_trusted() => "the same",
+        Finding::Same => "the same, if whoever made it is believed",
+        Finding::Differs => "differs",
+        Finding::CannotBeComputed => "cannot be told",
+    };
+    writeln!(out, "verdict: {verdict}")?;
     Ok(())
 }

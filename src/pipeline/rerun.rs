@@ -33,7 +33,7 @@ use crate::{
         evaluations::{
             insights,
             model::{EvaluationStatus, RevisionCause},
-            questions::Questions,
+            questions::{Questions, READER},
             receipt::{About, Receipt},
             store::{self, NewEvaluation},
         },
@@ -173,6 +173,7 @@ async fn begin_score(tx: &TenantTx<'_>, call_id: CallId, now: DateTime<Utc>) -> 
         replaces: Some(about.evaluation_id),
         rescore_id: None,
         call: found.call.facts.clone(),
+        reader: READER.to_owned(),
         assessed_at_ms: assessed_at.timestamp_millis(),
         ..about.clone()
     };

@@ -359,6 +359,7 @@ fn of_stored(material: &ForAssess, before: &About, evaluation_id: EvaluationId, 
         revision: before.revision + 1,
         replaces: Some(before.evaluation_id),
         call: material.call.facts.clone(),
+        reader: questions::READER.to_owned(),
         assessed_at_ms: assessed_at.timestamp_millis(),
         ..before.clone()
     }

@@ -135,7 +135,7 @@ impl Score {
         // The binding is part of the receipt only when the bound scorer is the one that scored.
         let bound = material.scorer.as_ref().filter(|_| scorer.sha256.is_some());
         let mut receipt = material.receipt.clone().scored(
-            &scorer,
+            (&scorer, note.as_deref()),
             bound.map(|binding| (binding.binding_id, &binding.settings)),
             answers,
             input,

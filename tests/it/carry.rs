@@ -102,7 +102,11 @@ async fn the_plugin_answers_its_criterion_and_everybody_can_compute_it_again() {
     let at = format!("/api/evaluations/{}/receipt-bundle", no["evaluation_id"].as_str().unwrap());
     let (bundle, receipt) = Bundle::read(&admin.get(&at).await.bytes).unwrap();
     let plugin = PluginHost::new(Limits::default()).unwrap().load(EXAMPLE).await.unwrap();
-    let provided = Provided { plugins: vec![plugin], ..Provided::default() };
+    let provided = Provided {
+        plugins: vec![plugin],
+        keys: Some(bundle.receipt.public_key.clone().into_iter().collect()),
+        ..Provided::default()
+    };
     let report = verify(&bundle, &receipt, &provided).await;
     assert_eq!((report.verdict(), report.finding("answers")), (Finding::Same, Some(Finding::Same)));
     let report = verify(&bundle, &receipt, &Provided::default()).await;

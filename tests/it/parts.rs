@@ -157,7 +157,8 @@ async fn offline(app: &TestApp, admin: &Client, evaluation: &str) {
     let bundle = admin.get(&format!("/api/evaluations/{evaluation}/receipt-bundle")).await;
     let file = app.objects.path().join("bundle.json");
     std::fs::write(&file, &bundle.bytes).unwrap();
-    let verify = Command::new(env!("CARGO_BIN_EXE_plumbline")).arg("verify").arg(&file).output().unwrap();
+    let verify =
+        Command::new(env!("CARGO_BIN_EXE_plumbline")).args(["verify", "--accept-any-key"]).arg(&file).output().unwrap();
     std::fs::remove_file(&file).unwrap();
     assert!(verify.status.success(), "{}", String::from_utf8_lossy(&verify.stdout));
 }

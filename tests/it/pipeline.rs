@@ -8,10 +8,7 @@ use plumbline::{
         db::DbError,
         jobs::{JobError, Lease},
     },
-    product::{
-        calls::store::{self as calls, RunningTranscription},
-        evaluations::{receipt::recompute, scoring::BuiltIn, store},
-    },
+    product::calls::store::{self as calls, RunningTranscription},
 };
 use serde_json::{Value, json};
 
@@ -142,22 +139,22 @@ async fn a_receipt_gives_the_same_numbers_again_and_shows_what_was_changed() {
     let admin = app.admin(&tenant);
     let id = app.send(&admin, &conversation(&tenant.sales)).await;
     app.drain().await;
-    let grant = app.grant(&tenant, &tenant.sales);
-    let again = async || {
-        let db = app.app.db().alone(&grant);
-        let stored = store::load_for_score(&db, id.parse().unwrap()).await.unwrap().unwrap();
-        recompute(&stored.receipt, &stored.material(), &stored.raw_answer, &BuiltIn, None).await.unwrap()
-    };
+    let evaluation = app.analysis(&admin, &id).await.expect(200)["evaluation"]["evaluation_id"].clone();
+    let path = format!("/api/evaluations/{}/verify", evaluation.as_str().unwrap());
+    let again = async || admin.post(&path, &json!({})).await.expect(200);
     let same = again().await;
-    assert_eq!(same.differences, Vec::<&str>::new());
-    assert_eq!(same.output.overall, Some(8_750));
+    assert_eq!((&same["verdict"], &same["overall_score"]), (&json!("same"), &json!(87.5)), "{same:#}");
     let tamper = format!(
         "update {}.utterances set redacted_text = 'Good evening.' where call_id = '{id}' and n = 1",
         tenant.schema
     );
     app.database.execute(&tamper).await;
     let changed = again().await;
-    assert_eq!(changed.differences, ["transcript", "answers", "input", "scores", "overall"]);
+    assert_eq!(changed["verdict"], json!("differs"));
+    for part in ["transcript", "answers", "input", "scores", "overall"] {
+        let found = changed["parts"].as_array().unwrap().iter().find(|found| found["part"] == part).unwrap();
+        assert_eq!(found["finding"], json!("differs"), "{part}");
+    }
     app.finish().await;
 }
 

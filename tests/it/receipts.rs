@@ -98,7 +98,10 @@ async fn a_receipt_is_signed_and_computed_again() {
         "input",
         "scores",
         "overall",
+        "insights",
         "receipt_key",
+        "key_in_use",
+        "identity",
         "raw_transcript",
         "stored_redaction",
         "stored_scorecard",
@@ -147,11 +150,11 @@ async fn what_is_changed_in_the_database_is_found() {
                 "input",
                 "scores",
                 "overall",
+                "insights",
                 "raw_transcript",
                 "stored_redaction",
                 "stored_review",
                 "stored_scores",
-                "stored_overall",
             ],
         ),
         (
@@ -227,8 +230,19 @@ async fn what_is_changed_in_the_database_is_found() {
             &["stored_circumstances"],
         ),
         (
-            "update {s}.evaluations set model = model || '!', revision = 7",
-            "update {s}.evaluations set model = rtrim(model, '!'), revision = 1",
+            "update {s}.evaluations set model = model || '!'",
+            "update {s}.evaluations set model = rtrim(model, '!')",
+            &["stored_circumstances"],
+        ),
+        ("update {s}.evaluations set revision = 7", "update {s}.evaluations set revision = 1", &["identity"]),
+        (
+            "update {s}.evaluations set is_current = false",
+            "update {s}.evaluations set is_current = true",
+            &["identity"],
+        ),
+        (
+            "update {s}.evaluations set scorer_note = 'The built-in scorer took the place of the bound one.'",
+            "update {s}.evaluations set scorer_note = null",
             &["stored_circumstances"],
         ),
         (
@@ -249,7 +263,7 @@ async fn what_is_changed_in_the_database_is_found() {
         (
             "update {s}.evaluations set receipt = jsonb_set(receipt, '{scoring,overall}', '10000')",
             "update {s}.evaluations set receipt = jsonb_set(receipt, '{scoring,overall}', '8750')",
-            &["signature", "overall"],
+            &["signature", "overall", "stored_overall"],
         ),
         (
             "update {s}.evaluations set receipt = jsonb_set(receipt, '{model}', '\"another\"')",
@@ -264,7 +278,7 @@ async fn what_is_changed_in_the_database_is_found() {
         (
             "update {s}.scorecard_versions set definition = jsonb_set(definition, '{sections,0,weight}', '2')",
             "update {s}.scorecard_versions set definition = jsonb_set(definition, '{sections,0,weight}', '1')",
-            &["scorecard", "input", "overall", "scores", "stored_overall"],
+            &["scorecard", "input", "overall", "scores"],
         ),
         ("update {s}.transcriptions set metrics = jsonb_set(metrics, '{words}', '9')", "", &["metrics", "input"]),
     ];
@@ -284,6 +298,166 @@ async fn what_is_changed_in_the_database_is_found() {
         parts(&verified(&admin, &evaluation).await, "differs").contains(&"signature".to_owned()),
         "a signature is not lost quietly"
     );
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_receipt_of_another_revision_is_not_the_evaluations() {
+    let app = TestApp::start().await;
+    let tenant = app.ready_tenant("acme").await;
+    let admin = app.admin(&tenant);
+    let (call, first) = evaluated(&app, &tenant).await;
+    admin.post(&format!("/api/calls/{call}/rerun"), &json!({"stage": "score"})).await.expect(200);
+    app.drain_all().await;
+    let second = app.analysis(&admin, &call).await.text_at("/evaluation/evaluation_id");
+    assert_ne!(first, second);
+    for evaluation in [&first, &second] {
+        assert_eq!(verified(&admin, evaluation).await["verdict"], json!("same"));
+    }
+    // Whatever the receipt says of itself is copied with it, so that nothing but the row tells the two apart.
+    app.database
+        .execute(&format!(
+            "update {s}.evaluations n set receipt = o.receipt, signature = o.signature, public_key = o.public_key, answers = o.answers,
+                 raw_answer = o.raw_answer, cause = o.cause, assessed_at = o.assessed_at, parameters = o.parameters
+             from {s}.evaluations o where n.evaluation_id = '{second}' and o.evaluation_id = '{first}'",
+            s = tenant.schema
+        ))
+        .await;
+    let replayed = verified(&admin, &second).await;
+    assert_eq!(
+        (&replayed["verdict"], parts(&replayed, "differs")),
+        (&json!("differs"), vec!["identity".to_owned()]),
+        "{replayed:#}"
+    );
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_receipt_without_a_signature_is_never_the_same() {
+    let app = TestApp::start().await;
+    let tenant = app.ready_tenant("acme").await;
+    let admin = app.admin(&tenant);
+    evaluated(&app, &tenant).await;
+    app.advance(60);
+    let (_, evaluation) = evaluated(&app, &tenant).await;
+    assert_eq!(verified(&admin, &evaluation).await["verdict"], json!("same"));
+    let s = &tenant.schema;
+    let strip = |receipt: &str| {
+        let set = format!("signature = null, public_key = null, receipt = {receipt}");
+        format!("update {s}.evaluations set {set} where evaluation_id = '{evaluation}'")
+    };
+    for receipt in [
+        "receipt - 'signed_by'",
+        "(receipt - 'signed_by') || '{\"masked\": true}'",
+        "(receipt - 'signed_by' - 'masked' - 'about') || '{\"format\": 1}'",
+    ] {
+        app.database.execute(&strip(receipt)).await;
+        let found = verified(&admin, &evaluation).await;
+        assert_eq!(found["verdict"], json!("differs"), "{receipt}");
+        assert_eq!(parts(&found, "differs"), ["key_in_use"], "{receipt}");
+    }
+    // Before there was a key, nobody could sign: that is no proof either.
+    app.database.execute(&format!("update {s}.receipt_keys set created_at = created_at + interval '1 day'")).await;
+    assert_eq!(verified(&admin, &evaluation).await["verdict"], json!("cannot_be_computed"));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_key_that_was_put_into_the_database_signs_nothing() {
+    let app = TestApp::start().await;
+    let tenant = app.ready_tenant("acme").await;
+    let admin = app.admin(&tenant);
+    let (_, evaluation) = evaluated(&app, &tenant).await;
+    let signed = admin.get(&format!("/api/evaluations/{evaluation}/receipt")).await.expect(200);
+    let forger = crypto::SigningKey::generate().unwrap();
+    let id = uuid::Uuid::now_v7();
+    let mut receipt: Value = serde_json::from_str(signed["payload"].as_str().unwrap()).unwrap();
+    receipt["signed_by"] = json!(id);
+    let payload = plumbline::foundation::digest::canonical(&receipt);
+    let (signature, public_key) = (forger.sign(payload.as_bytes()), forger.public_key());
+    let s = &tenant.schema;
+    let write = async |sealed: &str| {
+        app.database
+            .execute(&format!(
+                "delete from {s}.receipt_keys where generation = 2;
+                 insert into {s}.receipt_keys (receipt_key_id, organization_id, generation, public_key, sealed_private_key, created_by, created_at)
+                 select '{id}', organization_id, 2, '{public_key}', {sealed}, created_by, created_at from {s}.receipt_keys where generation = 1"
+            ))
+            .await;
+    };
+    // The sealed half of the real key, once as it is and once in the form of another master key.
+    write("sealed_private_key").await;
+    app.database
+        .execute(&format!(
+            "update {s}.evaluations set receipt = '{payload}', signature = '{signature}', public_key = '{public_key}'"
+        ))
+        .await;
+    let forged = verified(&admin, &evaluation).await;
+    assert_eq!((&forged["verdict"], parts(&forged, "differs")), (&json!("differs"), vec!["receipt_key".to_owned()]));
+    write("overlay(sealed_private_key placing '0000000000000000' from 4)").await;
+    let forged = verified(&admin, &evaluation).await;
+    assert_ne!(forged["verdict"], json!("same"), "{forged:#}");
+    assert!(!parts(&forged, "same").contains(&"receipt_key".to_owned()), "{forged:#}");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_key_that_was_replaced_signs_nothing_more() {
+    let app = TestApp::start().await;
+    let tenant = app.ready_tenant("acme").await;
+    let admin = app.admin(&tenant);
+    let (_, before) = evaluated(&app, &tenant).await;
+    app.advance(3600);
+    let (_, after) = evaluated(&app, &tenant).await;
+    app.advance(3600);
+    admin.post("/api/receipt-keys", &json!({})).await.expect(201);
+    for evaluation in [&before, &after] {
+        assert_eq!(verified(&admin, evaluation).await["verdict"], json!("same"));
+    }
+    // As if it had been replaced between the two.
+    app.database
+        .execute(&format!(
+            "update {}.receipt_keys set created_at = created_at - interval '90 minutes' where generation = 2",
+            tenant.schema
+        ))
+        .await;
+    assert_eq!(verified(&admin, &before).await["verdict"], json!("same"));
+    assert_eq!(parts(&verified(&admin, &after).await, "differs"), ["key_in_use"]);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn answers_of_another_reader_are_not_called_changed() {
+    let app = TestApp::start().await;
+    let tenant = app.ready_tenant("acme").await;
+    let admin = app.admin(&tenant);
+    let (_, evaluation) = evaluated(&app, &tenant).await;
+    let reader = admin.get(&format!("/api/evaluations/{evaluation}/receipt")).await.expect(200);
+    let reader: Value = serde_json::from_str(reader["payload"].as_str().unwrap()).unwrap();
+    assert_eq!(reader["about"]["reader"], json!("answers 1.0.0"));
+    let s = &tenant.schema;
+    app.database
+        .execute(&format!(
+            "update {s}.evaluations set receipt = jsonb_set(jsonb_set(receipt, '{{answers}}', to_jsonb(repeat('0', 64))), '{{about,reader}}', '\"answers 0.9.0\"')"
+        ))
+        .await;
+    let found = verified(&admin, &evaluation).await;
+    assert!(parts(&found, "cannot_be_computed").contains(&"answers".to_owned()), "{found:#}");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_call_from_before_transcripts_were_redacted_leaves_redacted() {
+    let app = TestApp::start().await;
+    let tenant = app.ready_tenant("acme").await;
+    let admin = app.admin(&tenant);
+    let (_, evaluation) = evaluated(&app, &tenant).await;
+    let now = bundle(&admin, &evaluation).await;
+    app.database.execute(&format!("update {}.utterances set redacted_text = null", tenant.schema)).await;
+    let old = bundle(&admin, &evaluation).await;
+    assert!(now.contains("[NAME_1]") && !old.contains("Ana"), "{old}");
+    let transcript = |text: &str| serde_json::from_str::<Value>(text).unwrap()["transcript"].clone();
+    assert_eq!(transcript(&old), transcript(&now));
     app.finish().await;
 }
 
@@ -312,8 +486,8 @@ async fn a_plugin_that_is_bound_no_more_still_verifies() {
     std::fs::write(&path, bundle(&admin, &evaluation).await).unwrap();
     std::fs::write(&plugin, EXAMPLE).unwrap();
     let (path, plugin) = (path.to_str().unwrap(), plugin.to_str().unwrap());
-    assert_eq!(plumbline(&[path, "--plugin", plugin]).status.code(), Some(0));
-    let without = plumbline(&[path]);
+    assert_eq!(plumbline(&[path, "--plugin", plugin, "--accept-any-key"]).status.code(), Some(0));
+    let without = plumbline(&[path, "--accept-any-key"]);
     assert_eq!(without.status.code(), Some(2), "{without:?}");
     assert!(String::from_utf8_lossy(&without.stdout).contains("give it by --plugin"));
     // Other settings are other scores.
@@ -365,7 +539,8 @@ async fn without_a_master_key_receipts_say_that_they_are_unsigned() {
     let verification = verified(&admin, &evaluation).await;
     assert_eq!(
         (&verification["verdict"], parts(&verification, "cannot_be_computed")),
-        (&json!("same"), vec!["signature".to_owned()])
+        (&json!("cannot_be_computed"), vec!["signature".to_owned()]),
+        "nobody vouches for it"
     );
     admin.post("/api/receipt-keys", &json!({})).await.refused(409, "illegal-state");
     let directory = tempfile::tempdir().unwrap();
@@ -449,8 +624,9 @@ async fn one_changed_byte_anywhere_is_found() {
     let (_, evaluation) = evaluated(&app, &tenant).await;
     let text = bundle(&admin, &evaluation).await;
     let plugin = PluginHost::new(Limits::default()).unwrap().load(EXAMPLE).await.unwrap();
-    let provided = Provided { plugins: vec![plugin], ..Provided::default() };
     let (whole, receipt) = Bundle::read(text.as_bytes()).unwrap();
+    let keys = whole.receipt.public_key.clone().map(|key| vec![key]);
+    let provided = Provided { plugins: vec![plugin], keys, ..Provided::default() };
     assert_eq!(verify(&whole, &receipt, &provided).await.verdict(), Finding::Same);
     assert!(Bundle::read(format!("{text}\n").as_bytes()).is_ok(), "a line feed at the end is nobody's change");
 
@@ -638,8 +814,20 @@ async fn the_command_line_computes_it_again_without_a_server() {
     assert_eq!(told.status.code(), Some(0), "{told:?}");
     let words = String::from_utf8(told.stdout).unwrap();
     assert!(words.contains("overall score: 87.50 in the receipt, 87.50 computed again"), "{words}");
-    let json: Value = serde_json::from_slice(&plumbline(&[at, "--json"]).stdout).unwrap();
-    assert_eq!((&json["verdict"], &json["evaluation_id"]), (&json!("same"), &json!(evaluation)));
+    let said = |arguments: &[&str]| {
+        let told = plumbline(&[&[at, "--json"], arguments].concat());
+        let said: Value = serde_json::from_slice(&told.stdout).unwrap();
+        (told.status.code().unwrap(), said["verdict"].clone(), said["key_trusted"].clone(), said)
+    };
+    let (code, verdict, trusted, json) = said(&["--key", &key]);
+    assert_eq!((code, verdict, trusted, &json["evaluation_id"]), (0, json!("same"), json!(true), &json!(evaluation)));
+    // Anybody can sign a bundle: nothing is the same before the key is known, or believed on purpose.
+    let (code, verdict, trusted, _) = said(&[]);
+    assert_eq!((code, verdict, trusted), (2, json!("cannot_be_computed"), json!(false)));
+    let (code, verdict, trusted, _) = said(&["--accept-any-key"]);
+    assert_eq!((code, verdict, trusted), (0, json!("same"), json!(false)));
+    let (code, verdict, trusted, _) = said(&["--key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]);
+    assert_eq!((code, verdict, trusted), (1, json!("differs"), json!(false)));
     assert_eq!(
         plumbline(&[at, "--key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]).status.code(),
         Some(1),

@@ -1,11 +1,7 @@
 //! Scoring by plugins: what each failure policy does, and that no failure of a scorer buys the language model's answer twice.
 
 use object_store::ObjectStoreExt;
-use plumbline::{
-    foundation::digest,
-    platform::plugins::{Limits, PluginHost},
-    product::evaluations::{receipt::recompute, store},
-};
+use plumbline::foundation::digest;
 use serde_json::{Value, json};
 
 use crate::{
@@ -61,17 +57,9 @@ async fn the_organizations_plugin_scores_and_its_receipt_holds() {
     // "I see. Then I will send you a new one." is longer than eight words: 2.50 are deducted.
     assert_eq!(evaluation["overall_score"], json!(85.0), "{evaluation:#}");
 
-    let grant = app.grant(&tenant, &tenant.sales);
-    let db = app.app.db().alone(&grant);
-    let stored = store::load_for_score(&db, id.parse().unwrap()).await.unwrap().unwrap();
-    let settings: Value = serde_json::from_str(EXAMPLE_SETTINGS).unwrap();
-    let host = PluginHost::new(Limits::default()).unwrap();
-    let plugin = host.load(EXAMPLE).await.unwrap();
-    let scorer = plugin.scorer(&settings.to_string()).unwrap();
-    let material = stored.material();
-    let again = recompute(&stored.receipt, &material, &stored.raw_answer, scorer.as_ref(), Some(&settings));
-    let again = again.await.unwrap();
-    assert_eq!((again.differences, again.output.overall), (vec![], Some(8_500)));
+    let path = format!("/api/evaluations/{}/verify", evaluation["evaluation_id"].as_str().unwrap());
+    let again = admin.post(&path, &json!({})).await.expect(200);
+    assert_eq!((&again["verdict"], &again["overall_score"]), (&json!("same"), &json!(85.0)), "{again:#}");
 
     // The other organization goes on with the built-in scorer.
     let other = app.send(&admin, &conversation(&tenant.support)).await;

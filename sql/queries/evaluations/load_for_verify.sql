@@ -1,8 +1,11 @@
 -- evaluations/load_for_verify: everything that a receipt was made of, as it was then, and what is stored of the outcome
 select e.evaluation_id, e.call_id, e.organization_id, e.status as evaluation_status, e.raw_answer, e.human_answers, e.answers, e.receipt, e.signature,
     e.public_key, (e.overall_score * 100)::integer as overall, e.passed, e.needs_review, e.scorer, e.provider, e.model, e.prompt_digest as asked_digest,
-    e.prompt_builder, e.revision, e.cause, e.replaces, e.transcript_version, e.rescore_id, e.parameters, e.quotes, e.quotes_rejected, e.assessed_at,
+    e.prompt_builder, e.scorer_note, e.is_current, e.revision, e.cause, e.replaces, e.transcript_version, e.rescore_id, e.parameters, e.quotes, e.quotes_rejected, e.assessed_at,
     case when e.is_current and n.status = 'evaluated' then (n.overall_score * 100)::integer else (e.overall_score * 100)::integer end as shown_overall,
+    not exists (
+        select from tenant.evaluations l where l.call_id = e.call_id and l.revision > e.revision and l.organization_id = any ($2)
+    ) as is_newest,
     v.scorecard_version_id, v.scorecard_id, v.version, v.definition, v.digest, v.published_at, v.published_by,
     coalesce(u.metrics, o.metrics) as metrics, coalesce(u.utterances, o.utterances) as utterances, coalesce(u.redaction, o.redaction) as redaction,
     case when u.call_id is not null then u.digest else o.digest end as raw_digest,
@@ -14,12 +17,8 @@ select e.evaluation_id, e.call_id, e.organization_id, e.status as evaluation_sta
     p.binding_id as prompt_binding_id, p.settings as prompt_settings, p.failure_policy as prompt_policy,
     pv.digest as prompt_digest, pv.name as prompt_name, pv.version as prompt_version, pv.object_key as prompt_object_key,
     c.keys, c.scores, c.passes, c.notes, c.verdicts, c.sections, i.kinds, i.criteria, i.texts,
-    exists (
-        select from tenant.receipt_keys k
-        where k.public_key = e.public_key
-          and k.receipt_key_id = (e.receipt ->> 'signed_by')::uuid
-          and k.organization_id = any ($3)
-    ) as key_is_known
+    k.receipt_key_id, k.public_key as receipt_public_key, k.sealed_private_key, k.replaced_at as key_replaced_at,
+    (select min(created_at) from tenant.receipt_keys where organization_id = any ($3)) as first_key_at
 from tenant.evaluations e
 join tenant.calls n on n.call_id = e.call_id and n.organization_id = any ($2)
 join tenant.scorecard_versions v on v.scorecard_version_id = e.scorecard_version_id and v.organization_id = any ($2)
@@ -45,6 +44,13 @@ left join tenant.plugin_versions sv on sv.digest = s.digest and sv.organization_
 left join tenant.plugin_bindings p
     on p.binding_id = (e.receipt #>> '{about,prompt_binding_id}')::uuid and p.organization_id = any ($2)
 left join tenant.plugin_versions pv on pv.digest = p.digest and pv.organization_id = any ($3)
+left join lateral (
+    select signs.receipt_key_id, signs.public_key, signs.sealed_private_key,
+        (select min(created_at) from tenant.receipt_keys where generation > signs.generation and organization_id = any ($3)) as replaced_at
+    from tenant.receipt_keys signs
+    where signs.receipt_key_id = (e.receipt ->> 'signed_by')::uuid
+      and signs.organization_id = any ($3)
+) k on true
 left join lateral (
     select array_agg(criterion_key) as keys, array_agg((score * 100)::integer) as scores, array_agg(passed) as passes,
         array_agg(note) as notes, array_agg(verdict) as verdicts, array_agg(section_key) as sections

@@ -75,10 +75,12 @@ create function pg_temp.masked_receipt(given jsonb) returns jsonb language sql s
         || jsonb_build_object('masked', true, 'transcript', none, 'prompt', none, 'raw_answer', none, 'answers', none,
             'prompt_note', pg_temp.masked(given ->> 'prompt_note'))
         || case when jsonb_typeof(given -> 'about') = 'object' then
-               jsonb_build_object('about', (given -> 'about') || jsonb_build_object('audio', null, 'redaction', none, 'metrics', none))
+               jsonb_build_object('about', (given -> 'about') || jsonb_build_object('audio', null, 'redaction', none, 'metrics', none)
+                   || case when given -> 'about' ->> 'human_answers' is null then '{}' else jsonb_build_object('human_answers', none) end)
            else '{}' end
         || case when jsonb_typeof(given -> 'scoring') = 'object' then
-               jsonb_build_object('scoring', (given -> 'scoring') || jsonb_build_object('input', none, 'scores', none))
+               jsonb_build_object('scoring', (given -> 'scoring') || jsonb_build_object('input', none, 'scores', none, 'insights', none)
+                   || case when given -> 'scoring' ->> 'note' is null then '{}' else jsonb_build_object('note', none) end)
            else '{}' end)::text)::jsonb
     from (select repeat('0', 64) as none) nothing
 $$;

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 
 use super::{Description, FULL_SCORE, PluginError, Prompt, ScoreInput, ScoreOutput};
 
+/// The name of the scorer and the prompt builder that are part of the product. No plugin has it.
+pub const BUILT_IN: &str = "builtin";
 /// Words to a reader: a note, an insight, a summary.
 const SENTENCE_BYTES: usize = 2_000;
 const INSIGHTS: usize = 200;
@@ -20,6 +22,9 @@ pub(super) fn description(found: &Description) -> Result<(), PluginError> {
     let proper = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
     if found.name.is_empty() || found.name.len() > KEY_BYTES || !found.name.chars().all(proper) {
         return invalid("its name is not 1 to 64 of a-z, 0-9, _ and -");
+    }
+    if found.name == BUILT_IN {
+        return invalid(&format!("it calls itself {BUILT_IN}, which is the name of what comes with the product"));
     }
     if found.version.is_empty()
         || found.version.len() > KEY_BYTES
@@ -118,4 +123,21 @@ fn at_most(what: &str, count: usize, allowed: usize) -> Result<(), PluginError> 
 
 fn invalid<T>(why: &str) -> Result<T, PluginError> {
     Err(PluginError::InvalidOutput(why.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_plugin_has_the_name_of_what_comes_with_the_product() {
+        let called = |name: &str| {
+            let version = "2.0.0".to_owned();
+            let name = name.to_owned();
+            description(&Description { name, version, summary: String::new(), settings_schema: None, metadata: vec![] })
+        };
+        assert_eq!(called("monologue"), Ok(()));
+        assert_eq!(called("builtin-like"), Ok(()));
+        assert!(matches!(called("builtin"), Err(PluginError::InvalidOutput(_))));
+    }
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use super::{
     beside, evidence, insights,
     model::{Answer, Given, Reason, RevisionCause, Verdict},
-    questions::{HumanAnswer, Unusable},
+    questions::{HumanAnswer, READER, Unusable},
     receipt::{self, About, Receipt},
     store::{self, ForScore, NewEvaluation},
 };
@@ -255,6 +255,7 @@ async fn revised(
         cause: RevisionCause::HumanAnswers,
         replaces: Some(stored.evaluation_id),
         rescore_id: None,
+        reader: READER.to_owned(),
         human_answers: receipt::human_digest(human),
         assessed_at_ms: now.timestamp_millis(),
         ..about

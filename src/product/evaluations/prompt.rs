@@ -15,7 +15,7 @@ use super::{
     schema,
 };
 use crate::{
-    platform::plugins::{Identity, PluginError, Prompt, PromptBuilder, PromptInput, Used},
+    platform::plugins::{BUILT_IN, Identity, PluginError, Prompt, PromptBuilder, PromptInput, Used},
     product::scorecards::model::{AnswerKind, AnswerType, Choice, Criterion},
 };
 
@@ -96,7 +96,7 @@ impl BuiltIn {
     fn its_identity() -> &'static Identity {
         static IDENTITY: OnceLock<Identity> = OnceLock::new();
         IDENTITY.get_or_init(|| Identity {
-            name: "builtin".to_owned(),
+            name: BUILT_IN.to_owned(),
             version: "1.4.0".to_owned(),
             sha256: None,
             wit: None,

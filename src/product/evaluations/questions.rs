@@ -25,6 +25,10 @@ use crate::{
     product::scorecards::model::{AnsweredBy, AutoFail, Criterion, Definition},
 };
 
+/// What makes answers of a model's text, as receipts name it. Its version is raised with every change after which the same text, transcript, metrics
+/// and people's answers can give other answers, findings or another schema: in how a text is read, in finding quotes, in rules, conditions or the merging
+/// of parts, in the schema and in the words of findings. A receipt of another version is not held against what this one makes.
+pub const READER: &str = "answers 1.0.0";
 /// The answer text of an evaluation for which the language model was asked nothing.
 pub const NOTHING: &str = "{}";
 /// Provider and model of such an evaluation.

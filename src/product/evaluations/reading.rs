@@ -139,15 +139,15 @@ impl Evaluation {
     /// scores of the criteria where a plugin gave them.
     pub fn section_scores(&self) -> Vec<Option<u32>> {
         let scorecard = self.definition.for_plugins(self.version.unsigned_abs());
-        let marks = match &self.summary.scorer {
-            Some(scorer) if BuiltIn::is_called(scorer) => {
-                let said = self
-                    .answers
-                    .iter()
-                    .map(|answer| (answer.criterion.as_str(), Said { verdict: answer.verdict, worth: answer.worth }));
-                scoring::marks_of_answers(&scorecard, &said.collect())
-            }
-            _ => scoring::marks(&scorecard, &self.scores),
+        let is_built_in = self.receipt.scoring.as_ref().is_some_and(|scoring| BuiltIn::is(&scoring.scorer));
+        let marks = if is_built_in {
+            let said = self
+                .answers
+                .iter()
+                .map(|answer| (answer.criterion.as_str(), Said { verdict: answer.verdict, worth: answer.worth }));
+            scoring::marks_of_answers(&scorecard, &said.collect())
+        } else {
+            scoring::marks(&scorecard, &self.scores)
         };
         arithmetic::score(&marks).sections
     }

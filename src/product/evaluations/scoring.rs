@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     platform::plugins::{
-        AutoFail, Criterion, CriterionScore, FULL_SCORE, Identity, PluginError, ScoreInput, ScoreOutput, Scorecard,
-        Scorer,
+        AutoFail, BUILT_IN, Criterion, CriterionScore, FULL_SCORE, Identity, PluginError, ScoreInput, ScoreOutput,
+        Scorecard, Scorer,
     },
     product::scorecards::model::{self, Definition},
 };
@@ -24,17 +24,16 @@ use crate::{
 pub struct BuiltIn;
 
 impl BuiltIn {
-    /// Whether it is the one that is called so, `name version`, on an evaluation.
-    pub fn is_called(scorer: &str) -> bool {
-        let own = Self::its_identity();
-        scorer.strip_prefix(own.name.as_str()) == Some(&format!(" {}", own.version))
+    /// Whether it is the one that a receipt names, in this version: a plugin has a digest, whatever it calls itself.
+    pub fn is(scorer: &Identity) -> bool {
+        scorer == Self::its_identity()
     }
 
     /// Its name and version; the version changes with every change of what it computes.
     fn its_identity() -> &'static Identity {
         static IDENTITY: OnceLock<Identity> = OnceLock::new();
         IDENTITY.get_or_init(|| Identity {
-            name: "builtin".to_owned(),
+            name: BUILT_IN.to_owned(),
             version: "2.1.0".to_owned(),
             sha256: None,
             wit: None,

@@ -161,6 +161,7 @@ impl ForAssess {
             prompt_binding_id: bound.map(|bound| bound.binding_id),
             prompt_settings: bound.map(|bound| digest::of_json(&bound.settings)),
             parameters,
+            reader: questions::READER.to_owned(),
             human_answers: receipt::human_digest(human),
             assessed_at_ms: assessed_at.timestamp_millis(),
         }

@@ -175,7 +175,8 @@ impl From<ReceiptKey> for ReceiptKeyView {
 #[derive(Object)]
 #[oai(rename = "Verification")]
 struct VerificationView {
-    /// `differs` when any part does; `cannot_be_computed` when no part differs but the scores could not be computed.
+    /// `differs` when any part does; `cannot_be_computed` when no part differs but the scores could not be computed, nobody signed the receipt, or
+    /// the server cannot prove that the key is the tenant's.
     verdict: Finding,
     /// The overall score that the receipt names, 0 to 100.
     #[oai(nullable)]

@@ -127,10 +127,18 @@ pub async fn signer(
     Ok(Some(unseal(master, &stored(&row)?)?))
 }
 
-fn unseal(master: &MasterKey, stored: &StoredKey) -> Result<Signer, ReceiptKeyError> {
+fn unseal(master: &MasterKey, stored: &StoredKey) -> Result<Signer, CryptoError> {
     let seed = master.open(&stored.sealed, &place(stored.receipt_key_id))?;
     let key = SigningKey::from_seed(&seed, &stored.public_key)?;
     Ok(Signer { receipt_key_id: stored.receipt_key_id, key })
+}
+
+/// Whether the stored private half makes the public one. Nobody without the master key can seal one, whatever else they may write.
+///
+/// # Errors
+/// [`CryptoError::OtherMasterKey`] when that cannot be told; another one when it does not.
+pub(super) fn proven(master: &MasterKey, stored: &StoredKey) -> Result<(), CryptoError> {
+    unseal(master, stored).map(drop)
 }
 
 /// Where a private half is stored: what it is sealed for.

@@ -20,15 +20,15 @@ use serde_json::Value;
 use super::{
     model::{Answer, Insight, RevisionCause, Utterance},
     parts::Span,
-    questions::{HumanAnswer, Questions, Unusable},
-    scoring::{self, Case, by_plugin},
+    questions::HumanAnswer,
+    scoring::by_plugin,
 };
 use crate::{
     foundation::{
         digest,
         ids::{BindingId, EvaluationId, OrganizationId, ReceiptKeyId, RescoreId, ScorecardVersionId},
     },
-    platform::plugins::{CallFacts, Identity, PluginError, Prompt, ScoreInput, ScoreOutput, Scorecard, Scorer},
+    platform::plugins::{CallFacts, Identity, Prompt, ScoreInput, ScoreOutput, Scorecard},
     product::scorecards::model::{Definition, ScorecardVersion},
 };
 
@@ -119,6 +119,8 @@ pub struct About {
     pub prompt_settings: Option<String>,
     /// What besides the question decided the answer: the model that was asked, temperature, seed, most tokens.
     pub parameters: Value,
+    /// What made answers of the model's text: [`READER`](super::questions::READER) when they were made.
+    pub reader: String,
     /// Digest of what people answered, who they were and when; none when nobody did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub human_answers: Option<String>,
@@ -144,6 +146,9 @@ pub struct Scoring {
     pub scorer: Identity,
     /// The organization's binding of the plugin that scored.
     pub binding_id: Option<BindingId>,
+    /// Digest of why another scorer than the bound one scored; none when it was the bound one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Digest of the plugin's settings.
     pub settings: Option<String>,
     /// Digest of everything that the scorer was given.
@@ -207,12 +212,12 @@ impl Receipt {
         }
     }
 
-    /// The receipt of the scored evaluation. `bound` is the binding and settings of the plugin that scored; none for the built-in scorer. `answers`
+    /// The receipt of the scored evaluation. `scorer` is who scored, with the note why it was another one than the bound one; `bound` is the binding and settings of the plugin that scored; none for the built-in scorer. `answers`
     /// are all of them, a plugin's own as well.
     #[must_use]
     pub fn scored(
         self,
-        scorer: &Identity,
+        (scorer, note): (&Identity, Option<&str>),
         bound: Option<(BindingId, &Value)>,
         answers: &[Answer],
         input: &ScoreInput,
@@ -222,6 +227,7 @@ impl Receipt {
         let scoring = Scoring {
             scorer: scorer.clone(),
             binding_id: bound.map(|(binding_id, _)| binding_id),
+            note: note.map(|note| digest::of_bytes(note.as_bytes())),
             settings: bound.map(|(_, settings)| digest::of_json(settings)),
             input: digest::of_json(input),
             scores: digest::of_json(output),
@@ -255,14 +261,6 @@ impl Receipt {
 /// Digest of a transcript: numbers, speakers, times and words.
 pub fn transcript_digest(transcript: &[Utterance]) -> String {
     digest::of_json(&transcript)
-}
-
-/// Leaves of a scorecard what has these keys.
-pub fn only(scorecard: &mut Scorecard, keys: &[String]) {
-    for section in &mut scorecard.sections {
-        section.criteria.retain(|criterion| keys.contains(&criterion.key));
-    }
-    scorecard.sections.retain(|section| !section.criteria.is_empty());
 }
 
 /// Digest of conversation metrics: the whole numbers among them, sorted by key.
@@ -319,62 +317,6 @@ impl Material {
             metadata: by_plugin::metadata(self, answers),
         }
     }
-}
-
-/// Why a score cannot be computed again.
-#[derive(Debug, thiserror::Error)]
-pub enum RecomputeError {
-    /// The model's text is no answer, or the transcript cannot be searched.
-    #[error(transparent)]
-    Answers(#[from] Unusable),
-    /// The scorer failed.
-    #[error(transparent)]
-    Scorer(#[from] PluginError),
-}
-
-/// A score computed again from the model's own text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recomputed {
-    /// The answers with their checked evidence.
-    pub answers: Vec<Answer>,
-    /// The scores.
-    pub output: ScoreOutput,
-    /// What is not as the receipt says; empty when everything is.
-    pub differences: Vec<&'static str>,
-}
-
-/// Computes a score again: parse, evidence, scorer, in the same way as the first time, and compares every digest on the way.
-/// Equal material and an equal scorer give equal numbers. `settings` are those of the plugin behind `scorer`.
-///
-/// # Errors
-/// [`RecomputeError`] when a step fails that once worked.
-pub async fn recompute(
-    receipt: &Receipt,
-    material: &Material,
-    raw_answer: &str,
-    scorer: &dyn Scorer,
-    settings: Option<&Value>,
-) -> Result<Recomputed, RecomputeError> {
-    let questions = Questions::of(&material.definition, &material.transcript, &material.metrics);
-    let answers = questions.answers(raw_answer, &material.human)?;
-    let input = material.score_input(&answers);
-    let scored = scoring::score_by(scorer, &Case::of(material, raw_answer, &answers, &input)).await?;
-    let (answers, input) = scored.answered.map_or((answers, input), |answered| (answered.answers, answered.input));
-    let output = scored.output;
-    let scoring = receipt.scoring.as_ref();
-    let scored = |digest: fn(&Scoring) -> &String, now: String| scoring.is_some_and(|scoring| *digest(scoring) == now);
-    let checks = [
-        ("transcript", receipt.transcript == transcript_digest(&material.transcript)),
-        ("raw_answer", receipt.raw_answer == digest::of_bytes(raw_answer.as_bytes())),
-        ("answers", receipt.answers == digest::of_json(&answers)),
-        ("scorer", scoring.is_some_and(|scoring| scoring.scorer == *scorer.identity())),
-        ("settings", scoring.is_some_and(|scoring| scoring.settings == settings.map(digest::of_json))),
-        ("input", scored(|scoring| &scoring.input, digest::of_json(&input))),
-        ("scores", scored(|scoring| &scoring.scores, digest::of_json(&output))),
-        ("overall", scoring.is_some_and(|scoring| scoring.overall == output.overall)),
-    ];
-    let differences = checks.into_iter().filter(|(_, same)| !same).map(|(what, _)| what).collect();
-    Ok(Recomputed { answers, output, differences })
 }
 
 #[cfg(test)]

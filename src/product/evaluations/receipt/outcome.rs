@@ -5,7 +5,11 @@ use serde_json::Value;
 use tokio_postgres::{Row, types::Json};
 use uuid::Uuid;
 
-use super::{Receipt, reading::Stored, verify::Report};
+use super::{
+    About, Receipt,
+    reading::Stored,
+    verify::{Finding, Report},
+};
 use crate::{
     foundation::digest,
     platform::{db::DbError, plugins::CriterionScore},
@@ -48,7 +52,18 @@ pub(super) struct Outcome {
     audio_sha256: Option<String>,
     /// The digest that the scorecard version's row has.
     scorecard_digest: String,
+    identity: Identity,
     circumstances: Circumstances,
+    /// Whether it is the current one, and whether it is the newest.
+    current: (bool, bool),
+    assessed_at: DateTime<Utc>,
+}
+
+impl Outcome {
+    /// When the row says that it was assessed.
+    pub(super) fn assessed_at(&self) -> DateTime<Utc> {
+        self.assessed_at
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,24 +76,31 @@ struct ScoreRow {
     note: Option<String>,
 }
 
-/// Columns that say what the receipt says.
+/// Which evaluation of which call it is, in columns that say what the receipt says.
 #[derive(Debug, PartialEq)]
-struct Circumstances {
+struct Identity {
     evaluation_id: Uuid,
+    call_id: String,
     organization_id: Uuid,
     scorecard_version_id: Uuid,
+    revision: i32,
+    replaces: Option<Uuid>,
+    transcript_version: i32,
+}
+
+/// Columns that say of the circumstances what the receipt says.
+#[derive(Debug, PartialEq)]
+struct Circumstances {
     provider: String,
     model: String,
     prompt: String,
     prompt_builder: String,
-    revision: i32,
     cause: String,
-    replaces: Option<Uuid>,
-    transcript_version: i32,
     rescore_id: Option<Uuid>,
     parameters: Value,
     assessed_at_ms: i64,
     scorer: Option<String>,
+    scorer_note: Option<String>,
 }
 
 pub(super) fn read(row: &Row, version: &ScorecardVersion) -> Result<Outcome, DbError> {
@@ -96,23 +118,29 @@ pub(super) fn read(row: &Row, version: &ScorecardVersion) -> Result<Outcome, DbE
         quotes: (row.try_get("quotes")?, row.try_get("quotes_rejected")?),
         audio_sha256: row.try_get("audio_sha256")?,
         scorecard_digest: version.digest.clone(),
-        circumstances: Circumstances {
+        identity: Identity {
             evaluation_id: row.try_get("evaluation_id")?,
+            call_id: row.try_get::<_, Uuid>("call_id")?.to_string(),
             organization_id: row.try_get("organization_id")?,
             scorecard_version_id: row.try_get("scorecard_version_id")?,
+            revision: row.try_get("revision")?,
+            replaces: row.try_get("replaces")?,
+            transcript_version: row.try_get("transcript_version")?,
+        },
+        circumstances: Circumstances {
             provider: row.try_get("provider")?,
             model: row.try_get("model")?,
             prompt: row.try_get("asked_digest")?,
             prompt_builder: row.try_get("prompt_builder")?,
-            revision: row.try_get("revision")?,
             cause: row.try_get("cause")?,
-            replaces: row.try_get("replaces")?,
-            transcript_version: row.try_get("transcript_version")?,
             rescore_id: row.try_get("rescore_id")?,
             parameters: row.try_get("parameters")?,
             assessed_at_ms: assessed_at.timestamp_millis(),
             scorer: row.try_get("scorer")?,
+            scorer_note: row.try_get::<_, Option<&str>>("scorer_note")?.map(|note| digest::of_bytes(note.as_bytes())),
         },
+        current: (row.try_get("is_current")?, row.try_get("is_newest")?),
+        assessed_at,
     })
 }
 
@@ -131,25 +159,39 @@ fn score_rows(row: &Row) -> Result<Vec<ScoreRow>, DbError> {
 
 /// Notes of each stored part whether it is what was computed again, or what the receipt says.
 pub(super) fn compare(stored: &Stored, report: &mut Report) {
-    let Some(circumstances) = of_receipt(&stored.receipt).filter(|_| !stored.receipt.masked) else { return };
     let (outcome, receipt) = (&stored.outcome, &stored.receipt);
+    let Some(about) = receipt.about.as_ref().filter(|_| !receipt.masked) else { return };
+    let identity = outcome.identity == identity(receipt, about);
+    report.note("identity", identity && outcome.current.0 == outcome.current.1);
     raw(stored, report);
-    let audio = receipt.about.as_ref().and_then(|about| about.audio.as_ref());
-    report.note("stored_audio", outcome.audio_sha256.as_ref() == audio);
+    report.note("stored_audio", outcome.audio_sha256 == about.audio);
     report.note("stored_scorecard", outcome.scorecard_digest == receipt.scorecard);
-    report.note("stored_circumstances", outcome.circumstances == circumstances);
+    report.note("stored_circumstances", outcome.circumstances == circumstances(receipt, about));
     report.note("stored_answers", digest::of_json(&outcome.answers) == receipt.answers);
     let insights = receipt.scoring.as_ref().map(|scoring| scoring.insights.as_str());
     report.note("stored_insights", insights == Some(digest::of_json(&outcome.insights).as_str()));
-    let (Some(output), Some(answers)) = (report.output.clone(), report.answers.clone()) else { return };
+    let overall = receipt.scoring.as_ref().and_then(|scoring| scoring.overall);
+    report.note("stored_overall", (outcome.overall, outcome.shown_overall) == (overall, overall));
+    recomputed(stored, report);
+}
+
+/// What is stored of that which only the computation tells.
+fn recomputed(stored: &Stored, report: &mut Report) {
+    let outcome = &stored.outcome;
+    let is_told = |part: &str| report.finding(part).is_some_and(|finding| finding != Finding::CannotBeComputed);
+    let told = ["answers", "input", "scores", "overall"].into_iter().all(is_told);
+    let (Some(output), Some(answers), true) = (report.output.clone(), report.answers.clone(), told) else {
+        for part in ["stored_review", "stored_scores", "stored_passed"] {
+            report.cannot(part, "answers and scores cannot be computed here");
+        }
+        return;
+    };
     let (all, rejected) = evidence::rejected(&answers);
     let quotes = (i32::try_from(all).ok(), i32::try_from(rejected).ok());
     let needs_review = insights::needs_review(&answers, &stored.bundle.transcript);
     let counted = (Some(outcome.quotes.0), Some(outcome.quotes.1)) == quotes;
     report.note("stored_review", counted && outcome.needs_review == needs_review);
     report.note("stored_scores", outcome.scores == computed(stored, &answers, &output.criteria));
-    let overall = (outcome.overall, outcome.shown_overall) == (output.overall, output.overall);
-    report.note("stored_overall", overall);
     report.note("stored_passed", outcome.passed == scoring::passed(&stored.bundle.scorecard, &output));
 }
 
@@ -191,25 +233,32 @@ fn computed(stored: &Stored, answers: &[Answer], scores: &[CriterionScore]) -> V
     rows
 }
 
-fn of_receipt(receipt: &Receipt) -> Option<Circumstances> {
-    let about = receipt.about.as_ref()?;
-    let builder = &receipt.prompt_builder;
-    let scorer = receipt.scoring.as_ref().map(|scoring| &scoring.scorer);
-    Some(Circumstances {
+fn identity(receipt: &Receipt, about: &About) -> Identity {
+    Identity {
         evaluation_id: about.evaluation_id.0,
+        call_id: about.call.id.clone(),
         organization_id: about.organization_id.0,
         scorecard_version_id: receipt.scorecard_version_id.0,
+        revision: about.revision,
+        replaces: about.replaces.map(|replaces| replaces.0),
+        transcript_version: about.transcript_version,
+    }
+}
+
+fn circumstances(receipt: &Receipt, about: &About) -> Circumstances {
+    let builder = &receipt.prompt_builder;
+    let scoring = receipt.scoring.as_ref();
+    let scorer = scoring.map(|scoring| &scoring.scorer);
+    Circumstances {
         provider: receipt.provider.clone(),
         model: receipt.model.clone(),
         prompt: receipt.prompt.clone(),
         prompt_builder: format!("{} {}", builder.name, builder.version),
-        revision: about.revision,
         cause: about.cause.as_str().to_owned(),
-        replaces: about.replaces.map(|replaces| replaces.0),
-        transcript_version: about.transcript_version,
         rescore_id: about.rescore_id.map(|rescore| rescore.0),
         parameters: about.parameters.clone(),
         assessed_at_ms: about.assessed_at_ms,
         scorer: scorer.map(|scorer| format!("{} {}", scorer.name, scorer.version)),
-    })
+        scorer_note: scoring.and_then(|scoring| scoring.note.clone()),
+    }
 }

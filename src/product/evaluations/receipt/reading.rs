@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
+use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use serde::Deserialize;
@@ -12,11 +13,17 @@ use tokio_postgres::{Row, types::Json};
 use super::{
     Receipt,
     bundle::{self, Bundle, SignedReceipt},
+    keys::{self, StoredKey},
     outcome::{self, Outcome, Raw},
     verify::{self, Provided, Report},
 };
 use crate::{
-    foundation::{access::Grant, digest, ids::EvaluationId},
+    foundation::{
+        access::Grant,
+        crypto::{CryptoError, MasterKey},
+        digest,
+        ids::EvaluationId,
+    },
     platform::{
         db::{Db, DbError, InTenant, Statements},
         http::{Kind, Refusal},
@@ -72,7 +79,17 @@ pub(super) struct Stored {
     /// Where the recording lies.
     audio: Option<String>,
     plugins: Vec<Binding>,
-    key_is_known: bool,
+    keys: Keys,
+}
+
+/// What the tenant's keys say of the one that a receipt names.
+struct Keys {
+    /// That key, with what was stored of it.
+    named: Option<StoredKey>,
+    /// When the next one took its place.
+    replaced_at: Option<DateTime<Utc>>,
+    /// When the tenant got its first key.
+    first_at: Option<DateTime<Utc>>,
 }
 
 /// The reading operations on receipts. Cheap to clone.
@@ -84,6 +101,8 @@ pub struct Receipts {
     pub objects: Arc<dyn ObjectStore>,
     /// Where plugins run.
     pub plugins: Arc<PluginHost>,
+    /// What private halves are sealed with, by which a key is proven to be the tenant's.
+    pub master: Option<MasterKey>,
 }
 
 impl Receipts {
@@ -113,6 +132,10 @@ impl Receipts {
     pub async fn verify(&self, grant: &Grant, id: EvaluationId) -> Result<Report, ReceiptError> {
         let stored = self.load(grant, id).await?;
         let mut provided = Provided { audio: self.audio(&stored).await, ..Provided::default() };
+        match self.proven(&stored.keys) {
+            Ok(keys) => provided.keys = Some(keys),
+            Err(why) => provided.without_keys = Some(why.to_owned()),
+        }
         for bound in &stored.plugins {
             match binding::fetch(&self.plugins, self.objects.as_ref(), bound).await {
                 Ok(Ok(plugin)) => provided.plugins.push(plugin),
@@ -121,15 +144,22 @@ impl Receipts {
             }
         }
         let mut report = verify::verify(&stored.bundle, &stored.receipt, &provided).await;
-        if stored.bundle.receipt.signature.is_some() {
-            if stored.key_is_known {
-                report.note("receipt_key", true);
-            } else {
-                report.differs("receipt_key", "the tenant has no such key");
-            }
-        }
+        in_use(&stored, &mut report);
         outcome::compare(&stored, &mut report);
         Ok(report)
+    }
+
+    /// The tenant's key that the receipt names, if it is one; or why that cannot be told.
+    fn proven(&self, keys: &Keys) -> Result<Vec<String>, &'static str> {
+        let Some(named) = &keys.named else { return Ok(vec![]) };
+        let master = self.master.as_ref().ok_or("the server has no master key to prove the tenant's key with")?;
+        match keys::proven(master, named) {
+            Ok(()) => Ok(vec![named.public_key.clone()]),
+            Err(CryptoError::OtherMasterKey(_)) => {
+                Err("the tenant's key is sealed with another master key, so it cannot be proven")
+            }
+            Err(_) => Ok(vec![]),
+        }
     }
 
     /// SHA-256 of the recording as it lies in the object store; none without one.
@@ -195,8 +225,32 @@ fn stored(row: &Row) -> Result<Option<Stored>, DbError> {
         receipt,
         audio: row.try_get::<_, Option<String>>("audio_object_key")?,
         plugins: [scorer, prompt].into_iter().flatten().collect(),
-        key_is_known: row.try_get("key_is_known")?,
+        keys: keys(row)?,
     }))
+}
+
+fn keys(row: &Row) -> Result<Keys, DbError> {
+    let named = row.try_get::<_, Option<String>>("sealed_private_key")?;
+    Ok(Keys {
+        named: named.map(|_| keys::stored(row)).transpose()?,
+        replaced_at: row.try_get("key_replaced_at")?,
+        first_at: row.try_get("first_key_at")?,
+    })
+}
+
+/// Whether whoever should sign then did: the key that was the newest, and somebody once there was a key. What signs comes after what is assessed, so a
+/// key that was replaced before signs nothing.
+fn in_use(stored: &Stored, report: &mut Report) {
+    let assessed_at = stored.outcome.assessed_at();
+    let after = |then: Option<DateTime<Utc>>| then.is_some_and(|then| assessed_at > then);
+    let is_unsigned = stored.bundle.receipt.signature.is_none();
+    if is_unsigned && after(stored.keys.first_at) {
+        report.differs("key_in_use", "nobody signed it, and the tenant had a key when it was assessed");
+    } else if !is_unsigned && after(stored.keys.replaced_at) {
+        report.differs("key_in_use", "its key had been replaced when it was assessed");
+    } else if !is_unsigned {
+        report.note("key_in_use", true);
+    }
 }
 
 /// What was said, with and without personal data.

@@ -11,10 +11,11 @@ use crate::{
     platform::plugins::{Identity, Plugin, PromptInput, ScoreInput, ScoreOutput, Scorecard, Scorer},
     product::{
         evaluations::{
-            model::{Answer, FailurePolicy},
+            insights,
+            model::{Answer, FailurePolicy, Insight},
             parts::{self, Span, said},
             prompt::{self, BoundBuilder},
-            questions::Questions,
+            questions::{self, Questions, READER},
             scoring::{self, Case, Scored},
         },
         scorecards::model::Criterion,
@@ -56,6 +57,17 @@ pub struct Report {
     pub output: Option<ScoreOutput>,
     /// The answers as they were computed again.
     pub answers: Option<Vec<Answer>>,
+    /// What was believed without proof.
+    pub believed: Believed,
+}
+
+/// What is believed without proof.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Believed {
+    /// That the bundle's own key is the tenant's: then anybody can have made it.
+    pub any_key: bool,
+    /// What nobody signed.
+    pub unsigned: bool,
 }
 
 /// What a bundle does not hold: recordings, plugins, and which keys are to be trusted.
@@ -67,19 +79,37 @@ pub struct Provided {
     pub without_plugins: Option<String>,
     /// SHA-256 of the recording.
     pub audio: Option<String>,
-    /// Public keys to trust, in base64; none trusts the bundle's own.
+    /// Public keys to trust, in base64; none when they are not known.
     pub keys: Option<Vec<String>>,
+    /// Why they are not known.
+    pub without_keys: Option<String>,
+    /// What is believed without proof.
+    pub believed: Believed,
 }
 
 impl Report {
-    /// What it comes to: it differs when any part does, and is the same when no part does and the scores were computed.
+    /// What it comes to: it differs when any part does, and is the same when no part does, the scores were computed, and a trusted key signed it.
     pub fn verdict(&self) -> Finding {
+        let same = |part: &str| self.finding(part) == Some(Finding::Same);
         if self.parts.iter().any(|part| part.finding == Finding::Differs) {
             Finding::Differs
-        } else if self.finding("overall") == Some(Finding::Same) && self.finding("scores") == Some(Finding::Same) {
+        } else if same("overall") && same("scores") && self.is_vouched_for() {
             Finding::Same
         } else {
             Finding::CannotBeComputed
+        }
+    }
+
+    /// Whether a key signed it that is known to be the tenant's.
+    pub fn is_key_trusted(&self) -> bool {
+        self.finding("signature") == Some(Finding::Same) && self.finding("receipt_key") == Some(Finding::Same)
+    }
+
+    fn is_vouched_for(&self) -> bool {
+        match self.finding("signature") {
+            Some(Finding::Same) => self.believed.any_key || self.is_key_trusted(),
+            Some(Finding::CannotBeComputed) => self.believed.unsigned,
+            Some(Finding::Differs) | None => false,
         }
     }
 
@@ -92,6 +122,14 @@ impl Report {
     pub fn note(&mut self, part: &'static str, same: bool) {
         let finding = if same { Finding::Same } else { Finding::Differs };
         self.parts.push(Part { part, finding, why: None });
+    }
+
+    /// Notes what came of a part that can only be the same: `unlike` is why it may be another here.
+    fn compare(&mut self, part: &'static str, same: bool, unlike: Option<&str>) {
+        match unlike {
+            Some(why) if !same => self.cannot(part, why),
+            _ => self.note(part, same),
+        }
     }
 
     /// Notes that a part differs, and why.
@@ -107,8 +145,8 @@ impl Report {
 
 /// Computes everything again that is deterministic.
 pub async fn verify(bundle: &Bundle, receipt: &Receipt, provided: &Provided) -> Report {
-    let mut report =
-        Report { recorded: receipt.scoring.as_ref().and_then(|scoring| scoring.overall), ..Report::default() };
+    let recorded = receipt.scoring.as_ref().and_then(|scoring| scoring.overall);
+    let mut report = Report { recorded, believed: provided.believed, ..Report::default() };
     signature(bundle, receipt, provided, &mut report);
     let Some(about) = &receipt.about else {
         report.cannot("scores", "the receipt is of format 1, which does not name its circumstances");
@@ -138,13 +176,19 @@ fn signature(bundle: &Bundle, receipt: &Receipt, provided: &Provided, report: &m
         }
         return;
     };
-    let key = bundle.receipt.public_key.as_deref().unwrap_or_default();
-    let trusted = provided.keys.as_ref().is_none_or(|keys| keys.iter().any(|trusted| trusted == key));
     match checked {
         Err(error) => report.differs("signature", error.to_string()),
         Ok(()) if receipt.signed_by.is_none() => report.differs("signature", "the receipt names no key"),
-        Ok(()) if !trusted => report.differs("signature", "it is right, but of a key that is not to be trusted"),
         Ok(()) => report.note("signature", true),
+    }
+    let key = bundle.receipt.public_key.as_deref().unwrap_or_default();
+    match &provided.keys {
+        Some(keys) if keys.iter().any(|trusted| trusted == key) => report.note("receipt_key", true),
+        Some(_) => report.differs("receipt_key", "it is none of the tenant's keys"),
+        None => {
+            let why = provided.without_keys.as_deref().unwrap_or("the tenant's keys are not known here");
+            report.cannot("receipt_key", why);
+        }
     }
 }
 
@@ -203,11 +247,11 @@ async fn built_prompt(bundle: &Bundle, receipt: &Receipt, about: &About, provide
         Err(error) => return report.cannot("prompt", format!("the prompt builder failed: {}", error.code())),
     };
     let same = prompt_digest(&built.prompts) == receipt.prompt;
-    match of_another_version(&receipt.prompt_builder, &built.builder) {
-        Some(why) if !same => report.cannot("prompt", why),
-        _ => report.note("prompt", same),
-    }
-    report.note("schema", digest::of_json(&built.schema) == receipt.schema);
+    report.compare("prompt", same, of_another_version(&receipt.prompt_builder, &built.builder).as_deref());
+    // Of an earlier evaluation it is not said what read the answers there.
+    let elsewhere = || "the question was asked for an earlier evaluation, perhaps by another version".to_owned();
+    let unlike = of_another_reader(about).or_else(|| (about.asked_in != about.evaluation_id).then(elsewhere));
+    report.compare("schema", digest::of_json(&built.schema) == receipt.schema, unlike.as_deref());
 }
 
 /// Where the language model was asked about parts: that they leave nothing out, and that each was answered.
@@ -230,7 +274,8 @@ fn asked_in_parts(bundle: &Bundle, about: &About, report: &mut Report) {
 fn asked_of(bundle: &Bundle, about: &About) -> Scorecard {
     let mut scorecard = bundle.scorecard.for_plugins(bundle.scorecard_version);
     if let Some(asked) = &about.asked {
-        super::only(&mut scorecard, asked);
+        let asked: Vec<&Criterion> = bundle.scorecard.criteria().filter(|one| asked.contains(&one.key)).collect();
+        scorecard = questions::only(scorecard, &asked);
     }
     scorecard
 }
@@ -248,7 +293,12 @@ async fn scored(
     report.note("settings", settings.map(digest::of_json) == scoring.settings);
     let answers = match answers(bundle) {
         Ok(answers) => answers,
-        Err(why) => return report.differs("answers", why),
+        Err(why) => {
+            return match of_another_reader(about) {
+                Some(unlike) => report.cannot("answers", unlike),
+                None => report.differs("answers", why),
+            };
+        }
     };
     let Some(assessed_at) = DateTime::from_timestamp_millis(about.assessed_at_ms) else {
         return report.cannot("input", "the time of the assessment is out of range");
@@ -286,7 +336,7 @@ async fn scored(
             Err(why)
         }
         Err(why) => {
-            given(&answers, &input, receipt, scoring, report);
+            given(&answers, &input, (receipt, about, scoring), report);
             report.answers = Some(answers);
             Err(why)
         }
@@ -295,21 +345,35 @@ async fn scored(
         Ok(outcome) => outcome,
         Err(why) => return report.cannot("scores", why),
     };
-    given(&answers, &input, receipt, scoring, report);
-    report.answers = Some(answers);
+    given(&answers, &input, (receipt, about, scoring), report);
     if let Ok(scorer) = &scorer {
-        compared(scoring, scorer.identity(), output, report);
+        let mut found = insights::of(&input.scorecard, &answers, &output);
+        found.extend(insights::of_voices(&input.utterances));
+        compared((about, scoring), scorer.identity(), (&output, &found), report);
+        report.output = Some(output);
     }
+    report.answers = Some(answers);
 }
 
 /// The answers, and what the scorer was given.
-fn given(answers: &[Answer], input: &ScoreInput, receipt: &Receipt, scoring: &Scoring, report: &mut Report) {
-    report.note("answers", digest::of_json(&answers) == receipt.answers);
-    report.note("input", digest::of_json(input) == scoring.input);
+fn given(
+    answers: &[Answer],
+    input: &ScoreInput,
+    (receipt, about, scoring): (&Receipt, &About, &Scoring),
+    report: &mut Report,
+) {
+    let unlike = of_another_reader(about);
+    report.compare("answers", digest::of_json(&answers) == receipt.answers, unlike.as_deref());
+    report.compare("input", digest::of_json(input) == scoring.input, unlike.as_deref());
 }
 
 /// Who scored, and what came of it.
-fn compared(scoring: &Scoring, now: &Identity, output: ScoreOutput, report: &mut Report) {
+fn compared(
+    (about, scoring): (&About, &Scoring),
+    now: &Identity,
+    (output, found): (&ScoreOutput, &[Insight]),
+    report: &mut Report,
+) {
     let unlike = of_another_version(&scoring.scorer, now);
     match (&scoring.scorer.engine, &now.engine) {
         (Some(then), Some(here)) if then != here => {
@@ -321,15 +385,15 @@ fn compared(scoring: &Scoring, now: &Identity, output: ScoreOutput, report: &mut
         Some(why) => report.cannot("scorer", why.clone()),
         None => report.note("scorer", like(&scoring.scorer, now)),
     }
-    let outcome =
-        [("scores", digest::of_json(&output) == scoring.scores), ("overall", output.overall == scoring.overall)];
+    let unlike = unlike.or_else(|| of_another_reader(about));
+    let outcome = [
+        ("scores", digest::of_json(output) == scoring.scores),
+        ("overall", output.overall == scoring.overall),
+        ("insights", digest::of_json(&found) == scoring.insights),
+    ];
     for (part, same) in outcome {
-        match &unlike {
-            Some(why) if !same => report.cannot(part, why.clone()),
-            _ => report.note(part, same),
-        }
+        report.compare(part, same, unlike.as_deref());
     }
-    report.output = Some(output);
 }
 
 fn answers(bundle: &Bundle) -> Result<Vec<Answer>, String> {
@@ -360,6 +424,11 @@ fn like(then: &Identity, now: &Identity) -> bool {
         (identity.name.clone(), identity.version.clone(), identity.sha256.clone(), identity.wit.clone())
     };
     parts(then) == parts(now)
+}
+
+/// Why what this program reads in the model's text cannot be held against what another version read.
+fn of_another_reader(about: &About) -> Option<String> {
+    (about.reader != READER).then(|| format!("it was read by {}, and this program has {READER}", about.reader))
 }
 
 /// Why the built-in code of this program cannot be held against that of another version.

@@ -76,8 +76,10 @@ async fn a_call_passes_at_the_pass_mark() {
 
 #[test]
 fn the_built_in_scorer_knows_its_name() {
-    assert!(BuiltIn::is_called("builtin 2.1.0"));
-    assert!(!BuiltIn::is_called("builtin 1.0.0") && !BuiltIn::is_called("theirs 2.0.0"));
+    let own = BuiltIn.identity();
+    assert!(BuiltIn::is(own) && !BuiltIn::is(&Identity { version: "1.0.0".to_owned(), ..own.clone() }));
+    let plugin = Identity { sha256: Some("0".repeat(64)), ..own.clone() };
+    assert!(!BuiltIn::is(&plugin), "a plugin is none, whatever it calls itself");
 }
 
 /// Does what the test says.
