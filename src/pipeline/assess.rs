@@ -25,7 +25,7 @@ use crate::{
             evidence, insights,
             memory::Of,
             prompt::{self, Built},
-            questions::{self, Questions, Unusable},
+            questions::{self, HumanAnswer, Questions, Unusable},
             receipt::{About, Assessment, Receipt},
             store::{self, ForAssess, NewEvaluation},
         },
@@ -73,10 +73,11 @@ impl Handler for Assess {
         };
         let now = means.clock.now().trunc_subsecs(6);
         let parameters = heard.as_ref().map_or_else(|| serde_json::json!({}), |heard| heard.parameters.clone());
-        let mut about = material.about(evaluation_id, asked_at, now, &built.builder, parameters);
+        let human = material.carried(&scorecard.definition);
+        let mut about = material.about(evaluation_id, asked_at, now, &built.builder, parameters, &human);
         about.asked = questions.asked_keys();
         about.parts.clone_from(&built.parts);
-        let assessed = Assessed { call_id, about, now, material: &material, scorecard, questions, built, heard };
+        let assessed = Assessed { call_id, about, now, material: &material, scorecard, questions, built, heard, human };
         Box::pin(self.record(&grant, lease, assessed)).await
     }
 
@@ -89,9 +90,9 @@ impl Handler for Assess {
 impl Assess {
     /// Stores the answers before anything is scored, so that no retry of a later stage buys them again.
     async fn record(&self, grant: &Grant, lease: &Lease, assessed: Assessed<'_>) -> Result<(), JobError> {
-        let Assessed { call_id, about, now, material, scorecard, questions, built, heard } = assessed;
+        let Assessed { call_id, about, now, material, scorecard, questions, built, heard, human } = assessed;
         let raw = heard.as_ref().map_or(questions::NOTHING, |heard| &heard.raw);
-        let answers = questions.answers(raw, &[]).map_err(unusable)?;
+        let answers = questions.answers(raw, &human).map_err(unusable)?;
         let evaluation_id = about.evaluation_id;
         let (provider, model) = match &heard {
             Some(heard) => (self.0.language_model.name(), heard.model.as_str()),
@@ -127,7 +128,7 @@ impl Assess {
             raw_answer: raw,
             answers: &answers,
             needs_review: insights::needs_review(&answers, &material.call.utterances),
-            human_answers: &[],
+            human_answers: &human,
             prompt_tokens,
             completion_tokens,
             fingerprint: heard.as_ref().and_then(|heard| heard.fingerprint.as_deref()),
@@ -170,6 +171,8 @@ struct Assessed<'a> {
     built: Built,
     /// None when the language model was asked nothing.
     heard: Option<Heard>,
+    /// What people answered before, and what of it is outdated.
+    human: Vec<HumanAnswer>,
 }
 
 pub(super) fn unusable(error: Unusable) -> JobError {

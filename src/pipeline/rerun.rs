@@ -10,6 +10,7 @@ use crate::{
     foundation::{
         access::{Caller, Grant, Permission},
         clock::Clock,
+        digest,
         ids::{CallId, EvaluationId},
     },
     platform::{
@@ -32,6 +33,7 @@ use crate::{
         evaluations::{
             insights,
             model::{EvaluationStatus, RevisionCause},
+            questions::Questions,
             receipt::{About, Receipt},
             store::{self, NewEvaluation},
         },
@@ -154,6 +156,7 @@ async fn begin_transcript(tx: &TenantTx<'_>, call: &Call, now: DateTime<Utc>) ->
 /// The newest answers become a revision that waits for its score. Nothing is asked or paid.
 async fn begin_score(tx: &TenantTx<'_>, call_id: CallId, now: DateTime<Utc>) -> Result<(), CallError> {
     const NONE: &str = "the call has no scored evaluation: run it again from assess";
+    const UNUSABLE: &str = "the stored answer cannot be read any more: run it again from assess";
     const OUTDATED: &str = "the transcript was changed since it was assessed: run it again from assess";
     let found = store::load_for_score(tx, call_id).await?;
     let found = found.filter(|found| found.status == EvaluationStatus::Evaluated);
@@ -174,7 +177,18 @@ async fn begin_score(tx: &TenantTx<'_>, call_id: CallId, now: DateTime<Utc>) -> 
         ..about.clone()
     };
     let evaluation_id = about.evaluation_id;
-    let receipt = Receipt { about: Some(about), signed_by: None, scoring: None, ..found.receipt.clone() };
+    // Of the text that is stored: what a plugin answered, it answers anew.
+    let (call, definition) = (&found.call, &found.scorecard.definition);
+    let questions = Questions::of(definition, &call.utterances, &call.metrics);
+    let answers = questions.answers(&found.raw_answer, &found.human_answers);
+    let answers = answers.map_err(|_| CallError::NothingToRerun(UNUSABLE))?;
+    let receipt = Receipt {
+        about: Some(about),
+        signed_by: None,
+        scoring: None,
+        answers: digest::of_json(&answers),
+        ..found.receipt.clone()
+    };
     let new = NewEvaluation {
         evaluation_id,
         call_id,
@@ -182,8 +196,8 @@ async fn begin_score(tx: &TenantTx<'_>, call_id: CallId, now: DateTime<Utc>) -> 
         agent_id: found.call.agent_id,
         scorecard_version_id: found.scorecard.scorecard_version_id,
         raw_answer: &found.raw_answer,
-        answers: &found.answers,
-        needs_review: insights::needs_review(&found.answers, &found.call.utterances),
+        answers: &answers,
+        needs_review: insights::needs_review(&answers, &found.call.utterances),
         human_answers: &found.human_answers,
         prompt_tokens: 0,
         completion_tokens: 0,

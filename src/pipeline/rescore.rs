@@ -27,8 +27,8 @@ use crate::{
             memory::Of,
             model::{Answer, RevisionCause},
             prompt::{self, Built},
-            questions::{self, Questions},
-            receipt::{About, Assessment, Receipt, Reused},
+            questions::{self, HumanAnswer, Questions},
+            receipt::{self, About, Assessment, Receipt, Reused},
             rescore::{
                 RescoreCall, RescoreCalls,
                 model::RescoreStatus,
@@ -157,6 +157,8 @@ struct Assessed {
     plan: Plan,
     raw_answer: String,
     answers: Vec<Answer>,
+    /// What people answered before, and what of it is outdated.
+    human: Vec<HumanAnswer>,
     asked: Option<(Built, Heard)>,
     assessed_at: DateTime<Utc>,
 }
@@ -192,26 +194,30 @@ impl RescoreOne {
             kind: "answer_shape",
             reason: "the answers cannot be put together".to_owned(),
         })?;
-        let answers = questions.answers(&raw_answer, &[]).map_err(unusable)?;
+        let definition = &item.version.definition;
+        let human = item.current.as_ref().map(|current| current.carried(definition, call.transcript_version));
+        let human = human.unwrap_or_default();
+        let answers = questions.answers(&raw_answer, &human).map_err(unusable)?;
         let assessed_at = self.0.clock.now().trunc_subsecs(6);
         let nothing = prompt::nothing();
         let mut about = match (&asked, current.and_then(|current| current.receipt.about.as_ref())) {
             (Some((built, heard)), _) => {
-                material.about(evaluation_id, asked_at, assessed_at, &built.builder, heard.parameters.clone())
+                material.about(evaluation_id, asked_at, assessed_at, &built.builder, heard.parameters.clone(), &human)
             }
             (None, Some(before)) => of_stored(material, before, evaluation_id, assessed_at),
             (None, None) => {
-                material.about(evaluation_id, asked_at, assessed_at, &nothing.builder, serde_json::json!({}))
+                material.about(evaluation_id, asked_at, assessed_at, &nothing.builder, serde_json::json!({}), &human)
             }
         };
         about.cause = RevisionCause::Rescore;
+        about.human_answers = receipt::human_digest(&human);
         about.rescore_id = Some(job.rescore_id);
         about.asked = Some(plan.asked.clone());
         about.parts = asked.as_ref().map_or_else(Vec::new, |(built, _)| built.parts.clone());
         about.reused = current
             .filter(|_| !plan.reused.is_empty())
             .map(|current| Reused { evaluation_id: current.evaluation_id, criteria: plan.reused.clone() });
-        Ok(Assessed { about, plan, raw_answer, answers, asked, assessed_at })
+        Ok(Assessed { about, plan, raw_answer, answers, human, asked, assessed_at })
     }
 
     async fn record(
@@ -223,7 +229,7 @@ impl RescoreOne {
         material: &ForAssess,
         assessed: Assessed,
     ) -> Result<(), JobError> {
-        let Assessed { about, plan, raw_answer, answers, asked, assessed_at } = assessed;
+        let Assessed { about, plan, raw_answer, answers, human, asked, assessed_at } = assessed;
         let evaluation_id = about.evaluation_id;
         let nothing = prompt::nothing();
         let (built, provider, model) = match &asked {
@@ -260,7 +266,7 @@ impl RescoreOne {
             raw_answer: &raw_answer,
             answers: &answers,
             needs_review: insights::needs_review(&answers, &material.call.utterances),
-            human_answers: &[],
+            human_answers: &human,
             prompt_tokens: tokens.0,
             completion_tokens: tokens.1,
             fingerprint: heard.and_then(|heard| heard.fingerprint.as_deref()),

@@ -19,7 +19,7 @@ use crate::{
         evaluations::{
             insights,
             receipt::keys::{self, ReceiptKeyError},
-            scoring::{self, BoundScorer, Outcome, Scored, ScorerFailed},
+            scoring::{self, BoundScorer, Case, Outcome, Scored, ScorerFailed},
             store::{self, ForScore, NewScores},
         },
     },
@@ -46,8 +46,10 @@ impl Handler for Score {
         if !waits_for(&material.call.status, Stage::Score) {
             return means.db.tenant(&grant, "score.done_before", async |tx| jobs::finish(tx, lease).await).await;
         }
-        let input = material.material().score_input(&material.answers);
-        let (outcome, used) = self.score(&material, &input).await?;
+        let made_of = material.material();
+        let input = made_of.score_input(&material.answers);
+        let case = Case::of(&made_of, &material.raw_answer, &material.answers, &input);
+        let (outcome, used) = self.score(&material, &case).await?;
         match outcome {
             Outcome::Held { note } => self.hold(&grant, lease, call_id, &material, (&note, used)).await,
             Outcome::Scored(scored) => self.record(&grant, lease, call_id, &material, &input, (scored, used)).await,
@@ -62,16 +64,16 @@ impl Handler for Score {
 
 impl Score {
     /// What came of it, and what the bound scorer took for it.
-    async fn score(&self, material: &ForScore, input: &ScoreInput) -> Result<(Outcome, Used), JobError> {
+    async fn score(&self, material: &ForScore, case: &Case<'_>) -> Result<(Outcome, Used), JobError> {
         let mut used = Used::default();
         let scored = match &material.scorer {
-            None => scoring::score_with(None, input).await,
+            None => scoring::score_with(None, case).await,
             Some(binding) => {
                 let loaded = plugin::load(&self.0, binding).await?;
                 let scorer: Result<Arc<dyn Scorer>, PluginError> =
                     loaded.and_then(|plugin| plugin.scorer(&binding.settings.to_string()));
                 let bound = BoundScorer { scorer: scorer.as_deref().map_err(Clone::clone), policy: binding.policy };
-                let scored = scoring::score_with(Some(bound), input).await;
+                let scored = scoring::score_with(Some(bound), case).await;
                 used = scorer.map_or_else(|_| Used::default(), |scorer| scorer.used());
                 scored
             }
@@ -122,25 +124,33 @@ impl Score {
         (scored, used): (Scored, Used),
     ) -> Result<(), JobError> {
         let now = self.0.clock.now();
-        let Scored { output, scorer, note } = scored;
+        let Scored { output, scorer, note, answered } = scored;
+        let needs_review = answered.as_ref().map(|own| insights::needs_review(&own.answers, &material.call.utterances));
+        let (answers, input) = match &answered {
+            Some(answered) => (&answered.answers, &answered.input),
+            None => (&material.answers, input),
+        };
+        let mut insights = insights::of(&input.scorecard, answers, &output);
+        insights.extend(insights::of_voices(&input.utterances));
         // The binding is part of the receipt only when the bound scorer is the one that scored.
         let bound = material.scorer.as_ref().filter(|_| scorer.sha256.is_some());
         let mut receipt = material.receipt.clone().scored(
             &scorer,
             bound.map(|binding| (binding.binding_id, &binding.settings)),
+            answers,
             input,
             &output,
+            &insights,
         );
         let key = material.receipt_key.as_ref();
         let signer = keys::signer(&self.0.db, grant, self.0.master_key.as_ref(), key, now).await;
         let signed = receipt.signed(signer.map_err(unsigned)?.as_ref());
-        let mut insights = insights::of(&input.scorecard, &material.answers, &output);
-        insights.extend(insights::of_voices(&input.utterances));
         let name = format!("{} {}", scorer.name, scorer.version);
         let scores = NewScores {
             evaluation_id: material.evaluation_id,
             scorecard: &input.scorecard,
-            answers: &material.answers,
+            answers,
+            answered: needs_review,
             scores: &output.criteria,
             insights: &insights,
             scorer: &name,

@@ -10,6 +10,7 @@ mod assess;
 mod authz;
 mod baseline;
 mod calls;
+mod carry;
 mod cli;
 mod cli_archive;
 mod cli_life;

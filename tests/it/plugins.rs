@@ -92,7 +92,7 @@ async fn the_example_says_what_it_is() {
     let plugin = host().load(EXAMPLE).await.unwrap();
     assert_eq!(plugin.world(), World::Scorer);
     let identity = plugin.identity();
-    assert_eq!((identity.name.as_str(), identity.version.as_str()), ("monologue_deduction", "1.0.0"));
+    assert_eq!((identity.name.as_str(), identity.version.as_str()), ("monologue_deduction", "1.1.0"));
     assert_eq!(identity.wit.as_deref(), Some("plumbline:plugin@1.0.0"));
     assert_eq!(identity.sha256.as_deref().map(str::len), Some(64));
     let schema = plugin.description().settings_schema.as_deref().unwrap();

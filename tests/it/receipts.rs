@@ -85,6 +85,7 @@ async fn a_receipt_is_signed_and_computed_again() {
         "signature",
         "transcript",
         "redaction",
+        "human_answers",
         "metrics",
         "scorecard",
         "prompt",
@@ -98,9 +99,16 @@ async fn a_receipt_is_signed_and_computed_again() {
         "scores",
         "overall",
         "receipt_key",
+        "raw_transcript",
+        "stored_redaction",
+        "stored_scorecard",
+        "stored_circumstances",
         "stored_answers",
+        "stored_insights",
+        "stored_review",
         "stored_scores",
         "stored_overall",
+        "stored_passed",
     ] {
         assert!(looked_at.iter().any(|found| found == part), "{part} is computed again: {looked_at:?}");
     }
@@ -134,12 +142,14 @@ async fn what_is_changed_in_the_database_is_found() {
             "update {s}.utterances set redacted_text = replace(redacted_text, 'Good evening', 'Good morning') where n = 1",
             &[
                 "transcript",
-                "redaction",
                 "prompt",
                 "answers",
                 "input",
                 "scores",
                 "overall",
+                "raw_transcript",
+                "stored_redaction",
+                "stored_review",
                 "stored_scores",
                 "stored_overall",
             ],
@@ -147,16 +157,93 @@ async fn what_is_changed_in_the_database_is_found() {
         (
             "update {s}.utterances set speaker = 'customer' where n = 3",
             "update {s}.utterances set speaker = 'agent' where n = 3",
-            &["transcript", "redaction", "prompt", "answers", "input"],
+            &["transcript", "prompt", "answers", "input", "raw_transcript", "stored_redaction"],
+        ),
+        (
+            "update {s}.utterances set text = replace(text, 'Ana', 'Eva') where n = 1",
+            "update {s}.utterances set text = replace(text, 'Eva', 'Ana') where n = 1",
+            &["raw_transcript"],
+        ),
+        (
+            "update {s}.utterances set text = replace(text, 'Good', 'Bad') where n = 1",
+            "update {s}.utterances set text = replace(text, 'Bad', 'Good') where n = 1",
+            &["raw_transcript"],
+        ),
+        (
+            "update {s}.transcriptions set digest = reverse(digest)",
+            "update {s}.transcriptions set digest = reverse(digest)",
+            &["raw_transcript"],
+        ),
+        (
+            "update {s}.transcriptions set redaction = jsonb_set(redaction, '{0,start_char}', '13')",
+            "update {s}.transcriptions set redaction = jsonb_set(redaction, '{0,start_char}', '14')",
+            &["redaction", "raw_transcript", "stored_redaction"],
+        ),
+        (
+            "update {s}.transcriptions set redaction_digest = reverse(redaction_digest)",
+            "update {s}.transcriptions set redaction_digest = reverse(redaction_digest)",
+            &["stored_redaction"],
+        ),
+        (
+            "update {s}.transcriptions set redacted_digest = reverse(redacted_digest)",
+            "update {s}.transcriptions set redacted_digest = reverse(redacted_digest)",
+            &["stored_redaction"],
+        ),
+        (
+            "update {s}.evaluations set raw_answer = raw_answer || ' '",
+            "update {s}.evaluations set raw_answer = rtrim(raw_answer)",
+            &["raw_answer"],
+        ),
+        (
+            "update {s}.evaluations set human_answers = '[{\"criterion\": \"nothing\", \"said\": \"yes\", \"rationale\": \"r\", \"answered_by\": \"x\", \"answered_at_ms\": 1}]'",
+            "update {s}.evaluations set human_answers = '[]'",
+            &["human_answers"],
+        ),
+        (
+            "update {s}.evaluations set answers = jsonb_set(answers, '{0,confidence}', to_jsonb((answers #>> '{0,confidence}')::integer - 1))",
+            "update {s}.evaluations set answers = jsonb_set(answers, '{0,confidence}', to_jsonb((answers #>> '{0,confidence}')::integer + 1))",
+            &["stored_answers"],
         ),
         (
             "update {s}.evaluations set overall_score = 88",
             "update {s}.evaluations set overall_score = 87.5",
             &["stored_overall"],
         ),
+        ("update {s}.calls set overall_score = 88", "update {s}.calls set overall_score = 87.5", &["stored_overall"]),
+        ("update {s}.evaluations set passed = true", "update {s}.evaluations set passed = null", &["stored_passed"]),
+        (
+            "update {s}.evaluations set needs_review = not needs_review",
+            "update {s}.evaluations set needs_review = not needs_review",
+            &["stored_review"],
+        ),
+        (
+            "update {s}.evaluations set quotes_rejected = quotes_rejected + 1, quotes = quotes + 1",
+            "update {s}.evaluations set quotes_rejected = quotes_rejected - 1, quotes = quotes - 1",
+            &["stored_review"],
+        ),
+        (
+            "update {s}.evaluations set prompt_digest = reverse(prompt_digest)",
+            "update {s}.evaluations set prompt_digest = reverse(prompt_digest)",
+            &["stored_circumstances"],
+        ),
+        (
+            "update {s}.evaluations set model = model || '!', revision = 7",
+            "update {s}.evaluations set model = rtrim(model, '!'), revision = 1",
+            &["stored_circumstances"],
+        ),
+        (
+            "update {s}.insights set text = text || '!' where n = 1",
+            "update {s}.insights set text = rtrim(text, '!') where n = 1",
+            &["stored_insights"],
+        ),
         (
             "update {s}.scores set passed = true, score = 100 where criterion_key = 'name'",
             "update {s}.scores set passed = false, score = 0 where criterion_key = 'name'",
+            &["stored_scores"],
+        ),
+        (
+            "update {s}.scores set verdict = 'unverified' where criterion_key = 'name'",
+            "update {s}.scores set verdict = 'no' where criterion_key = 'name'",
             &["stored_scores"],
         ),
         (
@@ -167,7 +254,12 @@ async fn what_is_changed_in_the_database_is_found() {
         (
             "update {s}.evaluations set receipt = jsonb_set(receipt, '{model}', '\"another\"')",
             "update {s}.evaluations set receipt = jsonb_set(receipt, '{model}', to_jsonb(model))",
-            &["signature"],
+            &["signature", "stored_circumstances"],
+        ),
+        (
+            "update {s}.scorecard_versions set digest = reverse(digest)",
+            "update {s}.scorecard_versions set digest = reverse(digest)",
+            &["stored_scorecard"],
         ),
         (
             "update {s}.scorecard_versions set definition = jsonb_set(definition, '{sections,0,weight}', '2')",
@@ -426,6 +518,100 @@ async fn every_changed_field_is_found_also_in_the_canonical_spelling() {
     };
     assert!(!noticed(text.as_bytes(), &trusted).await);
     assert!(noticed(&spelt(&forged), &trusted).await);
+    app.finish().await;
+}
+
+/// Everything that a bundle can hold: rules, the language model, a person's answer that was carried, a plugin that answers, and its settings.
+async fn full_bundle(app: &TestApp) -> String {
+    let tenant = app.tenant("acme").await;
+    let admin = app.admin(&tenant);
+    let definition = json!({"name": "Full", "pass_mark": 50, "sections": [{"key": "s", "name": "S", "criteria": [
+        {"key": "greeted", "question": "Greeted?", "guidance": "Yes if the agent says \"good morning\"."},
+        {"key": "silent", "question": "Silent?", "answered_by": "rule", "rule": {"yes_when": {"phrase": {"any_of": ["silence"]}}}},
+        {"key": "lets_speak", "question": "Lets speak?", "answered_by": "plugin"},
+        {"key": "form", "question": "Right?", "answered_by": "human"}]}]});
+    app.publish(&tenant, &tenant.sales, &definition).await;
+    let settings = json!({"longest_turn_words": 8, "channels": ["chat"], "answers": "lets_speak"}).to_string();
+    bind(app, &tenant, EXAMPLE, &settings, "fail").await;
+    let (call, first) = evaluated(app, &tenant).await;
+    let answer = json!({"criterion": "form", "verdict": "yes", "rationale": "Seen.", "quotes": ["gateway is down"]});
+    admin.post(&format!("/api/evaluations/{first}/answers"), &answer).await.expect(200);
+    app.drain_all().await;
+    admin.post(&format!("/api/calls/{call}/rerun"), &json!({"stage": "assess"})).await.expect(200);
+    app.drain_all().await;
+    let newest = app.analysis(&admin, &call).await.text_at("/evaluation/evaluation_id");
+    bundle(&admin, &newest).await
+}
+
+/// Changes of one character of a text, one step of a number, the other truth value, and what is nothing.
+fn near(value: &Value) -> Vec<Value> {
+    match value {
+        Value::String(text) => {
+            let count = text.chars().count();
+            let at = |n: usize| -> String {
+                let other = |c: char| if c == 'x' { 'y' } else { 'x' };
+                text.chars().enumerate().map(|(i, c)| if i == n { other(c) } else { c }).collect()
+            };
+            let mut changed: Vec<String> = vec![format!("{text}x")];
+            changed.extend([0, count / 2, count.saturating_sub(1)].into_iter().filter(|n| *n < count).map(at));
+            changed.into_iter().map(Value::from).collect()
+        }
+        Value::Number(number) => number.as_i64().map_or_else(Vec::new, |number| vec![json!(number + 1), json!(null)]),
+        Value::Bool(truth) => vec![json!(!truth)],
+        _ => vec![json!(0), json!("x")],
+    }
+}
+
+#[tokio::test]
+async fn one_character_of_any_field_of_a_full_bundle_is_found() {
+    let app = TestApp::start().await;
+    let text = full_bundle(&app).await;
+    let whole: Value = serde_json::from_str(&text).unwrap();
+    for member in ["human_answers", "redaction", "scorer_settings", "transcript", "metrics"] {
+        let empty = [json!(null), json!([]), json!({})].contains(&whole[member]);
+        assert!(!empty, "{member}: {}", whole[member]);
+    }
+    assert!(whole.pointer("/human_answers/0/carried_from").is_some(), "{}", whole["human_answers"]);
+    let plugin = PluginHost::new(Limits::default()).unwrap().load(EXAMPLE).await.unwrap();
+    let provided = Provided { plugins: vec![plugin], ..Provided::default() };
+    let spelt = |document: &Value| plumbline::foundation::digest::canonical(document).into_bytes();
+    assert!(!noticed(&spelt(&whole), &provided).await);
+    let mut all = vec![];
+    leaves(&whole, String::new(), &mut all);
+    assert!(all.len() > 80, "{}", all.len());
+    let mut tried = 0;
+    for path in &all {
+        for new in near(whole.pointer(path).unwrap()) {
+            let mut changed = whole.clone();
+            *changed.pointer_mut(path).unwrap() = new.clone();
+            assert!(noticed(&spelt(&changed), &provided).await, "{path} becomes {new}");
+            tried += 1;
+        }
+        // And without it.
+        let (parent, name) = path.rsplit_once('/').unwrap();
+        let mut changed = whole.clone();
+        let parent = changed.pointer_mut(parent).unwrap();
+        match parent {
+            Value::Object(members) => drop(members.remove(name)),
+            Value::Array(items) => drop(items.remove(name.parse().unwrap())),
+            _ => unreachable!("a leaf has a parent"),
+        }
+        assert!(noticed(&spelt(&changed), &provided).await, "{path} is taken out");
+    }
+    eprintln!("{} fields, {tried} changes", all.len());
+    // Every field of what is signed.
+    let payload: Value = serde_json::from_str(whole["receipt"]["payload"].as_str().unwrap()).unwrap();
+    let mut all = vec![];
+    leaves(&payload, String::new(), &mut all);
+    for path in &all {
+        for new in near(payload.pointer(path).unwrap()) {
+            let mut receipt = payload.clone();
+            *receipt.pointer_mut(path).unwrap() = new.clone();
+            let mut changed = whole.clone();
+            changed["receipt"]["payload"] = json!(plumbline::foundation::digest::canonical(&receipt));
+            assert!(noticed(&spelt(&changed), &provided).await, "{path} of the receipt becomes {new}");
+        }
+    }
     app.finish().await;
 }
 

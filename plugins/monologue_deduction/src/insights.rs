@@ -29,12 +29,12 @@ pub fn of_criteria(scorecard: &Scorecard, answers: &[Answer]) -> Vec<Insight> {
     found
 }
 
-/// A risk for each monologue.
-pub fn of_monologues(monologues: &[Monologue]) -> Vec<Insight> {
+/// A risk for each monologue, of the criterion that the plugin answers by them.
+pub fn of_monologues(monologues: &[Monologue], answers: Option<&str>) -> Vec<Insight> {
     let tell = |monologue: &Monologue| Insight {
         kind: InsightKind::Risk,
         text: format!("The agent spoke {} words before anybody else had a turn.", monologue.words),
-        criterion: None,
+        criterion: answers.map(str::to_owned),
         utterances: monologue.utterances.iter().copied().take(UTTERANCES).collect(),
     };
     monologues.iter().take(AT_MOST).map(tell).collect()

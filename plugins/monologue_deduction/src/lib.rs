@@ -2,6 +2,7 @@
 //!
 //! See README.md for the settings and a worked example.
 
+mod answering;
 mod arithmetic;
 mod insights;
 mod monologue;
@@ -58,11 +59,20 @@ fn score(settings: &Settings, input: &ScoreInput) -> ScoreOutput {
         false => Vec::new(),
     };
     let deduction = settings.deduction(monologues.len());
-    let criteria = input.scorecard.sections.iter().flat_map(|section| &section.criteria);
+    let own = settings.answers.as_deref().filter(|_| settings.applies_to(&input.call.channel));
+    let criterion = |criterion: &types::Criterion| match own {
+        Some(own) if own == criterion.key && answering::is_awaited(own, &input.metadata) => {
+            answering::answer(own, &monologues)
+        }
+        _ => criterion_score(criterion, &input.answers),
+    };
+    let all = || input.scorecard.sections.iter().flat_map(|section| &section.criteria);
+    // An insight may only belong to a criterion of the scorecard.
+    let answered = own.filter(|own| all().any(|criterion| criterion.key == *own));
     let mut found = insights::of_criteria(&input.scorecard, &input.answers);
-    found.extend(insights::of_monologues(&monologues));
+    found.extend(insights::of_monologues(&monologues, answered));
     ScoreOutput {
-        criteria: criteria.map(|criterion| criterion_score(criterion, &input.answers)).collect(),
+        criteria: all().map(criterion).collect(),
         overall: weighted.map(|score| score.saturating_sub(deduction)),
         insights: found,
         metadata: vec![

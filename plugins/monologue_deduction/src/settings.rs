@@ -17,6 +17,8 @@ pub struct Settings {
     pub deduct_at_most_hundredths: u32,
     /// The channels on which a long turn is a fault.
     pub channels: Vec<String>,
+    /// The key of a criterion that the plugin answers: yes without a monologue, no with one.
+    pub answers: Option<String>,
 }
 
 impl Default for Settings {
@@ -26,6 +28,7 @@ impl Default for Settings {
             deduct_hundredths: 250,
             deduct_at_most_hundredths: 1_000,
             channels: vec!["phone".into()],
+            answers: None,
         }
     }
 }

@@ -20,5 +20,12 @@ where c.organization_id = $1
   and ($4::uuid is null or c.agent_id = $4)
   and ($5::timestamptz is null or c.received_at >= $5)
   and ($6::timestamptz is null or c.received_at < $6)
+  and ($7::text is null or c.queue = $7)
+  and ($8::text is null or c.channel = $8)
+  and ($9::text is null or c.direction = $9)
+  and ($10::text is null or starts_with(lower(replace(c.language, '_', '-')) || '-', lower(replace($10, '_', '-')) || '-'))
+  and ($11::uuid is null or v.scorecard_id = $11)
+  and ($12::integer is null or e.overall_score * 100 >= $12)
+  and ($13::integer is null or e.overall_score * 100 < $13)
 group by v.scorecard_version_id
 order by v.scorecard_version_id

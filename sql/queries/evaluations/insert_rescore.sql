@@ -4,12 +4,20 @@ with fits as (
     from tenant.calls c
     join tenant.evaluations e
         on e.call_id = c.call_id and e.is_current and e.status = 'evaluated' and e.scorecard_version_id <> $3 and e.organization_id = any ($2)
+    join tenant.scorecard_versions v on v.scorecard_version_id = e.scorecard_version_id and v.organization_id = any ($2)
     where c.organization_id = $1
       and c.organization_id = any ($2)
       and c.status = 'evaluated'
       and ($4::uuid is null or c.agent_id = $4)
       and ($5::timestamptz is null or c.received_at >= $5)
       and ($6::timestamptz is null or c.received_at < $6)
+      and ($10::text is null or c.queue = $10)
+      and ($11::text is null or c.channel = $11)
+      and ($12::text is null or c.direction = $12)
+      and ($13::text is null or starts_with(lower(replace(c.language, '_', '-')) || '-', lower(replace($13, '_', '-')) || '-'))
+      and ($14::uuid is null or v.scorecard_id = $14)
+      and ($15::integer is null or e.overall_score * 100 >= $15)
+      and ($16::integer is null or e.overall_score * 100 < $16)
 ), made as (
     insert into tenant.rescores
         (rescore_id, organization_id, scorecard_version_id, status, agent_id, received_from, received_before, requested_by, created_at)

@@ -1,7 +1,8 @@
 -- evaluations/load_for_assess: everything that a prompt is made of, in one statement
 select c.organization_id, c.agent_id, c.status, c.channel, coalesce(t.language, c.language) as language, c.started_at, c.duration_ms,
     t.metrics, t.version as transcript_version, t.corrected_by, a.sha256 as audio_sha256,
-    b.evaluation_id as previous_id, b.revision as previous_revision, b.transcript_version as previous_transcript_version, u.ns, u.speakers, u.starts_ms, u.ends_ms, u.texts, u.unredacted,
+    b.evaluation_id as previous_id, b.revision as previous_revision, b.transcript_version as previous_transcript_version,
+    b.human_answers as previous_human_answers, d.definition as previous_definition, t.redaction_digest, u.ns, u.speakers, u.starts_ms, u.ends_ms, u.texts, u.unredacted,
     v.scorecard_version_id, v.scorecard_id, v.version, v.definition, v.digest, v.published_at, v.published_by,
     p.binding_id as prompt_binding_id, p.settings as prompt_settings, p.failure_policy as prompt_policy,
     pv.digest as prompt_digest, pv.name as prompt_name, pv.version as prompt_version, pv.object_key as prompt_object_key
@@ -9,6 +10,8 @@ from tenant.calls c
 left join tenant.transcriptions t on t.call_id = c.call_id and t.organization_id = any ($2)
 left join tenant.audio_files a on a.call_id = c.call_id and a.organization_id = any ($2)
 left join tenant.evaluations b on b.call_id = c.call_id and b.is_current and b.organization_id = any ($2)
+left join tenant.scorecard_versions d
+    on d.scorecard_version_id = b.scorecard_version_id and b.human_answers <> '[]' and d.organization_id = any ($2)
 left join lateral (
     select array_agg(n) as ns, array_agg(speaker) as speakers, array_agg(start_ms) as starts_ms, array_agg(end_ms) as ends_ms,
         array_agg(coalesce(redacted_text, text)) as texts, bool_or(redacted_text is null) as unredacted

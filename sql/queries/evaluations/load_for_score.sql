@@ -1,6 +1,6 @@
 -- evaluations/load_for_score: a call's newest evaluation and everything that its score is made of, in one statement
 select c.organization_id, c.agent_id, c.status, c.channel, coalesce(t.language, c.language) as language, c.started_at, c.duration_ms,
-    t.metrics, t.version as transcript_version, t.corrected_by, a.sha256 as audio_sha256, u.ns, u.speakers, u.starts_ms, u.ends_ms, u.texts, u.unredacted,
+    t.metrics, t.version as transcript_version, t.corrected_by, a.sha256 as audio_sha256, t.redaction_digest, u.ns, u.speakers, u.starts_ms, u.ends_ms, u.texts, u.unredacted,
     e.evaluation_id, e.status as evaluation_status, e.raw_answer, e.human_answers, e.answers, e.receipt, e.assessed_at,
     v.scorecard_version_id, v.scorecard_id, v.version, v.definition, v.digest, v.published_at, v.published_by,
     s.binding_id as scorer_binding_id, s.settings as scorer_settings, s.failure_policy as scorer_policy,

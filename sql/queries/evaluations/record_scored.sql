@@ -1,8 +1,10 @@
--- evaluations/record_scored: compare-and-set with scores and insights in one statement; no row means that somebody else scored it first
+-- evaluations/record_scored: compare-and-set with scores and insights in one statement; no row means that somebody else scored it first. The
+-- answers come again where a plugin's are among them
 with scored as (
     update tenant.evaluations
     set status = 'evaluated', scorer = $3, scorer_note = $4, overall_score = $5::integer / 100.0, passed = $17, receipt = $6, evaluated_at = $7,
-        signature = $18, public_key = $19, plugin_fuel = plugin_fuel + $20, plugin_us = plugin_us + $21
+        signature = $18, public_key = $19, answers = coalesce($20, answers), needs_review = coalesce($21, needs_review),
+        plugin_fuel = plugin_fuel + $22, plugin_us = plugin_us + $23
     where evaluation_id = $1
       and organization_id = any ($2)
       and status in ('assessed', 'held')

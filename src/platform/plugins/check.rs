@@ -8,8 +8,10 @@ use super::{Description, FULL_SCORE, PluginError, Prompt, ScoreInput, ScoreOutpu
 const SENTENCE_BYTES: usize = 2_000;
 const INSIGHTS: usize = 200;
 const UTTERANCES_PER_INSIGHT: usize = 200;
-const METADATA: usize = 64;
+const METADATA: usize = 256;
 const KEY_BYTES: usize = 64;
+/// A metadata key may be made of a word and a criterion's key.
+const METADATA_KEY_BYTES: usize = 128;
 const SCHEMA_BYTES: usize = 64 << 10;
 const MAX_OUTPUT_TOKENS: u32 = 200_000;
 
@@ -84,7 +86,7 @@ pub(super) fn prompt(found: &Prompt) -> Result<(), PluginError> {
 fn metadata(found: &[(String, String)]) -> Result<(), PluginError> {
     at_most("metadata", found.len(), METADATA)?;
     for (key, value) in found {
-        fits("a metadata key", key, KEY_BYTES)?;
+        fits("a metadata key", key, METADATA_KEY_BYTES)?;
         fits("a metadata value", value, SENTENCE_BYTES)?;
     }
     Ok(())

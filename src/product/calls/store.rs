@@ -343,8 +343,15 @@ pub async fn find_transcript_version(
     version: i32,
     raw: bool,
 ) -> Result<Option<Transcript>, DbError> {
-    let row = on.opt(sql!("calls/find_transcript_version"), &[&call_id, &version, &on.organizations()]).await?;
-    row.map(|row| transcript(&row, raw)).transpose()
+    let params: [&(dyn postgres_types::ToSql + Sync); 4] = [&call_id, &version, &on.organizations(), &raw];
+    let Some(row) = on.opt(sql!("calls/find_transcript_version"), &params).await? else { return Ok(None) };
+    let mut found = transcript(&row, raw)?;
+    if found.redacted_digest.is_none() {
+        let Json::<Vec<String>>(texts) = row.try_get("redacted_texts")?;
+        let redaction = redaction::Redaction { texts, spans: vec![] };
+        found.redacted_digest = Some(digest::of_json(&redaction.applied(&found.utterances)));
+    }
+    Ok(Some(found))
 }
 
 fn transcript(row: &Row, raw: bool) -> Result<Transcript, DbError> {
@@ -355,7 +362,7 @@ fn transcript(row: &Row, raw: bool) -> Result<Transcript, DbError> {
     let mut redaction = redaction.map(|Json(spans)| spans).unwrap_or_default();
     let mut redacted_digest: Option<String> = row.try_get("redacted_digest")?;
     if row.try_get("unredacted")? {
-        // It was written before transcripts were redacted, or is a version that was replaced: only its raw text is kept.
+        // It was written before transcripts were redacted: it has raw text alone, and is redacted whenever it is read.
         let known: Vec<redaction::Entity> = redaction::entities(&utterances, &redaction);
         let redacted = redaction::redact(&utterances, &known, &redaction::Company::default());
         let texts = redacted.applied(&utterances);

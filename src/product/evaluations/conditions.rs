@@ -74,6 +74,7 @@ mod tests {
             worth: Some(100),
             answered_by: AnsweredBy::LanguageModel,
             reason: None,
+            carried_from: None,
             confidence: 9_000,
             rationale: String::new(),
             evidence: vec![],

@@ -62,6 +62,7 @@ pub fn check(answers: Vec<RawAnswer>, asked: &[&Criterion], transcript: &[Uttera
             worth,
             given: answer.given,
             answered_by: AnsweredBy::LanguageModel,
+            carried_from: None,
             criterion: answer.criterion,
             claimed: answer.verdict,
             confidence: answer.confidence,

@@ -8,7 +8,7 @@ use super::{
     evidence, insights,
     model::{Answer, Given, Reason, RevisionCause, Verdict},
     questions::{HumanAnswer, Questions, Unusable},
-    receipt::{About, Receipt},
+    receipt::{self, About, Receipt},
     store::{self, ForScore, NewEvaluation},
 };
 use crate::{
@@ -207,6 +207,8 @@ fn checked(
         quotes: new.quotes,
         answered_by: grant.actor().to_owned(),
         answered_at_ms: now.timestamp_millis(),
+        carried_from: None,
+        outdated: None,
     };
     if !evidence::are_said(&answer.quotes, &stored.call.utterances).map_err(Unusable::from)? {
         return Err(invalid("quotes", "are not all in the transcript"));
@@ -220,9 +222,7 @@ fn checked(
 /// Whether a person may answer: somebody has to, or what was said cannot be relied on.
 fn waits(answer: &Answer) -> bool {
     match answer.verdict {
-        Verdict::Pending => {
-            matches!(answer.reason, Some(Reason::AwaitsPerson | Reason::LowConfidence | Reason::PartsDisagree))
-        }
+        Verdict::Pending => answer.reason.is_some_and(|reason| reason != Reason::AwaitsPlugin),
         Verdict::Unverified => true,
         _ => false,
     }
@@ -253,6 +253,7 @@ fn revised(
         cause: RevisionCause::HumanAnswers,
         replaces: Some(stored.evaluation_id),
         rescore_id: None,
+        human_answers: receipt::human_digest(human),
         assessed_at_ms: now.timestamp_millis(),
         ..about
     };

@@ -105,12 +105,21 @@ fn of_answer(criterion: &Criterion, section: &str, answer: &Answer, found: &mut 
                 format!("{} The model was too unsure of its answer: a person has to answer.", criterion.question);
             add(InsightKind::Note, text);
         }
-        Verdict::Pending if answer.reason == Some(Reason::PartsDisagree) => {
-            let text =
-                format!("{} The parts of the call contradict each other: a person has to answer.", criterion.question);
-            add(InsightKind::Note, text);
+        Verdict::Pending => {
+            let why = match answer.reason {
+                Some(Reason::PartsDisagree) => "The parts of the call contradict each other: a person has to answer",
+                Some(Reason::NoPluginAnswer) => "The scorer plugin gave no answer: a person may",
+                Some(Reason::QuestionChanged) => {
+                    "A person answered when the question was another: a person has to answer again"
+                }
+                Some(Reason::TranscriptChanged) => {
+                    "A person answered before the transcript was changed: a person has to answer again"
+                }
+                _ => return,
+            };
+            add(InsightKind::Note, format!("{} {why}.", criterion.question));
         }
-        Verdict::Yes | Verdict::NotApplicable | Verdict::Answered | Verdict::Pending => {}
+        Verdict::Yes | Verdict::NotApplicable | Verdict::Answered => {}
     }
 }
 

@@ -5,12 +5,13 @@
 //! for the pipeline and once for who computes it again; [`scoring`] turns the verdicts into scores by exact [`arithmetic`], or lets the
 //! organization's plugin do it;
 //! [`insights`] says what follows; [`receipt`] keeps the digests of everything that went in. [`store`] writes it down for the stages.
-//! [`rescore`] applies another scorecard version to many calls, and [`reuse`]s the answers that still stand.
+//! [`rescore`] applies another scorecard version to many calls, and [`reuse`]s the answers that still stand; those of people are [`carry`]ed.
 
 pub mod answer;
 pub mod api;
 pub mod arithmetic;
 pub mod binding;
+pub mod carry;
 pub mod conditions;
 pub mod cost;
 pub mod evidence;

@@ -4,7 +4,7 @@ use poem_openapi::Enum;
 use serde::{Deserialize, Serialize};
 
 pub use crate::platform::plugins::{CallFacts, Given, Identity, Speaker, Utterance, Verdict};
-use crate::{platform::plugins, product::scorecards::model::AnsweredBy, words};
+use crate::{foundation::ids::EvaluationId, platform::plugins, product::scorecards::model::AnsweredBy, words};
 
 words! {
     /// Why there is a revision of a call's evaluation.
@@ -153,6 +153,9 @@ pub struct Answer {
     /// Why it does not count, when it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
+    /// The evaluation in which a person gave it, when that was an earlier one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried_from: Option<EvaluationId>,
     /// How sure the model is, in hundredths of a percent: 0..=10000.
     pub confidence: u32,
     /// Why, in the model's words.
@@ -186,8 +189,14 @@ pub enum Reason {
     MetricUnknown,
     /// A person will answer.
     AwaitsPerson,
-    /// The scorer plugin gave no score.
+    /// A plugin will answer, and none has scored: none is bound, or it failed and the built-in scorer took its place.
     AwaitsPlugin,
+    /// The scorer plugin gave no answer: a person may.
+    NoPluginAnswer,
+    /// A person answered the question in other words than it has now: a person has to answer again.
+    QuestionChanged,
+    /// A person answered before the transcript was changed: a person has to answer again.
+    TranscriptChanged,
     /// The answer is never scored.
     Unscored,
 }

@@ -12,7 +12,7 @@ use super::{
     answer::{self, AnswerError},
     conditions,
     evidence::{self, TooLarge},
-    model::{Answer, Given, Quote, RawAnswer, Reason, Utterance, Verdict},
+    model::{Answer, Evidence, Given, Place, Quote, RawAnswer, Reason, Utterance, Verdict, Way},
     parts::{
         merge::merge,
         said::{self, PartAnswer},
@@ -20,6 +20,7 @@ use super::{
     rules,
 };
 use crate::{
+    foundation::ids::EvaluationId,
     platform::plugins::Scorecard,
     product::scorecards::model::{AnsweredBy, Criterion, Definition},
 };
@@ -51,6 +52,53 @@ pub struct HumanAnswer {
     pub answered_by: String,
     /// When, in milliseconds since 1970.
     pub answered_at_ms: i64,
+    /// The evaluation in which it was given, when that was an earlier one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried_from: Option<EvaluationId>,
+    /// Why it does not count any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outdated: Option<Outdated>,
+}
+
+impl HumanAnswer {
+    /// Whether it is the answer to that criterion.
+    pub fn counts_for(&self, criterion: &str) -> bool {
+        self.outdated.is_none() && self.criterion == criterion
+    }
+}
+
+/// Why a person's earlier answer is none to what is asked now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outdated {
+    /// The question has other words, another type, or is for somebody else to answer.
+    QuestionChanged,
+    /// The transcript was changed since.
+    TranscriptChanged,
+}
+
+impl Outdated {
+    fn reason(self) -> Reason {
+        match self {
+            Self::QuestionChanged => Reason::QuestionChanged,
+            Self::TranscriptChanged => Reason::TranscriptChanged,
+        }
+    }
+}
+
+/// What the scorer plugin answered to a criterion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginAnswer {
+    /// The criterion.
+    pub criterion: String,
+    /// Yes, no, not applicable, or answered, by the criterion's type.
+    pub said: Verdict,
+    /// What is answered besides yes and no.
+    pub given: Given,
+    /// Why, in the plugin's words.
+    pub rationale: String,
+    /// The positions of the utterances that show it.
+    pub utterances: Vec<u32>,
 }
 
 /// Why there are no answers.
@@ -76,7 +124,7 @@ impl<'a> Questions<'a> {
     /// Lets the rules answer, and finds what is left for the language model. `metrics` are the conversation metrics that are whole numbers.
     pub fn of(definition: &'a Definition, transcript: &'a [Utterance], metrics: &[(String, i64)]) -> Self {
         let ruled = rules::answer(definition, transcript, metrics);
-        let asked = asked(definition, &ruled);
+        let asked = open_to(AnsweredBy::LanguageModel, definition, &ruled);
         Self { definition, transcript, ruled, asked }
     }
 
@@ -90,6 +138,11 @@ impl<'a> Questions<'a> {
     pub fn about(&self, keys: &[String]) -> Self {
         let asked = self.asked.iter().copied().filter(|criterion| keys.contains(&criterion.key));
         Self { asked: asked.collect(), ruled: self.ruled.clone(), ..*self }
+    }
+
+    /// What is left to somebody who is asked after the rules, in the scorecard's order: but for what is known not to be shown.
+    pub fn open_to(&self, who: AnsweredBy) -> Vec<&'a Criterion> {
+        open_to(who, self.definition, &self.ruled)
     }
 
     /// The keys of what is asked; none when that is the whole scorecard.
@@ -109,21 +162,56 @@ impl<'a> Questions<'a> {
     /// # Errors
     /// [`Unusable`] when nothing at all of the model's text can be used.
     pub fn answers(&self, raw: &str, human: &[HumanAnswer]) -> Result<Vec<Answer>, Unusable> {
+        self.with_plugin(raw, human, None)
+    }
+
+    /// The same once the scorer plugin has answered. What it left out waits for a person.
+    ///
+    /// # Errors
+    /// As [`Questions::answers`].
+    pub fn answers_after(
+        &self,
+        raw: &str,
+        human: &[HumanAnswer],
+        plugin: &[PluginAnswer],
+    ) -> Result<Vec<Answer>, Unusable> {
+        self.with_plugin(raw, human, Some(plugin))
+    }
+
+    fn with_plugin(
+        &self,
+        raw: &str,
+        human: &[HumanAnswer],
+        plugin: Option<&[PluginAnswer]>,
+    ) -> Result<Vec<Answer>, Unusable> {
         let mut by_key: HashMap<&str, Answer> =
             self.ruled.iter().map(|answer| (answer.criterion.as_str(), answer.clone())).collect();
         for (criterion, answer) in self.asked.iter().zip(self.of_the_model(raw)?) {
             by_key.insert(&criterion.key, answer);
         }
-        for answer in human {
-            if let Some(criterion) = self.definition.criteria().find(|criterion| criterion.key == answer.criterion)
+        let criterion = |key: &str| self.definition.criteria().find(|criterion| criterion.key == key);
+        for answer in plugin.unwrap_or_default() {
+            if let Some(criterion) = criterion(&answer.criterion)
+                && let Some(answered) = self.of_the_plugin(criterion, answer)
+            {
+                by_key.insert(&criterion.key, answered);
+            }
+        }
+        for answer in human.iter().filter(|answer| answer.outdated.is_none()) {
+            if let Some(criterion) = criterion(&answer.criterion)
                 && let Some(answered) = self.of_a_person(criterion, answer)?
             {
                 by_key.insert(&criterion.key, answered);
             }
         }
+        let outdated = |key: &str| human.iter().find(|answer| answer.criterion == key)?.outdated.map(Outdated::reason);
         let answers = self.definition.criteria().map(|criterion| {
             by_key.remove(criterion.key.as_str()).unwrap_or_else(|| match criterion.answered_by {
-                AnsweredBy::Human => open(criterion, Verdict::Pending, Reason::AwaitsPerson),
+                AnsweredBy::Human => {
+                    let reason = outdated(&criterion.key).unwrap_or(Reason::AwaitsPerson);
+                    open(criterion, Verdict::Pending, reason)
+                }
+                AnsweredBy::Plugin if plugin.is_some() => open(criterion, Verdict::Pending, Reason::NoPluginAnswer),
                 AnsweredBy::Plugin => open(criterion, Verdict::Pending, Reason::AwaitsPlugin),
                 AnsweredBy::LanguageModel | AnsweredBy::Rule => {
                     open(criterion, Verdict::NotApplicable, Reason::NotShown)
@@ -198,8 +286,33 @@ impl<'a> Questions<'a> {
             worth: judged.worth,
             reason: evidence::reason(judged.verdict, judged.worth, &answer.evidence),
             answered_by: AnsweredBy::Human,
+            carried_from: human.carried_from,
             ..answer
         }))
+    }
+
+    /// What the plugin answered, with the utterances that it names as evidence; `None` when it is not of the criterion's type.
+    fn of_the_plugin(&self, criterion: &Criterion, plugin: &PluginAnswer) -> Option<Answer> {
+        let judged = criterion.answer.judge(plugin.said, &plugin.given).ok()?;
+        let mut named = plugin.utterances.clone();
+        named.sort_unstable();
+        named.dedup();
+        named.truncate(rules::MAX_EVIDENCE);
+        let said = self.transcript.iter().filter(|utterance| named.contains(&utterance.n));
+        let evidence: Vec<Evidence> = said.map(whole).collect();
+        Some(Answer {
+            criterion: criterion.key.clone(),
+            claimed: judged.verdict,
+            verdict: judged.verdict,
+            given: plugin.given.clone(),
+            worth: judged.worth,
+            answered_by: AnsweredBy::Plugin,
+            reason: evidence::reason(judged.verdict, judged.worth, &evidence),
+            carried_from: None,
+            confidence: CERTAIN,
+            rationale: plugin.rationale.replace('\0', "\u{fffd}"),
+            evidence,
+        })
     }
 }
 
@@ -222,9 +335,24 @@ pub fn unusable<'a>(raw: &str, asked: &[&'a Criterion]) -> Result<Vec<(&'a str, 
     Ok(unusable.filter_map(|(criterion, read)| Some((criterion.key.as_str(), read.err()?))).collect())
 }
 
-/// The criteria that the language model is asked: its own, but for those that are known not to be shown.
-fn asked<'a>(definition: &'a Definition, ruled: &[Answer]) -> Vec<&'a Criterion> {
-    /// What is known of a criterion before the model is asked.
+/// A whole utterance as evidence.
+fn whole(utterance: &Utterance) -> Evidence {
+    let place = Place {
+        utterance: utterance.n,
+        speaker: utterance.speaker,
+        start_char: 0,
+        end_char: u32::try_from(utterance.text.chars().count()).unwrap_or(u32::MAX),
+        words: utterance.text.clone(),
+        way: Way::Exact,
+        start_ms: utterance.start_ms,
+        end_ms: utterance.end_ms,
+    };
+    Evidence { quote: utterance.text.clone(), found: Some(place) }
+}
+
+/// The criteria that somebody is asked, such as the language model: their own, but for those that are known not to be shown.
+fn open_to<'a>(who: AnsweredBy, definition: &'a Definition, ruled: &[Answer]) -> Vec<&'a Criterion> {
+    /// What is known of a criterion when the rules have answered.
     enum Known<'b> {
         NotShown,
         Ruled(&'b Answer),
@@ -249,7 +377,7 @@ fn asked<'a>(definition: &'a Definition, ruled: &[Answer]) -> Vec<&'a Criterion>
             Some(answer) => Known::Ruled(answer),
             None => Known::Nothing,
         };
-        if !hidden && criterion.answered_by == AnsweredBy::LanguageModel {
+        if !hidden && criterion.answered_by == who {
             asked.push(criterion);
         }
         known.insert(&criterion.key, (criterion, now));
@@ -267,6 +395,7 @@ fn open(criterion: &Criterion, verdict: Verdict, reason: Reason) -> Answer {
         worth: None,
         answered_by: criterion.answered_by,
         reason: Some(reason),
+        carried_from: None,
         confidence: 0,
         rationale: String::new(),
         evidence: vec![],

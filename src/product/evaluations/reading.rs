@@ -334,7 +334,7 @@ pub(super) fn scores(row: &Row) -> Result<Vec<CriterionScore>, DbError> {
     Ok(each.collect())
 }
 
-fn insights(row: &Row) -> Result<Vec<Insight>, DbError> {
+pub(super) fn insights(row: &Row) -> Result<Vec<Insight>, DbError> {
     let Some(kinds) = row.try_get::<_, Option<Vec<&str>>>("kinds")? else {
         return Ok(Vec::new());
     };

@@ -24,7 +24,7 @@ pub fn plan(old: Option<&Definition>, new: &Definition) -> Plan {
 }
 
 /// Whether an answer to the one is an answer to the other. Weights, auto-fails, tags and conditions are no part of the question.
-fn same_question(before: &Criterion, now: &Criterion) -> bool {
+pub(super) fn same_question(before: &Criterion, now: &Criterion) -> bool {
     before.key == now.key
         && before.question == now.question
         && before.guidance == now.guidance

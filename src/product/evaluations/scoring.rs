@@ -1,4 +1,6 @@
-//! From answers to scores: the built-in scorer, and the organization's own with its failure policy.
+//! From answers to scores: the built-in scorer, and the organization's own with its failure policy, which may answer criteria too ([`by_plugin`]).
+
+pub mod by_plugin;
 
 use std::{collections::HashMap, sync::OnceLock};
 
@@ -6,7 +8,9 @@ use async_trait::async_trait;
 
 use super::{
     arithmetic::{self, CriterionMark, SectionMarks},
-    model::{FailurePolicy, Verdict},
+    model::{Answer, FailurePolicy, Verdict},
+    questions::Questions,
+    receipt::Material,
 };
 use crate::{
     platform::plugins::{
@@ -157,6 +161,40 @@ pub struct BoundScorer<'a> {
     pub policy: FailurePolicy,
 }
 
+/// What is scored.
+pub struct Case<'a> {
+    /// What the scorer is given.
+    pub input: &'a ScoreInput,
+    /// What waits for a plugin's answer; none when nothing does.
+    pub open: Option<Open<'a>>,
+}
+
+/// An evaluation some of whose criteria a plugin has to answer.
+#[derive(Clone, Copy)]
+pub struct Open<'a> {
+    material: &'a Material,
+    raw_answer: &'a str,
+}
+
+impl<'a> Case<'a> {
+    /// Scores these answers; `input` is made of them, and they of the material and the language model's text.
+    pub fn of(material: &'a Material, raw_answer: &'a str, answers: &[Answer], input: &'a ScoreInput) -> Self {
+        Self { input, open: by_plugin::is_awaited(answers).then_some(Open { material, raw_answer }) }
+    }
+}
+
+impl Open<'_> {
+    /// All answers once the plugin's are among them, and what the plugin is to score now.
+    fn answered(&self, output: &ScoreOutput) -> Result<Answered, PluginError> {
+        let Material { definition, transcript, metrics, human, .. } = self.material;
+        let said = by_plugin::said(self.material, output)?;
+        let answers = Questions::of(definition, transcript, metrics).answers_after(self.raw_answer, human, &said);
+        // The language model's text was read before, when the evaluation was assessed.
+        let answers = answers.map_err(|error| PluginError::InvalidOutput(error.to_string()))?;
+        Ok(Answered { input: self.material.score_input(&answers), answers })
+    }
+}
+
 /// What came of scoring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -178,6 +216,17 @@ pub struct Scored {
     pub scorer: Identity,
     /// Why another scorer than the bound one scored.
     pub note: Option<String>,
+    /// What was scored, when the plugin answered before it scored.
+    pub answered: Option<Answered>,
+}
+
+/// All answers, the plugin's among them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The answers, in the scorecard's order.
+    pub answers: Vec<Answer>,
+    /// What the plugin scored, which is made of them.
+    pub input: ScoreInput,
 }
 
 /// The bound scorer failed, and its organization wants the stage to fail with it.
@@ -189,11 +238,15 @@ pub struct ScorerFailed(#[from] pub PluginError);
 ///
 /// # Errors
 /// [`ScorerFailed`] under the policy [`FailurePolicy::Fail`].
-pub async fn score_with(bound: Option<BoundScorer<'_>>, input: &ScoreInput) -> Result<Outcome, ScorerFailed> {
+pub async fn score_with(bound: Option<BoundScorer<'_>>, case: &Case<'_>) -> Result<Outcome, ScorerFailed> {
     let Some(BoundScorer { scorer, policy }) = bound else {
-        return Ok(Outcome::Scored(attempt(Ok(&BuiltIn), input).await?));
+        return Ok(Outcome::Scored(score_by(&BuiltIn, case).await?));
     };
-    let error = match attempt(scorer, input).await {
+    let scored = match scorer {
+        Ok(scorer) => score_by(scorer, case).await,
+        Err(error) => Err(error),
+    };
+    let error = match scored {
         Ok(scored) => return Ok(Outcome::Scored(scored)),
         Err(error) => error,
     };
@@ -203,16 +256,31 @@ pub async fn score_with(bound: Option<BoundScorer<'_>>, input: &ScoreInput) -> R
         FailurePolicy::Hold => Ok(Outcome::Held { note: format!("The bound scorer failed: {}", short(&error)) }),
         FailurePolicy::FallBack => {
             let note = format!("The built-in scorer took the place of the bound one, which failed: {}", short(&error));
-            Ok(Outcome::Scored(Scored { note: Some(note), ..attempt(Ok(&BuiltIn), input).await? }))
+            Ok(Outcome::Scored(Scored { note: Some(note), ..score_by(&BuiltIn, case).await? }))
         }
     }
 }
 
-async fn attempt(scorer: Result<&dyn Scorer, PluginError>, input: &ScoreInput) -> Result<Scored, PluginError> {
-    let scorer = scorer?;
+/// Scores by one scorer, whatever comes of it. A plugin answers first, where something waits for it; the built-in scorer answers nothing.
+///
+/// # Errors
+/// [`PluginError`], also for output that does not cover the scorecard.
+pub async fn score_by(scorer: &dyn Scorer, case: &Case<'_>) -> Result<Scored, PluginError> {
+    let output = covering(scorer, case.input).await?;
+    let identity = scorer.identity().clone();
+    let Some(open) = case.open.filter(|_| identity.sha256.is_some()) else {
+        return Ok(Scored { output, scorer: identity, note: None, answered: None });
+    };
+    let answered = open.answered(&output)?;
+    let output = covering(scorer, &answered.input).await?;
+    by_plugin::only_what_is_answered(&output, &answered.answers)?;
+    Ok(Scored { output, scorer: identity, note: None, answered: Some(answered) })
+}
+
+async fn covering(scorer: &dyn Scorer, input: &ScoreInput) -> Result<ScoreOutput, PluginError> {
     let output = scorer.score(input).await?;
     covers(&output, &input.scorecard)?;
-    Ok(Scored { output, scorer: scorer.identity().clone(), note: None })
+    Ok(output)
 }
 
 /// Every criterion exactly once, in range; a score for what was not answered would hide that it was not.

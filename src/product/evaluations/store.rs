@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio_postgres::{Row, types::Json};
 
+use super::carry::Before;
 use super::model::{Answer, EvaluationStatus, FailurePolicy, Insight, RevisionCause, speaker_of, verdict_word};
 use super::questions::{self, HumanAnswer};
 use super::receipt::{self, About, Material, Receipt, bundle::SignedReceipt, keys::StoredKey};
@@ -20,7 +21,7 @@ use crate::{
     product::{
         calls::{
             self,
-            redaction::{Company, redact},
+            redaction::{self, Company, Redaction, redact},
         },
         scorecards::model::{Criterion, Definition, ScorecardVersion},
     },
@@ -59,6 +60,8 @@ pub struct CallMaterial {
     pub facts: CallFacts,
     /// The transcript without personal data, in order: prompts, evidence, rules and plugins know no other.
     pub utterances: Vec<Utterance>,
+    /// Digest of what the redaction replaced where.
+    pub redaction: String,
     /// Conversation metrics: the whole numbers among them.
     pub metrics: Vec<(String, i64)>,
     /// SHA-256 of the recording; none for a written conversation.
@@ -78,6 +81,8 @@ pub struct Previous {
     pub revision: i32,
     /// The version of the transcript that it judged.
     pub transcript_version: i32,
+    /// What people answered in it, where they did.
+    pub human: Option<Before>,
 }
 
 /// Everything that a prompt is made of.
@@ -94,6 +99,12 @@ pub struct ForAssess {
 }
 
 impl ForAssess {
+    /// What people answered to the same questions about the same transcript, and what of it is outdated.
+    pub fn carried(&self, definition: &Definition) -> Vec<HumanAnswer> {
+        let before = self.previous.as_ref().and_then(|previous| previous.human.as_ref());
+        before.map_or_else(Vec::new, |before| before.carried(definition, self.call.transcript_version))
+    }
+
     /// What a prompt builder is given. `now` is the only clock that it has.
     pub fn prompt_input(
         &self,
@@ -120,6 +131,7 @@ impl ForAssess {
         assessed_at: DateTime<Utc>,
         builder: &Identity,
         parameters: Value,
+        human: &[HumanAnswer],
     ) -> About {
         let bound = self.prompt_builder.as_ref().filter(|_| builder.sha256.is_some());
         let previous = self.previous.as_ref();
@@ -139,7 +151,7 @@ impl ForAssess {
             call: self.call.facts.clone(),
             audio: self.call.audio.clone(),
             transcript_version: self.call.transcript_version,
-            redaction: receipt::transcript_digest(&self.call.utterances),
+            redaction: self.call.redaction.clone(),
             metrics: receipt::metrics_digest(&self.call.metrics),
             asked_in: evaluation_id,
             asked_at_ms: asked_at.timestamp_millis(),
@@ -149,6 +161,7 @@ impl ForAssess {
             prompt_binding_id: bound.map(|bound| bound.binding_id),
             prompt_settings: bound.map(|bound| digest::of_json(&bound.settings)),
             parameters,
+            human_answers: receipt::human_digest(human),
             assessed_at_ms: assessed_at.timestamp_millis(),
         }
     }
@@ -241,6 +254,8 @@ pub struct NewScores<'a> {
     pub scorecard: &'a Scorecard,
     /// The answers with their checked evidence.
     pub answers: &'a [Answer],
+    /// Whether a plugin's are among them, which were not there when the evaluation was assessed; and then whether a person has to look.
+    pub answered: Option<bool>,
     /// A score for each criterion.
     pub scores: &'a [CriterionScore],
     /// What follows.
@@ -407,6 +422,8 @@ pub async fn record_scored(tx: &TenantTx<'_>, new: &NewScores<'_>) -> Result<boo
                 &new.passed,
                 &new.signed.signature,
                 &new.signed.public_key,
+                &new.answered.map(|_| Json(new.answers)),
+                &new.answered,
                 &plugin_fuel,
                 &plugin_us,
             ],
@@ -461,6 +478,7 @@ fn call(row: &Row, call_id: CallId) -> Result<CallMaterial, DbError> {
     let started_at: Option<DateTime<Utc>> = row.try_get("started_at")?;
     let duration_ms: Option<i64> = row.try_get("duration_ms")?;
     let language: Option<String> = row.try_get("language")?;
+    let (utterances, redaction) = utterances(row)?;
     Ok(CallMaterial {
         organization_id: row.try_get("organization_id")?,
         agent_id: row.try_get("agent_id")?,
@@ -472,7 +490,8 @@ fn call(row: &Row, call_id: CallId) -> Result<CallMaterial, DbError> {
             started_at_ms: started_at.map(|at| at.timestamp_millis()),
             duration_ms: duration_ms.and_then(|ms| u64::try_from(ms).ok()),
         },
-        utterances: utterances(row)?,
+        utterances,
+        redaction,
         metrics: metrics(row.try_get("metrics")?),
         audio: row.try_get("audio_sha256")?,
         transcript_version: row.try_get::<_, Option<i32>>("transcript_version")?.unwrap_or(1),
@@ -482,25 +501,37 @@ fn call(row: &Row, call_id: CallId) -> Result<CallMaterial, DbError> {
 
 fn previous(row: &Row) -> Result<Option<Previous>, DbError> {
     let Some(evaluation_id) = row.try_get("previous_id")? else { return Ok(None) };
-    Ok(Some(Previous {
-        evaluation_id,
-        revision: row.try_get("previous_revision")?,
-        transcript_version: row.try_get("previous_transcript_version")?,
-    }))
+    let transcript_version = row.try_get("previous_transcript_version")?;
+    let Json::<Vec<HumanAnswer>>(human) = row.try_get("previous_human_answers")?;
+    let human = match row.try_get::<_, Option<Json<Definition>>>("previous_definition")? {
+        Some(Json(definition)) if !human.is_empty() => {
+            Some(Before { evaluation_id, definition, transcript_version, human })
+        }
+        _ => None,
+    };
+    Ok(Some(Previous { evaluation_id, revision: row.try_get("previous_revision")?, transcript_version, human }))
 }
 
-fn utterances(row: &Row) -> Result<Vec<Utterance>, DbError> {
+/// The transcript without personal data, and the digest of what was replaced.
+fn utterances(row: &Row) -> Result<(Vec<Utterance>, String), DbError> {
+    let stored: Option<String> = row.try_get("redaction_digest")?;
     let Some(ns) = row.try_get::<_, Option<Vec<i32>>>("ns")? else {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), stored.unwrap_or_else(|| redaction::digest(&[]))));
     };
     let speakers: Vec<&str> = row.try_get("speakers")?;
     let starts: Vec<Option<i64>> = row.try_get("starts_ms")?;
     let ends: Vec<Option<i64>> = row.try_get("ends_ms")?;
     let mut texts: Vec<String> = row.try_get("texts")?;
-    if row.try_get::<_, Option<bool>>("unredacted")? == Some(true) {
-        // It was written before transcripts were redacted.
-        texts = redacted(&ns, &speakers, texts);
-    }
+    let unredacted = row.try_get::<_, Option<bool>>("unredacted")? == Some(true);
+    let digest = match stored.filter(|_| !unredacted) {
+        Some(digest) => digest,
+        None => {
+            // It was written before transcripts were redacted.
+            let redacted = redacted(&ns, &speakers, texts);
+            texts = redacted.texts;
+            redaction::digest(&redacted.spans)
+        }
+    };
     let ms = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok());
     let turns = ns.into_iter().zip(speakers).zip(starts.into_iter().zip(ends)).zip(texts);
     let turns = turns.map(|(((n, speaker), (start, end)), text)| Utterance {
@@ -510,15 +541,15 @@ fn utterances(row: &Row) -> Result<Vec<Utterance>, DbError> {
         end_ms: ms(end),
         text,
     });
-    Ok(turns.collect())
+    Ok((turns.collect(), digest))
 }
 
-fn redacted(ns: &[i32], speakers: &[&str], texts: Vec<String>) -> Vec<String> {
+fn redacted(ns: &[i32], speakers: &[&str], texts: Vec<String>) -> Redaction {
     let said = ns.iter().zip(speakers).zip(texts).map(|((n, speaker), text)| {
         let speaker = speaker.parse().unwrap_or(calls::model::Speaker::Unknown);
         calls::model::Utterance { n: *n, speaker, start_ms: None, end_ms: None, text }
     });
-    redact(&said.collect::<Vec<_>>(), &[], &Company::default()).texts
+    redact(&said.collect::<Vec<_>>(), &[], &Company::default())
 }
 
 /// The whole numbers of the stored object, sorted by key, so that equal metrics are equal input.

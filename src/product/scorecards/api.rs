@@ -18,7 +18,7 @@ use self::{
 };
 use super::{
     ScorecardError, Scorecards,
-    model::{Definition, Scorecard, ScorecardVersion, lint},
+    model::{Definition, Finding, Scorecard, ScorecardVersion, lint},
     review::Reviewer,
     versions::Side,
 };
@@ -242,7 +242,7 @@ impl ScorecardsApi {
         if !grant.reaches(payer) {
             return Err(ScorecardError::NoOrganization.into());
         }
-        self.reviewed(&grant, payer, &definition.0).await
+        self.reviewed(&grant, payer, &definition.0, lint(&definition.0)).await
     }
 
     /// Check the draft of a scorecard
@@ -258,10 +258,11 @@ impl ScorecardsApi {
     ) -> Result<Json<LintReport>, Refusal> {
         let grant = caller.may(Permission::ManageScorecards)?;
         let draft = self.scorecards.side(&grant, scorecard_id.0, Side::Draft).await?;
+        let found = self.scorecards.lint(&grant, &draft).await?;
         if questions.0 != Some(true) {
-            return Ok(Json(lint(&draft.definition).into()));
+            return Ok(Json(found.into()));
         }
-        self.reviewed(&grant, draft.organization_id, &draft.definition).await
+        self.reviewed(&grant, draft.organization_id, &draft.definition, found).await
     }
 
     /// List the templates
@@ -334,8 +335,9 @@ impl ScorecardsApi {
         grant: &Grant,
         payer: OrganizationId,
         definition: &Definition,
+        found: Vec<Finding>,
     ) -> Result<Json<LintReport>, Refusal> {
         let review = self.reviewer.review(grant, payer, definition).await?;
-        Ok(Json(LintReport::reviewed(lint(definition), review, self.reviewer.currency.clone())))
+        Ok(Json(LintReport::reviewed(found, review, self.reviewer.currency.clone())))
     }
 }

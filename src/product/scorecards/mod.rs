@@ -12,7 +12,7 @@ use std::sync::Arc;
 use chrono::{DateTime, SubsecRound, Utc};
 use serde_json::json;
 
-use self::model::{Definition, Scorecard, ScorecardVersion, Severity, Violation, lint};
+use self::model::{Definition, Scorecard, ScorecardVersion, Severity, Violation, lint_for};
 pub use self::versions::Side;
 use crate::{
     foundation::{
@@ -230,7 +230,7 @@ impl Scorecards {
                     if found.retired_at.is_some() {
                         return Err(ScorecardError::Retired);
                     }
-                    sensible(&definition)?;
+                    sensible(&definition, store::has_scorer(tx, found.organization_id).await?)?;
                     let digest = definition.digest();
                     if let Some(same) = newest.as_ref().filter(|newest| newest.digest == digest) {
                         return Err(ScorecardError::Unchanged(same.version));
@@ -265,8 +265,8 @@ impl Scorecards {
 }
 
 /// Refuses what lint calls an error; warnings are for people.
-fn sensible(definition: &Definition) -> Result<(), ScorecardError> {
-    let errors = lint(definition).into_iter().filter(|finding| finding.severity == Severity::Error);
+fn sensible(definition: &Definition, has_scorer: bool) -> Result<(), ScorecardError> {
+    let errors = lint_for(definition, has_scorer).into_iter().filter(|finding| finding.severity == Severity::Error);
     let errors: Vec<Violation> =
         errors.map(|finding| Violation { field: finding.field, message: finding.message }).collect();
     if errors.is_empty() { Ok(()) } else { Err(ScorecardError::Invalid(errors)) }

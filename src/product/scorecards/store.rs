@@ -27,6 +27,12 @@ pub(super) async fn find(on: &impl InTenant, id: ScorecardId) -> Result<Option<S
     on.opt(sql!("scorecards/find"), &[&id, &on.organizations()]).await?.as_ref().map(scorecard).transpose()
 }
 
+/// Whether a plugin scores the organization's calls.
+pub(super) async fn has_scorer(on: &impl InTenant, organization: OrganizationId) -> Result<bool, DbError> {
+    let row = on.one(sql!("scorecards/has_scorer"), &[&organization, &on.organizations()]).await?;
+    Ok(row.try_get("has_scorer")?)
+}
+
 pub(super) async fn list(
     on: &impl InTenant,
     organizations: &[OrganizationId],

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::{
     ScorecardError, Scorecards,
-    model::{Change, ScorecardVersion, Template, diff},
+    model::{Change, Finding, ScorecardVersion, Template, diff, lint_for},
     store,
 };
 use crate::{
@@ -117,6 +117,15 @@ impl Scorecards {
                 Err(ScorecardError::NoVersion)
             }
         }
+    }
+
+    /// What does not make sense in a version of a scorecard, for the organization that it is of.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn lint(&self, grant: &Grant, of: &ScorecardVersion) -> Result<Vec<Finding>, ScorecardError> {
+        let has_scorer = store::has_scorer(&self.db.alone(grant), of.organization_id).await?;
+        Ok(lint_for(&of.definition, has_scorer))
     }
 
     /// Makes a scorecard whose draft is a template's definition, under another name if one is given.

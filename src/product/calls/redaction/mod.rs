@@ -163,9 +163,55 @@ pub fn redact(transcript: &[Utterance], entities: &[Entity], company: &Company) 
     redaction
 }
 
+/// What was replaced where, and by which rules: what a redaction's digest is of. Holds no value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replaced {
+    /// The rules.
+    pub version: u32,
+    /// What was replaced, in the order of the transcript.
+    pub spans: Vec<Span>,
+}
+
+impl Replaced {
+    /// These spans with the version of the rules under which they have that digest: this program's when none has it.
+    pub fn of_digest(spans: Vec<Span>, digest: &str) -> Self {
+        let with = |version| Self { version, spans: spans.clone() };
+        (1..=VERSION).map(with).find(|replaced| replaced.digest() == digest).unwrap_or_else(|| with(VERSION))
+    }
+
+    /// The digest.
+    pub fn digest(&self) -> String {
+        digest::of_json(self)
+    }
+
+    /// A raw transcript with the placeholders in it. None when the spans are not within it.
+    pub fn applied(&self, raw: &[Utterance]) -> Option<Vec<String>> {
+        let mut left = self.spans.iter().peekable();
+        let texts: Option<Vec<String>> = raw
+            .iter()
+            .map(|utterance| {
+                let mut chars = utterance.text.chars();
+                let (mut text, mut done) = (String::with_capacity(utterance.text.len()), 0);
+                while let Some(span) = left.next_if(|span| span.utterance == utterance.n) {
+                    let kept = (span.start_char as usize).checked_sub(done)?;
+                    let covered = (span.end_char as usize).checked_sub(span.start_char as usize)?;
+                    text.extend(chars.by_ref().take(kept));
+                    text.push_str(&placeholder(span.kind, span.value));
+                    chars.by_ref().nth(covered.checked_sub(1)?)?;
+                    done = span.end_char as usize;
+                }
+                text.extend(chars);
+                Some(text)
+            })
+            .collect();
+        texts.filter(|_| left.peek().is_none())
+    }
+}
+
 /// Digest of a redaction: what was replaced where, and by which rules.
 pub fn digest(spans: &[Span]) -> String {
-    digest::of_json(&serde_json::json!({ "version": VERSION, "spans": spans }))
+    Replaced { version: VERSION, spans: spans.to_vec() }.digest()
 }
 
 /// Bytes of one utterance's text that are personal data.

@@ -346,3 +346,30 @@ fn the_company_is_no_person_and_whoever_is_called_alike_is_one() {
     assert!(!redacted[1].contains("Owen") && redacted[1].contains("Mr [NAME_"), "{redacted:?}");
     assert!(redacted[1].starts_with("Dear Northlight,"), "{redacted:?}");
 }
+
+#[test]
+fn the_list_of_spans_makes_the_redacted_text_of_the_raw_one() {
+    let said = |n, text: &str| Utterance {
+        n,
+        speaker: Speaker::Customer,
+        start_ms: None,
+        end_ms: None,
+        text: text.to_owned(),
+    };
+    let raw = vec![
+        said(1, "Grüß Gott, my name is Ana Müller and my card is 4111 1111 1111 1111."),
+        said(2, "Nothing to see here, Ana."),
+        said(3, "Write to ana@example.org, please: ana@example.org!"),
+    ];
+    let redaction = redact(&raw, &[], &Company::default());
+    let replaced = Replaced::of_digest(redaction.spans.clone(), &digest(&redaction.spans));
+    assert!(redaction.spans.len() >= 4, "{:?}", redaction.texts);
+    assert_eq!((replaced.version, replaced.applied(&raw)), (VERSION, Some(redaction.texts)));
+    assert_eq!(replaced.digest(), digest(&redaction.spans));
+    assert_eq!(replaced.applied(&raw[..2]), None, "a span is in no utterance");
+    let mut changed = raw.clone();
+    changed[1].text.push('!');
+    assert_ne!(replaced.applied(&changed), replaced.applied(&raw));
+    changed[0].text = "Short.".to_owned();
+    assert_eq!(replaced.applied(&changed), None);
+}

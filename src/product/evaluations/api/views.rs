@@ -235,6 +235,9 @@ pub struct CriterionView {
     /// Why the criterion does not count; null when it does.
     #[oai(nullable)]
     reason: Option<Reason>,
+    /// The evaluation in which a person gave the answer, when it was carried over from an earlier one.
+    #[oai(nullable)]
+    carried_from: Option<EvaluationId>,
     /// Keys of the choices.
     choices: Vec<String>,
     /// The number.
@@ -431,6 +434,7 @@ fn view(criterion: &Criterion, answer: &Answer, score: Option<&CriterionScore>) 
         verdict: answer.verdict.into(),
         claimed_verdict: answer.claimed.into(),
         reason: answer.reason,
+        carried_from: answer.carried_from,
         choices: answer.given.choices.clone(),
         number: answer.given.number,
         text: answer.given.text.clone(),

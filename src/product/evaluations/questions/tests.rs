@@ -76,7 +76,12 @@ fn everybodys_answers_come_together() {
         quotes: vec![],
         answered_by: "user:1".into(),
         answered_at_ms: 1,
+        carried_from: None,
+        outdated: None,
     };
+    let outdated = HumanAnswer { outdated: Some(Outdated::QuestionChanged), ..human.clone() };
+    let answers = questions.answers(&raw(said("yes", 0.9, "good morning how")), &[outdated]).unwrap();
+    assert_eq!((answers[4].verdict, answers[4].reason), (Pending, Some(Reason::QuestionChanged)));
     let answers = questions.answers(&raw(said("yes", 0.9, "good morning how")), &[human]).unwrap();
     assert_eq!((answers[4].verdict, answers[4].answered_by, answers[4].worth), (Yes, AnsweredBy::Human, Some(100)));
     assert_eq!(answers[5].verdict, Yes, "what the person's answer shows was asked already");

@@ -10,7 +10,7 @@ use crate::{
         digest,
     },
     platform::plugins::Utterance,
-    product::{evaluations::questions::HumanAnswer, scorecards::model::Definition},
+    product::{calls::redaction::Replaced, evaluations::questions::HumanAnswer, scorecards::model::Definition},
 };
 
 /// What a bundle says that it is.
@@ -58,8 +58,10 @@ pub struct Bundle {
     pub kind: String,
     /// The receipt.
     pub receipt: SignedReceipt,
-    /// The transcript, in order.
+    /// The transcript without personal data, in order.
     pub transcript: Vec<Utterance>,
+    /// What the redaction replaced in it.
+    pub redaction: Replaced,
     /// Conversation metrics: the whole numbers among them, sorted by key.
     pub metrics: Vec<(String, i64)>,
     /// The scorecard version's definition.

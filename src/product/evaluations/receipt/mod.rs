@@ -9,6 +9,7 @@
 pub mod api;
 pub mod bundle;
 pub mod keys;
+mod outcome;
 pub mod reading;
 pub mod verify;
 
@@ -17,9 +18,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    model::{Answer, RevisionCause, Utterance},
+    model::{Answer, Insight, RevisionCause, Utterance},
     parts::Span,
     questions::{HumanAnswer, Questions, Unusable},
+    scoring::{self, Case, by_plugin},
 };
 use crate::{
     foundation::{
@@ -96,7 +98,7 @@ pub struct About {
     pub audio: Option<String>,
     /// Which version of the transcript, from 1.
     pub transcript_version: i32,
-    /// Digest of the transcript as it was sent to the language model, without personal data.
+    /// Digest of what the redaction replaced where, and by which of its rules; the transcript's digest is of the text that came of it.
     pub redaction: String,
     /// Digest of the conversation metrics.
     pub metrics: String,
@@ -117,6 +119,9 @@ pub struct About {
     pub prompt_settings: Option<String>,
     /// What besides the question decided the answer: the model that was asked, temperature, seed, most tokens.
     pub parameters: Value,
+    /// Digest of what people answered, who they were and when; none when nobody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub human_answers: Option<String>,
     /// When the evidence was checked: the scorer's clock.
     pub assessed_at_ms: i64,
 }
@@ -147,6 +152,8 @@ pub struct Scoring {
     pub scores: String,
     /// The overall score in hundredths.
     pub overall: Option<u32>,
+    /// Digest of the findings.
+    pub insights: String,
 }
 
 /// What is known once the model has answered.
@@ -200,14 +207,17 @@ impl Receipt {
         }
     }
 
-    /// The receipt of the scored evaluation. `bound` is the binding and settings of the plugin that scored; none for the built-in scorer.
+    /// The receipt of the scored evaluation. `bound` is the binding and settings of the plugin that scored; none for the built-in scorer. `answers`
+    /// are all of them, a plugin's own as well.
     #[must_use]
     pub fn scored(
         self,
         scorer: &Identity,
         bound: Option<(BindingId, &Value)>,
+        answers: &[Answer],
         input: &ScoreInput,
         output: &ScoreOutput,
+        insights: &[Insight],
     ) -> Self {
         let scoring = Scoring {
             scorer: scorer.clone(),
@@ -216,8 +226,9 @@ impl Receipt {
             input: digest::of_json(input),
             scores: digest::of_json(output),
             overall: output.overall,
+            insights: digest::of_json(&insights),
         };
-        Self { scoring: Some(scoring), ..self }
+        Self { answers: digest::of_json(&answers), scoring: Some(scoring), ..self }
     }
 
     /// The receipt of stored answers that are judged by another version, without anything asked. Who was asked what stays as it was.
@@ -257,6 +268,11 @@ pub fn only(scorecard: &mut Scorecard, keys: &[String]) {
 /// Digest of conversation metrics: the whole numbers among them, sorted by key.
 pub fn metrics_digest(metrics: &[(String, i64)]) -> String {
     digest::of_json(&metrics)
+}
+
+/// Digest of what people answered; none when nobody did.
+pub fn human_digest(human: &[HumanAnswer]) -> Option<String> {
+    (!human.is_empty()).then(|| digest::of_json(&human))
 }
 
 /// Digest of what was asked: system and user message, or the list of those of all parts.
@@ -300,7 +316,7 @@ impl Material {
             // The random half of a UUIDv7.
             seed: self.evaluation_id.0.as_u64_pair().1,
             evaluated_at_ms: self.assessed_at.timestamp_millis(),
-            metadata: Vec::new(),
+            metadata: by_plugin::metadata(self, answers),
         }
     }
 }
@@ -342,7 +358,9 @@ pub async fn recompute(
     let questions = Questions::of(&material.definition, &material.transcript, &material.metrics);
     let answers = questions.answers(raw_answer, &material.human)?;
     let input = material.score_input(&answers);
-    let output = scorer.score(&input).await?;
+    let scored = scoring::score_by(scorer, &Case::of(material, raw_answer, &answers, &input)).await?;
+    let (answers, input) = scored.answered.map_or((answers, input), |answered| (answered.answers, answered.input));
+    let output = scored.output;
     let scoring = receipt.scoring.as_ref();
     let scored = |digest: fn(&Scoring) -> &String, now: String| scoring.is_some_and(|scoring| *digest(scoring) == now);
     let checks = [

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{Context, SHA256};
 use futures_util::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
+use serde::Deserialize;
 use serde_json::Value;
 use tokio_postgres::{Row, types::Json};
 
 use super::{
     Receipt,
     bundle::{self, Bundle, SignedReceipt},
+    outcome::{self, Outcome, Raw},
     verify::{self, Provided, Report},
 };
 use crate::{
@@ -18,13 +20,18 @@ use crate::{
     platform::{
         db::{Db, DbError, InTenant, Statements},
         http::{Kind, Refusal},
-        plugins::{CriterionScore, PluginHost, Utterance},
+        plugins::{PluginHost, Utterance},
     },
-    product::evaluations::{
-        binding,
-        model::{Answer, EvaluationStatus},
-        reading,
-        store::{self, Binding},
+    product::{
+        calls::{
+            self,
+            redaction::{Company, Replaced, Span, redact},
+        },
+        evaluations::{
+            binding,
+            model::{EvaluationStatus, speaker_of},
+            store::{self, Binding},
+        },
     },
     sql,
 };
@@ -57,14 +64,13 @@ impl From<ReceiptError> for Refusal {
 }
 
 /// An evaluation with everything that its receipt names.
-struct Stored {
-    bundle: Bundle,
-    receipt: Receipt,
-    answers: Vec<Answer>,
-    scores: Vec<CriterionScore>,
-    overall: Option<u32>,
-    /// The digest that the recording's row names, and where the recording lies.
-    audio: Option<(String, String)>,
+pub(super) struct Stored {
+    pub(super) bundle: Bundle,
+    pub(super) receipt: Receipt,
+    pub(super) outcome: Outcome,
+    pub(super) raw: Raw,
+    /// Where the recording lies.
+    audio: Option<String>,
     plugins: Vec<Binding>,
     key_is_known: bool,
 }
@@ -122,13 +128,13 @@ impl Receipts {
                 report.differs("receipt_key", "the tenant has no such key");
             }
         }
-        outcome(&stored, &mut report);
+        outcome::compare(&stored, &mut report);
         Ok(report)
     }
 
     /// SHA-256 of the recording as it lies in the object store; none without one.
     async fn audio(&self, stored: &Stored) -> Option<String> {
-        let (_, key) = stored.audio.as_ref()?;
+        let key = stored.audio.as_ref()?;
         let object = self.objects.get(&Path::from(key.as_str())).await.ok()?;
         let mut sum = Context::new(&SHA256);
         let mut pieces = object.into_stream();
@@ -147,26 +153,8 @@ impl Receipts {
         if status != EvaluationStatus::Evaluated.as_str() {
             return Err(ReceiptError::NotScored);
         }
-        let utterances: Option<Json<Vec<Utterance>>> = row.try_get("utterances").map_err(DbError::from)?;
-        let Json(transcript) = utterances.ok_or(ReceiptError::NoTranscript)?;
-        Ok(stored(&row, transcript)?)
+        stored(&row)?.ok_or(ReceiptError::NoTranscript)
     }
-}
-
-/// What is stored of the outcome: rows that people read, and that no signature covers.
-fn outcome(stored: &Stored, report: &mut Report) {
-    if stored.receipt.masked {
-        return;
-    }
-    report.note("stored_answers", digest::of_json(&stored.answers) == stored.receipt.answers);
-    let Some(output) = report.output.clone() else { return };
-    let by_key = |scores: &[CriterionScore]| {
-        let mut scores: Vec<_> = scores.iter().map(|score| (score.key.clone(), score.score, score.passed)).collect();
-        scores.sort();
-        scores
-    };
-    report.note("stored_scores", by_key(&stored.scores) == by_key(&output.criteria));
-    report.note("stored_overall", stored.overall == output.overall);
 }
 
 fn signed(row: &Row) -> Result<(SignedReceipt, Receipt), DbError> {
@@ -179,21 +167,21 @@ fn signed(row: &Row) -> Result<(SignedReceipt, Receipt), DbError> {
     Ok((signed, receipt))
 }
 
-fn stored(row: &Row, transcript: Vec<Utterance>) -> Result<Stored, DbError> {
+/// `None` when the transcript is gone.
+fn stored(row: &Row) -> Result<Option<Stored>, DbError> {
+    let Some(Said { transcript, redaction, raw }) = said(row)? else { return Ok(None) };
     let (signed, receipt) = signed(row)?;
-    let organization_id = row.try_get("organization_id")?;
-    let version = store::scorecard(row, organization_id)?;
-    let Json(answers) = row.try_get("answers")?;
+    let version = store::scorecard(row, row.try_get("organization_id")?)?;
+    let outcome = outcome::read(row, &version)?;
     let (scorer, prompt) = (store::binding(row, "scorer")?, store::binding(row, "prompt")?);
     let settings =
         |binding: &Option<Binding>| -> Option<Value> { binding.as_ref().map(|bound| bound.settings.clone()) };
-    let sha256: Option<String> = row.try_get("audio_sha256")?;
-    let overall: Option<i32> = row.try_get("overall")?;
-    Ok(Stored {
+    Ok(Some(Stored {
         bundle: Bundle {
             kind: bundle::KIND.to_owned(),
             receipt: signed,
             transcript,
+            redaction,
             metrics: store::metrics(row.try_get("metrics")?),
             scorecard_version: version.version.unsigned_abs(),
             scorecard: version.definition,
@@ -202,12 +190,68 @@ fn stored(row: &Row, transcript: Vec<Utterance>) -> Result<Stored, DbError> {
             scorer_settings: settings(&scorer),
             prompt_settings: settings(&prompt),
         },
+        outcome,
+        raw,
         receipt,
-        answers,
-        scores: reading::scores(row)?,
-        overall: overall.map(i32::unsigned_abs),
-        audio: sha256.zip(row.try_get("audio_object_key")?),
+        audio: row.try_get::<_, Option<String>>("audio_object_key")?,
         plugins: [scorer, prompt].into_iter().flatten().collect(),
         key_is_known: row.try_get("key_is_known")?,
-    })
+    }))
+}
+
+/// What was said, with and without personal data.
+struct Said {
+    transcript: Vec<Utterance>,
+    redaction: Replaced,
+    raw: Raw,
+}
+
+/// One row of `utterances`, or of a transcript that was replaced.
+#[derive(Deserialize)]
+struct Turn {
+    #[serde(flatten)]
+    raw: calls::model::Utterance,
+    redacted_text: Option<String>,
+}
+
+fn said(row: &Row) -> Result<Option<Said>, DbError> {
+    let Some(Json::<Vec<Turn>>(turns)) = row.try_get("utterances")? else { return Ok(None) };
+    let spans: Option<Json<Vec<Span>>> = row.try_get("redaction")?;
+    let mut spans = spans.map(|Json(spans)| spans).unwrap_or_default();
+    let (raw, redacted): (Vec<_>, Vec<_>) = turns.into_iter().map(|turn| (turn.raw, turn.redacted_text)).unzip();
+    let is_redacted = redacted.iter().all(Option::is_some);
+    let texts = if is_redacted {
+        redacted.into_iter().flatten().collect()
+    } else {
+        // It was written before transcripts were redacted, and is redacted whenever it is read.
+        let redaction = redact(&raw, &[], &Company::default());
+        spans = redaction.spans;
+        redaction.texts
+    };
+    let with = |(turn, text): (&calls::model::Utterance, String)| calls::model::Utterance { text, ..turn.clone() };
+    let without: Vec<_> = raw.iter().zip(texts).map(with).collect();
+    let Json::<Receipt>(receipt) = row.try_get("receipt")?;
+    let of_receipt = receipt.about.map(|about| about.redaction).unwrap_or_default();
+    Ok(Some(Said {
+        transcript: without.iter().map(for_receipt).collect(),
+        redaction: Replaced::of_digest(spans, &of_receipt),
+        raw: Raw {
+            utterances: raw,
+            digest: row.try_get("raw_digest")?,
+            redacted: without,
+            redacted_digest: row.try_get("redacted_digest")?,
+            redaction_digest: row.try_get("redaction_digest")?,
+        },
+    }))
+}
+
+fn for_receipt(turn: &calls::model::Utterance) -> Utterance {
+    let ms = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok());
+    Utterance {
+        n: turn.n.unsigned_abs(),
+        speaker: speaker_of(turn.speaker.as_str()),
+        start_ms: ms(turn.start_ms),
+        end_ms: ms(turn.end_ms),
+        text: turn.text.clone(),
+    }
 }

@@ -41,7 +41,7 @@ fn about(material: &Material) -> About {
         call: material.call.clone(),
         audio: None,
         transcript_version: 1,
-        redaction: transcript_digest(&material.transcript),
+        redaction: crate::product::calls::redaction::digest(&[]),
         metrics: metrics_digest(&material.metrics),
         asked_in: material.evaluation_id,
         asked_at_ms: 0,
@@ -51,6 +51,7 @@ fn about(material: &Material) -> About {
         prompt_binding_id: None,
         prompt_settings: None,
         parameters: json!({"model": "m"}),
+        human_answers: None,
         assessed_at_ms: material.assessed_at.timestamp_millis(),
     }
 }
@@ -77,7 +78,7 @@ async fn first_time(material: &Material, raw: &str) -> Receipt {
     });
     let input = material.score_input(&answers);
     let output = BuiltIn.score(&input).await.unwrap();
-    receipt.scored(BuiltIn.identity(), None, &input, &output)
+    receipt.scored(BuiltIn.identity(), None, &answers, &input, &output, &[])
 }
 
 #[tokio::test]

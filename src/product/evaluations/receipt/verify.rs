@@ -3,17 +3,19 @@
 use chrono::DateTime;
 use serde_json::Value;
 
-use super::{About, Material, Receipt, Scoring, bundle::Bundle, metrics_digest, prompt_digest, transcript_digest};
+use super::{
+    About, Material, Receipt, Scoring, bundle::Bundle, human_digest, metrics_digest, prompt_digest, transcript_digest,
+};
 use crate::{
     foundation::digest,
-    platform::plugins::{Identity, Plugin, PromptInput, ScoreOutput, Scorecard, Scorer},
+    platform::plugins::{Identity, Plugin, PromptInput, ScoreInput, ScoreOutput, Scorecard, Scorer},
     product::{
         evaluations::{
             model::{Answer, FailurePolicy},
             parts::{self, Span, said},
             prompt::{self, BoundBuilder},
             questions::Questions,
-            scoring,
+            scoring::{self, Case, Scored},
         },
         scorecards::model::Criterion,
     },
@@ -156,10 +158,11 @@ fn material(bundle: &Bundle, receipt: &Receipt, about: &About, provided: &Provid
     }
     let transcript = transcript_digest(&bundle.transcript);
     report.note("transcript", transcript == receipt.transcript);
-    report.note("redaction", transcript == about.redaction);
+    report.note("redaction", bundle.redaction.digest() == about.redaction);
     report.note("metrics", metrics_digest(&bundle.metrics) == about.metrics);
     report.note("scorecard", bundle.scorecard.digest() == receipt.scorecard);
     report.note("raw_answer", digest::of_bytes(bundle.raw_answer.as_bytes()) == receipt.raw_answer);
+    report.note("human_answers", human_digest(&bundle.human_answers) == about.human_answers);
 }
 
 /// The prompt as it was asked: of the criteria that were asked about, by the builder that asked.
@@ -247,7 +250,6 @@ async fn scored(
         Ok(answers) => answers,
         Err(why) => return report.differs("answers", why),
     };
-    report.note("answers", digest::of_json(&answers) == receipt.answers);
     let Some(assessed_at) = DateTime::from_timestamp_millis(about.assessed_at_ms) else {
         return report.cannot("input", "the time of the assessment is out of range");
     };
@@ -262,13 +264,52 @@ async fn scored(
         human: bundle.human_answers.clone(),
     };
     let input = material.score_input(&answers);
-    report.answers = Some(answers);
-    report.note("input", digest::of_json(&input) == scoring.input);
-    let scorer = match scorer(scoring, settings, provided) {
-        Ok(scorer) => scorer,
+    let case = Case::of(&material, &bundle.raw_answer, &answers, &input);
+    let scorer = scorer(scoring, settings, provided);
+    let scored = match &scorer {
+        Ok(scorer) => {
+            let scored = scoring::score_by(scorer.as_ref(), &case).await;
+            scored.map_err(|error| format!("the scorer failed: {}", error.code()))
+        }
+        Err(why) => Err(why.clone()),
+    };
+    let answers_itself = case.open.is_some() && scoring.scorer.sha256.is_some();
+    let outcome = match scored {
+        Ok(Scored { answered, output, .. }) => {
+            let (answers, input) = answered.map_or((answers, input), |own| (own.answers, own.input));
+            Ok((answers, input, output))
+        }
+        Err(why) if answers_itself => {
+            // What a plugin answers is not known without it.
+            report.cannot("answers", why.clone());
+            report.cannot("input", why.clone());
+            Err(why)
+        }
+        Err(why) => {
+            given(&answers, &input, receipt, scoring, report);
+            report.answers = Some(answers);
+            Err(why)
+        }
+    };
+    let (answers, input, output) = match outcome {
+        Ok(outcome) => outcome,
         Err(why) => return report.cannot("scores", why),
     };
-    let now = scorer.identity();
+    given(&answers, &input, receipt, scoring, report);
+    report.answers = Some(answers);
+    if let Ok(scorer) = &scorer {
+        compared(scoring, scorer.identity(), output, report);
+    }
+}
+
+/// The answers, and what the scorer was given.
+fn given(answers: &[Answer], input: &ScoreInput, receipt: &Receipt, scoring: &Scoring, report: &mut Report) {
+    report.note("answers", digest::of_json(&answers) == receipt.answers);
+    report.note("input", digest::of_json(input) == scoring.input);
+}
+
+/// Who scored, and what came of it.
+fn compared(scoring: &Scoring, now: &Identity, output: ScoreOutput, report: &mut Report) {
     let unlike = of_another_version(&scoring.scorer, now);
     match (&scoring.scorer.engine, &now.engine) {
         (Some(then), Some(here)) if then != here => {
@@ -280,10 +321,6 @@ async fn scored(
         Some(why) => report.cannot("scorer", why.clone()),
         None => report.note("scorer", like(&scoring.scorer, now)),
     }
-    let output = match scorer.score(&input).await {
-        Ok(output) => output,
-        Err(error) => return report.cannot("scores", format!("the scorer failed: {}", error.code())),
-    };
     let outcome =
         [("scores", digest::of_json(&output) == scoring.scores), ("overall", output.overall == scoring.overall)];
     for (part, same) in outcome {

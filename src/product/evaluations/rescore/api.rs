@@ -12,7 +12,7 @@ use rust_decimal::prelude::ToPrimitive;
 
 use super::{
     Rescores,
-    model::{Change, CriterionChange, Estimate, Range, Rescore, RescoreReport, RescoreStatus, Tally},
+    model::{Change, CriterionChange, Estimate, Narrowed, Range, Rescore, RescoreReport, RescoreStatus, Tally},
 };
 use crate::{
     foundation::{
@@ -143,10 +143,27 @@ struct RescoreBody {
     received_from: Option<DateTime<Utc>>,
     /// Calls received before.
     received_before: Option<DateTime<Utc>>,
+    /// Calls of this queue.
+    queue: Option<String>,
+    /// `phone`, `chat` or `email`.
+    channel: Option<String>,
+    /// `inbound` or `outbound`.
+    direction: Option<String>,
+    /// The beginning of the language's tag: `en` is also `en-GB`.
+    language: Option<String>,
+    /// Calls that are judged by a version of this scorecard now.
+    scorecard_id: Option<ScorecardId>,
+    /// Calls whose overall score is that or more: 0 to 100.
+    score_from: Option<f64>,
+    /// Calls whose overall score is less.
+    score_below: Option<f64>,
     /// Only estimate what it would take.
     #[oai(default)]
     dry_run: bool,
 }
+
+/// Bytes of a queue, a channel and the like.
+const LONGEST_WORD: usize = 400;
 
 impl RescoreBody {
     fn range(self) -> Result<Range, Refusal> {
@@ -155,8 +172,32 @@ impl RescoreBody {
                 return Err(Refusal::invalid(name, "must be from 1900 to 9999"));
             }
         }
-        let Self { agent_id, received_from, received_before, dry_run: _ } = self;
-        Ok(Range { agent_id, received_from, received_before })
+        for (name, text) in [
+            ("queue", &self.queue),
+            ("channel", &self.channel),
+            ("direction", &self.direction),
+            ("language", &self.language),
+        ] {
+            if text.as_ref().is_some_and(|text| text.contains('\0') || text.len() > LONGEST_WORD) {
+                return Err(Refusal::invalid(name, "may not hold a NUL character, nor more than 400 bytes"));
+            }
+        }
+        let score = |name, score: Option<f64>| match score {
+            Some(score) if !(0.0..=100.0).contains(&score) => Err(Refusal::invalid(name, "must be from 0 to 100")),
+            // Within 0..=10000 by the check above.
+            score => Ok(score.map(|score| (score * 100.0).round() as i32)),
+        };
+        let narrowed = Narrowed {
+            score_from: score("score_from", self.score_from)?,
+            score_below: score("score_below", self.score_below)?,
+            queue: self.queue,
+            channel: self.channel,
+            direction: self.direction,
+            language: self.language,
+            scorecard_id: self.scorecard_id,
+        };
+        let Self { agent_id, received_from, received_before, .. } = self;
+        Ok(Range { agent_id, received_from, received_before, narrowed })
     }
 }
 

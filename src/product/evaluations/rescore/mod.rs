@@ -188,8 +188,9 @@ impl Rescores {
                     }
                     let job = RescoreCalls { rescore_id: new.rescore_id };
                     jobs::enqueue(tx, new.organization_id, &job, now, now).await?;
-                    let details =
-                        serde_json::json!({ "scorecard_version_id": new.scorecard_version_id, "calls": calls });
+                    let details = serde_json::json!({
+                        "scorecard_version_id": new.scorecard_version_id, "calls": calls, "narrowed": new.range.narrowed
+                    });
                     let id = Some(new.rescore_id.0);
                     audit(tx, "rescore.started", "rescore", id, new.organization_id, details).await?;
                     Ok(Rescore { progress: Progress { total: calls, waiting: calls, ..Progress::default() }, ..new })

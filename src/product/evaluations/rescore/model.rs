@@ -27,7 +27,7 @@ words! {
 }
 
 /// Which calls a re-score takes: evaluated ones of the scorecard's organization, under another version than the new one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range {
     /// Calls of this agent alone.
     pub agent_id: Option<AgentId>,
@@ -35,6 +35,28 @@ pub struct Range {
     pub received_from: Option<DateTime<Utc>>,
     /// Calls received before.
     pub received_before: Option<DateTime<Utc>>,
+    /// By what else calls are chosen. Kept with the audit event; which calls it took is kept with the re-score.
+    #[serde(default)]
+    pub narrowed: Narrowed,
+}
+
+/// What else calls are chosen by; all of it has to fit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Narrowed {
+    /// Calls of this queue.
+    pub queue: Option<String>,
+    /// `phone`, `chat` or `email`.
+    pub channel: Option<String>,
+    /// `inbound` or `outbound`.
+    pub direction: Option<String>,
+    /// The beginning of the language's tag: `en` is also `en-GB`.
+    pub language: Option<String>,
+    /// Calls that are judged by a version of this scorecard now.
+    pub scorecard_id: Option<ScorecardId>,
+    /// Calls whose overall score is that or more, in hundredths.
+    pub score_from: Option<i32>,
+    /// Calls whose overall score is less, in hundredths.
+    pub score_below: Option<i32>,
 }
 
 /// A re-score.

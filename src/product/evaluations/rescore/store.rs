@@ -11,7 +11,7 @@ use crate::{
         http::Listing,
     },
     product::{
-        evaluations::{receipt::Receipt, store as evaluations},
+        evaluations::{carry::Before, questions::HumanAnswer, receipt::Receipt, store as evaluations},
         scorecards::model::{Definition, ScorecardVersion},
     },
     sql,
@@ -24,13 +24,21 @@ pub(super) async fn estimate(
     version: &ScorecardVersion,
     range: &Range,
 ) -> Result<Vec<Group>, DbError> {
-    let params: [Param<'_>; 6] = [
+    let only = &range.narrowed;
+    let params: [Param<'_>; 13] = [
         &version.organization_id,
         &on.organizations(),
         &version.scorecard_version_id,
         &range.agent_id,
         &range.received_from,
         &range.received_before,
+        &only.queue,
+        &only.channel,
+        &only.direction,
+        &only.language,
+        &only.scorecard_id,
+        &only.score_from,
+        &only.score_below,
     ];
     let rows = on.all(sql!("evaluations/estimate_rescore"), &params).await?;
     let groups = rows.iter().map(|row| {
@@ -48,7 +56,8 @@ pub(super) async fn estimate(
 
 /// Writes a re-score down with its calls; returns how many they are.
 pub(super) async fn insert(tx: &TenantTx<'_>, new: &Rescore) -> Result<u64, DbError> {
-    let params: [Param<'_>; 9] = [
+    let only = &new.range.narrowed;
+    let params: [Param<'_>; 16] = [
         &new.organization_id,
         &tx.organizations(),
         &new.scorecard_version_id,
@@ -58,6 +67,13 @@ pub(super) async fn insert(tx: &TenantTx<'_>, new: &Rescore) -> Result<u64, DbEr
         &new.rescore_id,
         &new.requested_by,
         &new.created_at,
+        &only.queue,
+        &only.channel,
+        &only.direction,
+        &only.language,
+        &only.scorecard_id,
+        &only.score_from,
+        &only.score_below,
     ];
     tx.execute(sql!("evaluations/insert_rescore"), &params).await
 }
@@ -144,6 +160,21 @@ pub struct Current {
     pub raw_answer: String,
     /// Its receipt.
     pub receipt: Receipt,
+    /// What people answered.
+    pub human: Vec<HumanAnswer>,
+}
+
+impl Current {
+    /// What people answered to the same questions about the same transcript, and what of it is outdated.
+    pub fn carried(&self, definition: &Definition, transcript_version: i32) -> Vec<HumanAnswer> {
+        let before = Before {
+            evaluation_id: self.evaluation_id,
+            definition: self.definition.clone(),
+            transcript_version: self.transcript_version,
+            human: self.human.clone(),
+        };
+        before.carried(definition, transcript_version)
+    }
 }
 
 /// A call of a re-score; `None` when there is none.
@@ -166,6 +197,7 @@ pub async fn find_item(on: &impl InTenant, id: RescoreId, call_id: CallId) -> Re
                 transcript_version: row.try_get("transcript_version")?,
                 raw_answer: row.try_get("raw_answer")?,
                 receipt,
+                human: row.try_get::<_, Json<_>>("human_answers")?.0,
             })
         }
     };
@@ -266,6 +298,7 @@ fn rescore(row: &Row) -> Result<Rescore, DbError> {
             agent_id: row.try_get("agent_id")?,
             received_from: row.try_get("received_from")?,
             received_before: row.try_get("received_before")?,
+            ..Range::default()
         },
         status: row.try_get("status")?,
         cancel_requested: row.try_get("cancel_requested")?,

@@ -100,7 +100,8 @@ fn scripted(output: Result<ScoreOutput, PluginError>) -> Scripted {
 
 async fn with(output: Result<ScoreOutput, PluginError>, policy: FailurePolicy) -> Result<Outcome, ScorerFailed> {
     let scorer = scripted(output);
-    score_with(Some(BoundScorer { scorer: Ok(&scorer), policy }), &score_input([Yes, No, Yes])).await
+    let input = score_input([Yes, No, Yes]);
+    score_with(Some(BoundScorer { scorer: Ok(&scorer), policy }), &Case { input: &input, open: None }).await
 }
 
 async fn good() -> ScoreOutput {
@@ -123,7 +124,9 @@ async fn the_failure_policy_decides() {
     assert_eq!((scored.output.overall, scored.scorer.name.as_str()), (Some(9_167), "builtin"));
     assert!(scored.note.unwrap().ends_with("which failed: the plugin trapped: unreachable"));
     let load = BoundScorer { scorer: Err(PluginError::NotAComponent("cut".into())), policy: FailurePolicy::FallBack };
-    assert!(matches!(score_with(Some(load), &score_input([Yes, Yes, Yes])).await, Ok(Outcome::Scored(_))));
+    let input = score_input([Yes, Yes, Yes]);
+    let scored = score_with(Some(load), &Case { input: &input, open: None }).await;
+    assert!(matches!(scored, Ok(Outcome::Scored(_))));
 }
 
 #[tokio::test]

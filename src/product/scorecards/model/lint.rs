@@ -55,6 +55,8 @@ pub enum LintCode {
     VagueQuestion,
     /// The language model was to judge questions and did not.
     QuestionsNotReviewed,
+    /// A plugin is to answer, and the organization's scorer is the built-in one, which answers nothing.
+    NoPluginToAnswer,
 }
 
 /// Something that does not make sense, or may not.
@@ -98,6 +100,28 @@ pub fn lint(definition: &Definition) -> Vec<Finding> {
         earnings(&mut found, &format!("sections[{s}]"), section, &reach);
     }
     whole(&mut found, definition, &reach);
+    found.sorted()
+}
+
+/// The same for an organization: `has_scorer` tells whether a plugin scores its calls, which alone can answer what is left to a plugin.
+pub fn lint_for(definition: &Definition, has_scorer: bool) -> Vec<Finding> {
+    let mut found = Findings(lint(definition));
+    if has_scorer {
+        return found.0;
+    }
+    for (s, section) in definition.sections.iter().enumerate() {
+        for (c, criterion) in section.criteria.iter().enumerate() {
+            if criterion.answered_by == AnsweredBy::Plugin {
+                let (severity, what) = match criterion.auto_fail {
+                    AutoFail::None => (Severity::Warning, "it stays unanswered"),
+                    _ => (Severity::Error, "its auto-fail never happens"),
+                };
+                let message = format!("no plugin scores the organization's calls: {what} until one is bound");
+                let field = format!("sections[{s}].criteria[{c}].answered_by");
+                found.add(LintCode::NoPluginToAnswer, severity, &field, message);
+            }
+        }
+    }
     found.sorted()
 }
 

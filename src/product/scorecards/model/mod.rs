@@ -25,7 +25,7 @@ mod yaml;
 pub use answers::{AnswerKind, AnswerType, Choice, Judged, Range};
 pub use definition::{AnsweredBy, AppliesTo, AutoFail, Condition, Criterion, Definition, Scoring, Section, Tag};
 pub use diff::{Change, ChangeKind, ChangedField, Subject, diff};
-pub use lint::{Finding, LintCode, Severity, lint};
+pub use lint::{Finding, LintCode, Severity, lint, lint_for};
 pub use rule::{Choose, MetricRule, Near, PhraseRule, Rule, RuleAnswers, RuleGroup, RuleSpeaker, Within};
 pub use template::Template;
 pub use yaml::{Unreadable, from_document, from_yaml, to_yaml};

@@ -67,6 +67,7 @@ fn unusable(criterion: &Criterion) -> Answer {
         worth: None,
         answered_by: AnsweredBy::LanguageModel,
         reason: Some(Reason::UnusableAnswer),
+        carried_from: None,
         confidence: 0,
         rationale: String::new(),
         evidence: vec![],

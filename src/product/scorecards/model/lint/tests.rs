@@ -150,3 +150,21 @@ fn equal_questions_are_told_however_they_are_spelt() {
         json!([{"key": "a", "question": "Does the agent greet?"}, {"key": "b", "question": "does the agent  GREET"}]);
     assert_eq!(of(criteria), ["equal_questions Warning sections[0].criteria[1].question"]);
 }
+
+#[test]
+fn what_is_left_to_a_plugin_needs_one() {
+    let criteria = json!([{"key": "a", "question": "A?"}, {"key": "b", "question": "B?", "answered_by": "plugin"},
+        {"key": "c", "question": "C?", "answered_by": "plugin", "auto_fail": "section"}]);
+    let told = |has_scorer| -> Vec<String> {
+        let found = lint_for(&definition(criteria.clone()), has_scorer).into_iter();
+        found.map(|finding| format!("{:?} {:?} {}", finding.code, finding.severity, finding.field)).collect()
+    };
+    assert_eq!(told(true), Vec::<String>::new());
+    assert_eq!(
+        told(false),
+        [
+            "NoPluginToAnswer Error sections[0].criteria[2].answered_by",
+            "NoPluginToAnswer Warning sections[0].criteria[1].answered_by"
+        ]
+    );
+}
