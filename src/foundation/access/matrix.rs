@@ -152,10 +152,8 @@ impl Role {
                 ) || reads(permission)
             }
             Role::Evaluator => {
-                matches!(
-                    permission,
-                    UploadCalls | RetryCalls | RevealTranscripts | CorrectTranscripts | AnswerCriteria
-                ) || sees_calls(permission)
+                matches!(permission, UploadCalls | RetryCalls | RevealTranscripts | CorrectTranscripts | AnswerCriteria)
+                    || sees_calls(permission)
             }
             Role::Coach => sees_calls(permission),
             Role::Agent => matches!(permission, ReadCalls | ListenCalls | ReadEvaluations),

@@ -310,21 +310,24 @@ impl ScorecardsApi {
         Ok(Created::of(replayed, format!("/api/evaluation-criteria/{}", made.scorecard_id), made.etag(), made.into()))
     }
 
-    /// Export a published version of a scorecard
+    /// Export a version of a scorecard
     ///
-    /// Its definition alone, as a file that `import_scorecard` takes.
+    /// Its definition alone, as a file that `import_scorecard` takes. 409 where there is no draft and it is asked for.
     #[oai(path = "/:scorecard_id/versions/:version/export", method = "get", operation_id = "export_scorecard_version")]
     async fn export_scorecard_version(
         &self,
         caller: Caller,
         scorecard_id: Path<ScorecardId>,
-        version: Path<i32>,
+        /// The number of a published version, `newest`, or `draft`.
+        version: Path<String>,
         /// `yaml` when absent.
         format: Query<Option<Format>>,
     ) -> Result<DefinitionFile, Refusal> {
         let grant = caller.may(Permission::ReadScorecards)?;
-        let found = self.scorecards.version(&grant, scorecard_id.0, version.0).await?;
-        DefinitionFile::of(&found, format.0.unwrap_or(Format::Yaml))
+        let side = version.0.parse::<Side>().map_err(|why| Refusal::invalid("version", why))?;
+        let found = self.scorecards.side(&grant, scorecard_id.0, side).await?;
+        let name = if side == Side::Draft { "draft".to_owned() } else { format!("v{}", found.version) };
+        DefinitionFile::of(&found, &name, format.0.unwrap_or(Format::Yaml))
     }
 }
 
