@@ -17,7 +17,7 @@ use crate::{
     platform::{
         plugins::{Limits, PluginHost},
         providers::{
-            PermanentKind, ProviderError, QuickRetries, http_client,
+            PermanentKind, ProviderError, QuickRetries, Tokens, http_client,
             llm::{Completed, Completion, LanguageModel, OpenAi, OpenAiSettings},
             speech::{
                 AssemblyAi, AssemblyAiFeatures, AssemblyAiSettings, PiiRedaction, PiiSubstitute, Recogniser,
@@ -157,6 +157,7 @@ impl LanguageModel for NoLanguageModel {
             reason: "no language model is configured; set OPENAI_API_KEY or OPENAI_BASE_URL and retry the call"
                 .to_owned(),
             kind: PermanentKind::Credentials,
+            spent: Tokens::default(),
         })
     }
 }

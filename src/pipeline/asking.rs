@@ -9,7 +9,10 @@ use crate::{
     platform::{
         db::{DbError, TenantTx},
         jobs::JobError,
-        providers::llm::{Completed, Completion},
+        providers::{
+            Tokens,
+            llm::{Completed, Completion},
+        },
         tenancy::quotas,
     },
     product::{
@@ -61,12 +64,16 @@ pub(super) struct Due {
     pub digests: Vec<String>,
     pub prompt_tokens: u64,
     pub completion_tokens: u64,
+    /// Those of them that no stored answer has: they were paid for what was cut, filtered or refused.
+    pub unkept: Tokens,
 }
 
 impl Due {
     fn add(&mut self, more: Self) {
         self.prompt_tokens += more.prompt_tokens;
         self.completion_tokens += more.completion_tokens;
+        self.unkept.prompt += more.unkept.prompt;
+        self.unkept.completion += more.unkept.completion;
         self.digests.extend(more.digests);
     }
 }
@@ -82,8 +89,20 @@ struct Ledger {
     due: Due,
     prompt_tokens: u64,
     completion_tokens: u64,
+    /// Answers of which nothing can be used.
+    hopeless: Vec<String>,
     models: Vec<String>,
     fingerprints: Vec<String>,
+}
+
+impl Ledger {
+    /// Notes what was paid for an answer that nobody can use.
+    fn failed(&mut self, spent: Tokens) {
+        self.prompt_tokens += spent.prompt;
+        self.completion_tokens += spent.completion;
+        let Tokens { prompt: prompt_tokens, completion: completion_tokens } = spent;
+        self.of_part.add(Due { digests: vec![], prompt_tokens, completion_tokens, unkept: spent });
+    }
 }
 
 impl Asking<'_> {
@@ -94,6 +113,14 @@ impl Asking<'_> {
     /// A provider's, and [`JobError::Permanent`] when nothing can be used after the second answer either: its kind is [`AnswerError::code`].
     pub(super) async fn ask(&self, built: &Built, asked: &[&Criterion]) -> Result<Heard, JobError> {
         let mut ledger = Ledger::default();
+        let heard = self.ask_all(built, asked, &mut ledger).await;
+        if heard.is_err() {
+            self.lose(ledger).await?;
+        }
+        heard
+    }
+
+    async fn ask_all(&self, built: &Built, asked: &[&Criterion], ledger: &mut Ledger) -> Result<Heard, JobError> {
         let (mut texts, mut parameters) = (vec![], serde_json::Value::Null);
         for prompt in &built.prompts {
             let question = Completion {
@@ -103,7 +130,7 @@ impl Asking<'_> {
                 schema: built.schema.clone(),
                 max_output_tokens: prompt.max_output_tokens,
             };
-            texts.push(self.usable(&question, asked, &mut ledger).await?);
+            texts.push(self.usable(&question, asked, ledger).await?);
             ledger.due.add(std::mem::take(&mut ledger.of_part));
             parameters = self.means.language_model.parameters(&question);
         }
@@ -122,7 +149,7 @@ impl Asking<'_> {
             parameters,
             prompt_tokens: ledger.prompt_tokens,
             completion_tokens: ledger.completion_tokens,
-            due: ledger.due,
+            due: std::mem::take(&mut ledger.due),
         })
     }
 
@@ -185,21 +212,39 @@ impl Asking<'_> {
             Ok(wrong) => wrong.into_iter().next().map(|(_, error)| error),
             Err(error) => Some(error),
         };
-        self.give_up(ledger).await?;
+        ledger.hopeless.clone_from(&ledger.asked);
         let error = hopeless.unwrap_or(AnswerError::Shape { line: 1, column: 1 });
         Err(JobError::Permanent { kind: error.code(), reason: error.to_string() })
     }
 
-    /// Counts what was paid for nothing, and forgets it: whoever retries the call has the model asked anew about this part, and about no part before.
-    async fn give_up(&self, ledger: &Ledger) -> Result<(), JobError> {
-        let (call_id, now) = (self.of.call_id, self.means.clock.now());
-        self.means
-            .db
-            .tenant(self.grant, "assess.give_up", async |tx| {
-                memory::forget(tx, call_id, &ledger.asked).await?;
-                quotas::count_tokens(tx, ledger.of_part.prompt_tokens, ledger.of_part.completion_tokens, now).await
-            })
-            .await?;
+    /// Counts what was paid so far although there is no evaluation, and forgets what cannot be used: whoever retries the call has the model asked anew
+    /// about that part, and about no part before.
+    async fn lose(&self, mut ledger: Ledger) -> Result<(), JobError> {
+        let model = ledger.models.join(", ");
+        ledger.due.add(ledger.of_part);
+        self.count(&ledger.due, &model).await?;
+        if !ledger.hopeless.is_empty() {
+            memory::forget(&self.means.db.alone(self.grant), self.of.call_id, &ledger.hopeless).await?;
+        }
+        Ok(())
+    }
+
+    /// Counts what was paid and comes to no evaluation: in the tenant's tokens of the day and in the organization's costs. An answer that is used later
+    /// is not counted again.
+    pub(super) async fn count(&self, due: &Due, model: &str) -> Result<(), JobError> {
+        if due.digests.is_empty() && due.unkept == Tokens::default() {
+            return Ok(());
+        }
+        let Means { db, clock, language_model, prices, .. } = self.means;
+        let model = if model.is_empty() { language_model.model() } else { model };
+        let Of { call_id, organization_id, .. } = self.of;
+        db.tenant(self.grant, "assess.count", async |tx| {
+            let (prompt, completion) = memory::settle(tx, call_id, &due.digests).await?;
+            let tokens = (prompt + due.unkept.prompt, completion + due.unkept.completion);
+            let micros = prices.tokens(model, tokens.0, tokens.1);
+            quotas::count_paid(tx, organization_id, tokens, micros, clock.now()).await
+        })
+        .await?;
         Ok(())
     }
 
@@ -211,7 +256,13 @@ impl Asking<'_> {
         let (completed, counted) = match remembered {
             Some(remembered) => (remembered.completed, remembered.counted),
             None => {
-                let completed = language_model.complete(question).await?;
+                let completed = match language_model.complete(question).await {
+                    Ok(completed) => completed,
+                    Err(error) => {
+                        ledger.failed(error.spent());
+                        return Err(error.into());
+                    }
+                };
                 let on = db.alone(self.grant);
                 memory::keep(&on, self.of, &digest, language_model.name(), &completed, clock.now()).await?;
                 (completed, false)

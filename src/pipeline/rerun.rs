@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, SubsecRound, Utc};
 use poem_openapi::{Enum, Object, OpenApi, Tags, param::Path, payload::Json};
 
-use super::{enqueue, entry};
+use super::{enqueue, entry, score::OUTDATED};
 use crate::{
     foundation::{
         access::{Caller, Grant, Permission},
@@ -157,12 +157,11 @@ async fn begin_transcript(tx: &TenantTx<'_>, call: &Call, now: DateTime<Utc>) ->
 async fn begin_score(tx: &TenantTx<'_>, call_id: CallId, now: DateTime<Utc>) -> Result<(), CallError> {
     const NONE: &str = "the call has no scored evaluation: run it again from assess";
     const UNUSABLE: &str = "the stored answer cannot be read any more: run it again from assess";
-    const OUTDATED: &str = "the transcript was changed since it was assessed: run it again from assess";
     let found = store::load_for_score(tx, call_id).await?;
     let found = found.filter(|found| found.status == EvaluationStatus::Evaluated);
     let found = found.ok_or(CallError::NothingToRerun(NONE))?;
     let about = found.receipt.about.as_ref().ok_or(CallError::NothingToRerun(NONE))?;
-    if about.transcript_version != found.call.transcript_version {
+    if found.is_outdated() {
         return Err(CallError::NothingToRerun(OUTDATED));
     }
     let assessed_at = now.trunc_subsecs(6);

@@ -35,7 +35,7 @@ use crate::{
                 store::{self as rescores, Current, Item, Outcome},
             },
             reuse::{self, Plan},
-            store::{self, ForAssess, NewEvaluation},
+            store::{self, ForAssess, Head, NewEvaluation},
         },
         scorecards::model::Criterion,
     },
@@ -43,6 +43,8 @@ use crate::{
 
 /// Calls of one re-score that are queued at once, so that it takes neither the queue nor the tenant's quota of waiting jobs.
 const AT_ONCE: i64 = 50;
+/// How often a call is assessed that is changed meanwhile, before the job makes a pause.
+const LOADS: usize = 3;
 /// Between two looks at how far it is.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -62,15 +64,17 @@ impl Handler for RescoreRange {
             .0
             .db
             .tenant(&grant, "rescore.pace", async |tx| {
-                let Some(found) = rescores::find(tx, id).await? else {
+                let Some(found) = rescores::pace(tx, id).await? else {
                     jobs::finish(tx, lease).await?;
                     return Ok::<_, JobError>(true);
                 };
                 if found.cancel_requested {
                     rescores::cancel_items(tx, id).await?;
                 }
-                let left = if found.cancel_requested { 0 } else { found.progress.waiting };
-                if left == 0 && found.progress.running == 0 {
+                let left = found.waits && !found.cancel_requested;
+                // Looking at all calls is for the end, when none is to be queued any more.
+                let is_at_rest = !left && found.queued == 0;
+                if is_at_rest && rescores::find(tx, id).await?.is_none_or(|found| found.progress.running == 0) {
                     let ended =
                         if found.cancel_requested { RescoreStatus::Cancelled } else { RescoreStatus::Succeeded };
                     rescores::mark(tx, id, ended, Some(now)).await?;
@@ -78,8 +82,8 @@ impl Handler for RescoreRange {
                     return Ok(true);
                 }
                 rescores::mark(tx, id, RescoreStatus::Running, None).await?;
-                if left > 0 {
-                    let room = AT_ONCE.saturating_sub(found.progress.running).max(0);
+                if left {
+                    let room = AT_ONCE.saturating_sub(found.queued).max(0);
                     for call_id in rescores::queue_items(tx, id, room).await? {
                         jobs::enqueue(tx, found.organization_id, &RescoreCall { rescore_id: id, call_id }, now, now)
                             .await?;
@@ -109,25 +113,15 @@ impl Handler for RescoreOne {
     async fn run(&self, lease: &Lease) -> Result<(), JobError> {
         let job = lease.job::<RescoreCall>()?;
         let grant = grant(lease);
-        let on = self.0.db.alone(&grant);
-        let item = rescores::find_item(&on, job.rescore_id, job.call_id).await?;
-        let Some(item) = item.filter(|item| item.is_due) else {
-            return self.0.db.tenant(&grant, "rescore.done_before", async |tx| jobs::finish(tx, lease).await).await;
-        };
-        if item.cancel_requested {
-            return self.end(&grant, lease, &job, &Outcome::Cancelled).await;
+        for _ in 0..LOADS {
+            let Some((item, material)) = self.load(&grant, lease, &job).await? else { return Ok(()) };
+            let assessed = self.assess(&grant, &job, &item, &material).await?;
+            if Box::pin(self.record(&grant, lease, &job, &item, &material, assessed)).await? {
+                return Ok(());
+            }
+            tracing::info!(call = %job.call_id, rescore = %job.rescore_id, "the call was changed meanwhile");
         }
-        let material = store::load_for_assess(&on, job.call_id).await?;
-        let material = match material {
-            Some(material) if material.call.status == CallStatus::Evaluated.as_str() => material,
-            _ => return self.end(&grant, lease, &job, &Outcome::Skipped("the call is being worked on")).await,
-        };
-        if item.current.as_ref().is_some_and(|now| now.scorecard_version_id == item.version.scorecard_version_id) {
-            let judged = Outcome::Skipped("the call is judged by this version already");
-            return self.end(&grant, lease, &job, &judged).await;
-        }
-        let assessed = self.assess(&grant, &job, &item, &material).await?;
-        Box::pin(self.record(&grant, lease, &job, &item, &material, assessed)).await
+        Err(JobError::Temporary { reason: "the call is changed again and again".to_owned(), retry_after: None })
     }
 
     async fn gave_up(&self, lease: &Lease, error: &JobError) -> Result<(), DbError> {
@@ -162,6 +156,38 @@ struct Assessed {
 }
 
 impl RescoreOne {
+    /// What is to be judged, and by what; `None` when that is settled.
+    async fn load(
+        &self,
+        grant: &Grant,
+        lease: &Lease,
+        job: &RescoreCall,
+    ) -> Result<Option<(Item, ForAssess)>, JobError> {
+        let on = self.0.db.alone(grant);
+        let item = rescores::find_item(&on, job.rescore_id, job.call_id).await?;
+        let Some(item) = item.filter(|item| item.is_due) else {
+            self.0.db.tenant(grant, "rescore.done_before", async |tx| jobs::finish(tx, lease).await).await?;
+            return Ok(None);
+        };
+        let material = store::load_for_assess(&on, job.call_id).await?;
+        let status = material.as_ref().map(|material| material.call.status.as_str());
+        let judged = item.current.as_ref().map(|current| current.scorecard_version_id);
+        let outcome = match material {
+            _ if item.cancel_requested => Outcome::Cancelled,
+            _ if status == Some(CallStatus::Assessed.as_str()) => {
+                // It is about to be scored, such as after a person's answer.
+                return Err(JobError::Temporary { reason: "the call is being scored".to_owned(), retry_after: None });
+            }
+            Some(_) if judged == Some(item.version.scorecard_version_id) => {
+                Outcome::Skipped("the call is judged by this version already")
+            }
+            Some(material) if status == Some(CallStatus::Evaluated.as_str()) => return Ok(Some((item, material))),
+            _ => Outcome::Skipped("the call is being worked on"),
+        };
+        self.end(grant, lease, job, &outcome).await?;
+        Ok(None)
+    }
+
     async fn assess(
         &self,
         grant: &Grant,
@@ -180,8 +206,7 @@ impl RescoreOne {
             [] => None,
             now => {
                 let built = build(&self.0, material, &item.version, now, evaluation_id, asked_at).await?;
-                let of = Of { call_id: job.call_id, organization_id: call.organization_id, agent_id: call.agent_id };
-                let heard = Asking { means: &self.0, grant, of }.ask(&built, now).await?;
+                let heard = Asking { means: &self.0, grant, of: asked_of(job, material) }.ask(&built, now).await?;
                 Some((built, heard))
             }
         };
@@ -218,6 +243,7 @@ impl RescoreOne {
         Ok(Assessed { about, plan, raw_answer, answers, human, asked, assessed_at })
     }
 
+    /// Records the new revision; `false` when what was assessed is not what the call has any more, and nothing was recorded.
     async fn record(
         &self,
         grant: &Grant,
@@ -226,7 +252,7 @@ impl RescoreOne {
         item: &Item,
         material: &ForAssess,
         assessed: Assessed,
-    ) -> Result<(), JobError> {
+    ) -> Result<bool, JobError> {
         let Assessed { about, plan, raw_answer, answers, human, asked, assessed_at } = assessed;
         let evaluation_id = about.evaluation_id;
         let nothing = prompt::nothing();
@@ -274,13 +300,29 @@ impl RescoreOne {
             assessed_at,
         };
         let outcome = Outcome::Assessed { evaluation_id, asked: plan.asked.len(), reused: plan.reused.len() };
-        self.0
+        let of = Head {
+            evaluation_id: item.current.as_ref().map(|current| current.evaluation_id),
+            transcript_version: material.call.transcript_version,
+        };
+        let recorded = self
+            .0
             .db
             .tenant(grant, "rescore.record", async |tx| {
+                // Held, so that neither a correction nor a person's answer comes between the look and the change.
+                let held = calls::store::hold(tx, job.call_id, CallStatus::Evaluated).await?;
+                if !held || store::find_head(tx, job.call_id).await? != Some(of) {
+                    return Ok::<_, JobError>(false);
+                }
                 jobs::finish(tx, lease).await?;
-                self.write(tx, job, &new, heard, &outcome).await
+                self.write(tx, job, &new, heard, &outcome).await?;
+                Ok(true)
             })
-            .await
+            .await?;
+        if let (false, Some(heard)) = (recorded, heard) {
+            let of = asked_of(job, material);
+            Asking { means: &self.0, grant, of }.count(&heard.due, &heard.model).await?;
+        }
+        Ok(recorded)
     }
 
     async fn write(
@@ -331,6 +373,12 @@ impl RescoreOne {
     }
 }
 
+/// What the language model is asked about.
+fn asked_of(job: &RescoreCall, material: &ForAssess) -> Of {
+    let call = &material.call;
+    Of { call_id: job.call_id, organization_id: call.organization_id, agent_id: call.agent_id }
+}
+
 /// The evaluation whose answers may be used again, and what is asked. Answers to another transcript, of a receipt without circumstances or in
 /// a form that cannot be parted by criterion are none.
 fn planned<'a>(item: &'a Item, material: &ForAssess, questions: &Questions<'_>) -> (Option<&'a Current>, Plan) {
@@ -345,9 +393,14 @@ fn planned<'a>(item: &'a Item, material: &ForAssess, questions: &Questions<'_>) 
         let usable = current.receipt.about.is_some() && !current.receipt.masked;
         usable && current.transcript_version == material.call.transcript_version
     });
-    let plan = shown(reuse::plan(current.map(|current| &current.definition), new));
-    match current {
-        Some(current) if reuse::has(&current.raw_answer, &plan.reused) => (Some(current), plan),
+    let mut plan = shown(reuse::plan(current.map(|current| &current.definition), new));
+    let stored = current.map(|current| reuse::compose(&current.raw_answer, &plan.reused, None));
+    match stored {
+        Some(Some(stored)) => {
+            let readable = questions.about(&plan.reused).readable(&stored);
+            plan.only_readable(&stored, &readable);
+            (current, plan)
+        }
         _ => (None, shown(reuse::plan(None, new))),
     }
 }

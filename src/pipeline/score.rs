@@ -25,6 +25,9 @@ use crate::{
     },
 };
 
+/// Why answers to another transcript are not scored.
+pub(super) const OUTDATED: &str = "the transcript was changed since it was assessed: run it again from assess";
+
 pub(super) struct Score(pub(super) Arc<Means>);
 
 #[async_trait::async_trait]
@@ -45,6 +48,9 @@ impl Handler for Score {
         };
         if !waits_for(&material.call.status, Stage::Score) {
             return means.db.tenant(&grant, "score.done_before", async |tx| jobs::finish(tx, lease).await).await;
+        }
+        if material.is_outdated() {
+            return Err(JobError::Permanent { kind: "transcript_changed", reason: OUTDATED.to_owned() });
         }
         let made_of = material.material();
         let input = made_of.score_input(&material.answers);

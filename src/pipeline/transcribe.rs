@@ -329,7 +329,12 @@ mod tests {
 
     #[test]
     fn only_refused_credentials_and_bad_moments_leave_the_work_running() {
-        let refused = |kind| ProviderError::Permanent { provider: "test", reason: "refused".to_owned(), kind };
+        let refused = |kind| ProviderError::Permanent {
+            provider: "test",
+            reason: "refused".to_owned(),
+            kind,
+            spent: crate::platform::providers::Tokens::default(),
+        };
         assert!(ends_the_work(&refused(PermanentKind::Quota)));
         assert!(!ends_the_work(&refused(PermanentKind::Credentials)));
         let later = ProviderError::Temporary { provider: "test", reason: "later".to_owned(), retry_after: None };

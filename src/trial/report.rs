@@ -18,12 +18,18 @@ const UNANSWERED: &str = "unanswered";
 pub struct Outcome {
     external_id: String,
     analysis: Value,
+    cost: Value,
 }
 
 impl Outcome {
-    /// Of a conversation with its analysis.
-    pub fn of(external_id: &str, analysis: Value) -> Self {
-        Self { external_id: external_id.to_owned(), analysis }
+    /// Of a conversation with its analysis, and with what its evaluation cost; null without an evaluation.
+    pub fn of(external_id: &str, analysis: Value, cost: Value) -> Self {
+        Self { external_id: external_id.to_owned(), analysis, cost }
+    }
+
+    /// What a criterion's answer cost.
+    fn share(&self, key: &str) -> Option<&Value> {
+        self.cost["criteria"].as_array()?.iter().find(|share| share["criterion"] == key)
     }
 
     fn evaluation(&self) -> &Value {
@@ -53,12 +59,16 @@ pub struct TrialReport {
     pub failed: Vec<Failed>,
     /// Mean overall score of those that have one, 0 to 100.
     pub mean_score: Option<f64>,
-    /// How many reached the pass mark; none without one.
+    /// How many passed, as their evaluations say; none without a pass mark.
     pub passed: Option<usize>,
     /// Tokens of all prompts.
     pub prompt_tokens: u64,
     /// Tokens of all answers.
     pub completion_tokens: u64,
+    /// What they cost by the configured price table; none where a model has no price.
+    pub cost: Option<f64>,
+    /// The currency of all costs here.
+    pub currency: Option<String>,
     /// Quotes of the language model that are not in the transcript, of all that it gave.
     pub rejected_quotes: usize,
     /// All quotes.
@@ -89,6 +99,12 @@ pub struct CriterionReport {
     pub rejected_quotes: usize,
     /// All quotes.
     pub quotes: usize,
+    /// Its share of the tokens of all prompts.
+    pub prompt_tokens: u64,
+    /// Its share of the tokens of all answers.
+    pub completion_tokens: u64,
+    /// What these cost by the configured price table; none where a model has no price.
+    pub cost: Option<f64>,
     /// Against the labels; none where there are none.
     pub agreement: Option<Agreement>,
     /// Where answer and label differ.
@@ -130,9 +146,11 @@ impl TrialReport {
             evaluated: evaluated.len(),
             failed: failed.into_iter().map(why).collect(),
             mean_score: (!scores.is_empty()).then(|| scores.iter().sum::<f64>() / scores.len() as f64),
-            passed: definition.pass_mark.map(|mark| scores.iter().filter(|score| **score >= f64::from(mark)).count()),
+            passed: definition.pass_mark.map(|_| evaluated.iter().filter(|o| o.evaluation()["passed"] == true).count()),
             prompt_tokens: tokens("prompt_tokens"),
             completion_tokens: tokens("completion_tokens"),
+            cost: sum(evaluated.iter().map(|outcome| &outcome.cost["cost"])),
+            currency: evaluated.iter().find_map(|outcome| outcome.cost["currency"].as_str()).map(str::to_owned),
             rejected_quotes: criteria.iter().map(|criterion| criterion.rejected_quotes).sum(),
             quotes: criteria.iter().map(|criterion| criterion.quotes).sum(),
             criteria,
@@ -168,12 +186,16 @@ impl TrialReport {
             let _ = write!(text, "Mean overall score {mean:.2}. ");
         }
         if let (Some(passed), Some(mark)) = (self.passed, definition.pass_mark) {
-            let _ = write!(text, "{passed} reached the pass mark of {mark}. ");
+            let _ = write!(text, "{passed} passed (pass mark {mark}). ");
         }
         let _ = writeln!(
             text,
-            "{} + {} tokens. {} of {} quotes rejected.",
-            self.prompt_tokens, self.completion_tokens, self.rejected_quotes, self.quotes
+            "{} + {} tokens{}. {} of {} quotes rejected.",
+            self.prompt_tokens,
+            self.completion_tokens,
+            self.cost.map(|cost| format!(", {}", self.money(cost))).unwrap_or_default(),
+            self.rejected_quotes,
+            self.quotes
         );
         for failed in &self.failed {
             let _ = writeln!(text, "FAILED {}: {}", failed.external_id, failed.reason);
@@ -185,6 +207,10 @@ impl TrialReport {
         text
     }
 
+    fn money(&self, cost: f64) -> String {
+        format!("{cost:.6} {}", self.currency.as_deref().unwrap_or_default()).trim_end().to_owned()
+    }
+
     fn table(&self) -> Table {
         let mut table = Table::new();
         table.load_preset(UTF8_BORDERS_ONLY).set_header([
@@ -192,6 +218,8 @@ impl TrialReport {
             "answers",
             "n/a",
             "rejected",
+            "tokens",
+            "cost",
             "n",
             "accuracy (95 %)",
             "precision",
@@ -208,6 +236,8 @@ impl TrialReport {
                 Cell::new(answers.join(", ")),
                 right(format!("{:.0} %", criterion.not_applicable * 100.0)),
                 right(format!("{}/{}", criterion.rejected_quotes, criterion.quotes)),
+                right(format!("{}+{}", criterion.prompt_tokens, criterion.completion_tokens)),
+                right(criterion.cost.map_or(String::new(), |cost| self.money(cost))),
                 right(if found.n > 0 { found.n.to_string() } else { String::new() }),
                 right(interval(found.accuracy)),
                 right(alone(found.precision)),
@@ -247,11 +277,17 @@ fn criterion(key: &str, evaluated: &[&Outcome], labels: &HashMap<(String, String
         not_applicable: 0.0,
         rejected_quotes: 0,
         quotes: 0,
+        prompt_tokens: 0,
+        completion_tokens: 0,
+        cost: sum(evaluated.iter().filter_map(|outcome| outcome.share(key)).map(|share| &share["cost"])),
         agreement: None,
         disagreements: vec![],
     };
     let mut pairs = vec![];
     for outcome in evaluated {
+        let tokens = |field: &str| outcome.share(key).and_then(|share| share[field].as_u64()).unwrap_or(0);
+        report.prompt_tokens += tokens("prompt_tokens");
+        report.completion_tokens += tokens("completion_tokens");
         let Some(found) = outcome.criterion(key) else { continue };
         let answer = answer(found);
         *report.answers.entry(answer.clone()).or_default() += 1;
@@ -277,6 +313,11 @@ fn criterion(key: &str, evaluated: &[&Outcome], labels: &HashMap<(String, String
     let pairs: Vec<(&str, &str)> = pairs.iter().map(|(answer, label)| (answer.as_str(), label.as_str())).collect();
     report.agreement = (!pairs.is_empty()).then(|| agreement(&pairs));
     report
+}
+
+/// Costs together; none when one of them is not known.
+fn sum<'a>(mut costs: impl Iterator<Item = &'a Value>) -> Option<f64> {
+    costs.try_fold(0.0, |sum, cost| Some(sum + cost.as_f64()?))
 }
 
 /// The answer by the word that labels use.

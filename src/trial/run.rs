@@ -121,7 +121,11 @@ async fn evaluate(
             }
             bar.inc(1);
             last = Instant::now();
-            outcomes.push((n, Outcome::of(&conversations[n].external_id, analysis)));
+            let cost = match analysis["evaluation"]["evaluation_id"].as_str() {
+                Some(id) => api.get(&format!("/api/evaluations/{id}/cost")).await?,
+                None => Value::Null,
+            };
+            outcomes.push((n, Outcome::of(&conversations[n].external_id, analysis, cost)));
         }
         waiting = still;
         if last.elapsed() > PATIENCE {

@@ -35,6 +35,8 @@ fn append(directory: &Path, file: &str, line: &str) {
 #[tokio::test]
 async fn the_worked_example_comes_out_as_written() {
     let directory = example();
+    let prices = "[prices]\nmodels = { \"stand-in\" = { input = 1.25, output = 10.0 } }\n";
+    fs::write(directory.path().join("plumbline.toml"), prices).unwrap();
     let ended = tried(
         directory.path(),
         &["--labels", "labels.jsonl", "--stand-in", "--json", "report.json", "--min-accuracy", "0.9"],
@@ -55,6 +57,15 @@ async fn the_worked_example_comes_out_as_written() {
     }
     assert_eq!(criteria[1]["answers"]["not_applicable"], 2, "{report:#}");
     assert!(report["prompt_tokens"].as_u64().unwrap() > 0 && report["quotes"].as_u64().unwrap() > 0, "{report:#}");
+    let of_all = |field: &str| criteria.iter().map(|criterion| criterion[field].as_f64().unwrap()).sum::<f64>();
+    for field in ["prompt_tokens", "completion_tokens"] {
+        assert_eq!(of_all(field), report[field].as_f64().unwrap(), "{report:#}");
+        assert!(criteria.iter().all(|criterion| criterion[field].as_u64() > Some(0)), "{report:#}");
+    }
+    let paid = report["prompt_tokens"].as_f64().unwrap() * 1.25 + report["completion_tokens"].as_f64().unwrap() * 10.0;
+    assert!((report["cost"].as_f64().unwrap() - paid / 1e6).abs() < 1e-5, "each call's is rounded: {report:#}");
+    assert!((of_all("cost") - report["cost"].as_f64().unwrap()).abs() < 1e-9, "{report:#}");
+    assert!(ended.stdout.contains(" USD"), "{ended:?}");
     let left = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let left: Vec<String> = left.filter(|name| name.starts_with("plumbline-try-")).collect();
     assert_eq!(left, Vec::<String>::new(), "the private database is gone");

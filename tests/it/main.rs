@@ -42,6 +42,7 @@ mod planted;
 mod plugins;
 mod providers;
 mod quotas;
+mod races;
 mod real_speech;
 mod receipts;
 mod redaction;

@@ -131,7 +131,18 @@ async fn the_raw_transcript_is_shown_to_who_asks_and_written_down() {
         assert_eq!(raw["utterances"][nth]["text"], utterance["text"]);
     }
     assert_ne!(raw["digest"], raw["raw_digest"]);
-    assert_eq!((&raw["digest"], &raw["raw_digest"]), (&redacted["digest"], &redacted["raw_digest"]));
+    assert_eq!((&raw["digest"], &redacted["raw_digest"]), (&redacted["digest"], &Value::Null));
+    // Whoever reads calls does not read what was replaced in them.
+    for role in ["coach", "auditor"] {
+        let reader = app.caller(&tenant, role, role, &["support"]);
+        reader.get(&format!("{path}?raw=true")).await.refused(403, "forbidden");
+        assert_eq!(reader.get(&path).await.expect(200)["raw_digest"], Value::Null);
+    }
+    let (_, agent) = app.agent(&tenant, &tenant.support, "Ana").await;
+    agent.get(&format!("{path}?raw=true")).await.refused(403, "forbidden");
+    assert_eq!(events().await, 1, "nobody else has seen it");
+    let evaluator = app.caller(&tenant, "eve", "evaluator", &["support"]);
+    assert_eq!(evaluator.get(&format!("{path}?raw=true")).await.expect(200)["raw_digest"], raw["raw_digest"]);
     let spans = redacted["personal_data"].as_array().unwrap();
     for kind in ["name", "phone", "card", "address", "email", "iban", "date_of_birth", "number", "ip"] {
         assert!(spans.iter().any(|span| span["kind"] == kind), "{kind}: {spans:#?}");

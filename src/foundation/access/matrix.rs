@@ -37,6 +37,8 @@ permissions! {
     UploadCalls = "upload-calls",
     /// See calls and their transcripts.
     ReadCalls = "read-calls",
+    /// See transcripts with all personal data.
+    RevealTranscripts = "reveal-transcripts",
     /// Listen to recordings.
     ListenCalls = "listen-calls",
     /// Run a failed call again.
@@ -146,10 +148,11 @@ impl Role {
                         | ManageScorecards
                         | RescoreCalls
                         | CorrectTranscripts
+                        | RevealTranscripts
                 ) || reads(permission)
             }
             Role::Evaluator => {
-                matches!(permission, UploadCalls | RetryCalls | CorrectTranscripts | AnswerCriteria)
+                matches!(permission, UploadCalls | RetryCalls | RevealTranscripts | CorrectTranscripts | AnswerCriteria)
                     || sees_calls(permission)
             }
             Role::Coach => sees_calls(permission),

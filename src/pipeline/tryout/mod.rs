@@ -294,7 +294,9 @@ impl One {
         self.means
             .db
             .tenant(&self.grant, "scorecards.try_settle", async |tx| {
-                let tokens = memory::settle(tx, self.call_id, &heard.due.digests).await?;
+                let (prompt, completion) = memory::settle(tx, self.call_id, &heard.due.digests).await?;
+                let unkept = heard.due.unkept;
+                let tokens = (prompt + unkept.prompt, completion + unkept.completion);
                 let paid = self.spent(Some(heard), tokens);
                 quotas::count_plugin_run(tx, organization, (plugin.fuel, plugin.elapsed_us), now).await?;
                 if tokens != (0, 0) {

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
 use super::{
-    PermanentKind, ProviderError,
+    PermanentKind, ProviderError, Tokens,
     refusal::{Judge, Refusal, Verdict},
     retries::{QuickRetries, Wishes},
     speech::AudioSource,
@@ -43,6 +43,7 @@ pub fn http_client() -> Result<Client, ProviderError> {
             provider: "http",
             reason: "TLS could not be set up on this machine".into(),
             kind: PermanentKind::InvalidRequest,
+            spent: Tokens::default(),
         })
 }
 
@@ -115,7 +116,8 @@ impl Line {
         timeout: Duration,
         judge: Judge,
     ) -> Result<Self, ProviderError> {
-        let wrong = |reason: &str, kind| ProviderError::Permanent { provider, reason: reason.into(), kind };
+        let spent = Tokens::default();
+        let wrong = |reason: &str, kind| ProviderError::Permanent { provider, reason: reason.into(), kind, spent };
         let web = matches!(base.scheme(), "http" | "https") && base.has_host();
         if !web || !base.username().is_empty() || base.password().is_some() || base.query().is_some() {
             let reason = "the base address must be http or https, without user, password or query";
@@ -286,7 +288,12 @@ impl Line {
 
     /// A permanent error of this provider.
     pub(super) fn permanent(&self, kind: PermanentKind, reason: impl Into<String>) -> ProviderError {
-        ProviderError::Permanent { provider: self.provider, reason: self.without_key(reason.into()), kind }
+        self.paid(kind, reason, Tokens::default())
+    }
+
+    /// A permanent error of this provider that was paid for.
+    pub(super) fn paid(&self, kind: PermanentKind, reason: impl Into<String>, spent: Tokens) -> ProviderError {
+        ProviderError::Permanent { provider: self.provider, reason: self.without_key(reason.into()), kind, spent }
     }
 
     fn temporary(&self, reason: String, retry_after: Option<Duration>) -> ProviderError {

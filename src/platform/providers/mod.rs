@@ -40,7 +40,18 @@ pub enum ProviderError {
         reason: String,
         /// Who can do something about it.
         kind: PermanentKind,
+        /// What was paid for it all the same.
+        spent: Tokens,
     },
+}
+
+/// Tokens that a language model counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Of the question.
+    pub prompt: u64,
+    /// Of the answer.
+    pub completion: u64,
 }
 
 impl ProviderError {
@@ -56,6 +67,14 @@ impl ProviderError {
         match self {
             Self::Temporary { .. } => "temporary",
             Self::Permanent { kind, .. } => kind.code(),
+        }
+    }
+
+    /// What was paid: a language model counts also an answer that it cuts, filters or refuses.
+    pub fn spent(&self) -> Tokens {
+        match self {
+            Self::Temporary { .. } => Tokens::default(),
+            Self::Permanent { spent, .. } => *spent,
         }
     }
 

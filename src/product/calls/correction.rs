@@ -61,9 +61,10 @@ pub async fn correct(
         let corrected = apply(&utterances, corrections)?;
         let redacted = redact(&corrected, &entities(&utterances, &redaction), company);
         let (digest, metrics) = (written::digest(&corrected), measure(&corrected));
+        let redacted_digest = written::digest(&redacted.applied(&corrected));
         let head = Corrected {
             digest: &digest,
-            redacted_digest: &written::digest(&redacted.applied(&corrected)),
+            redacted_digest: &redacted_digest,
             redaction: &redacted.spans,
             metrics: &metrics,
         };
@@ -73,7 +74,7 @@ pub async fn correct(
         store::delete_utterances(tx, call_id).await?;
         store::insert_utterances(tx, &call, &corrected, &redacted.texts).await?;
         let which: Vec<i32> = corrections.iter().map(|correction| correction.utterance).collect();
-        let details = serde_json::json!({ "version": of + 1, "utterances": which, "digest": digest });
+        let details = serde_json::json!({ "version": of + 1, "utterances": which, "digest": redacted_digest });
         audit(tx, "transcript.corrected", "call", Some(call_id.0), call.organization_id, details).await?;
         store::find_transcript(tx, call_id, false).await?.ok_or(CallError::Conflict)
     })

@@ -42,6 +42,9 @@ pub enum HumanAnswerError {
     /// The evaluation is being scored, or its call is on another way.
     #[error("the evaluation is not scored yet")]
     NotScored,
+    /// The transcript has another version than the one that the evaluation judges.
+    #[error("the transcript was changed since the call was assessed: run it again from assess")]
+    Outdated,
     /// The criterion is answered, and nobody was asked about it.
     #[error("the criterion does not wait for a person's answer")]
     NotOpen,
@@ -68,9 +71,10 @@ impl From<HumanAnswerError> for Refusal {
     fn from(error: HumanAnswerError) -> Self {
         match error {
             HumanAnswerError::NotFound => Refusal::not_found("evaluation"),
-            HumanAnswerError::Replaced | HumanAnswerError::NotScored | HumanAnswerError::NotOpen => {
-                Refusal::new(Kind::IllegalState, error.to_string())
-            }
+            HumanAnswerError::Replaced
+            | HumanAnswerError::NotScored
+            | HumanAnswerError::Outdated
+            | HumanAnswerError::NotOpen => Refusal::new(Kind::IllegalState, error.to_string()),
             HumanAnswerError::Invalid { field, reason } => Refusal::invalid(field, reason),
             HumanAnswerError::Unusable(error) => Refusal::internal(&error),
             HumanAnswerError::Key(error) => error.into(),
@@ -140,15 +144,20 @@ impl HumanAnswers {
         let row = tx.opt(sql!("evaluations/find_call"), &[&id, &tx.organizations()]).await?;
         let row = row.ok_or(HumanAnswerError::NotFound)?;
         let call_id = row.try_get("call_id").map_err(DbError::from)?;
+        // Before anything of it is read, so that no correction and no re-score comes in between.
+        let held = calls::store::hold(tx, call_id, CallStatus::Evaluated).await?;
         let stored = store::load_for_score(tx, call_id).await?.ok_or(HumanAnswerError::NotFound)?;
         if stored.evaluation_id != id {
             return Err(HumanAnswerError::Replaced);
         }
-        let human = checked(&stored, tx.grant(), new, now).await?;
-        let (answers, receipt) = revised(&stored, &human, now).await?;
-        if stored.call.status != CallStatus::Evaluated.as_str() {
+        if !held {
             return Err(HumanAnswerError::NotScored);
         }
+        if stored.is_outdated() {
+            return Err(HumanAnswerError::Outdated);
+        }
+        let human = checked(&stored, tx.grant(), new, now).await?;
+        let (answers, receipt) = revised(&stored, &human, now).await?;
         let evaluation_id = receipt.about.as_ref().map_or(id, |about| about.evaluation_id);
         let next = NewEvaluation {
             evaluation_id,

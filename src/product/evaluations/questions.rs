@@ -187,6 +187,13 @@ impl<'a> Questions<'a> {
         self.with_plugin(raw, human, None)
     }
 
+    /// The criteria whose answers in the model's text can be used, whatever they say.
+    pub fn readable(&self, raw: &str) -> Vec<String> {
+        let answers = self.of_the_model(raw).unwrap_or_default().into_iter();
+        let usable = answers.filter(|answer| answer.reason != Some(Reason::UnusableAnswer));
+        usable.map(|answer| answer.criterion).collect()
+    }
+
     /// The same once the scorer plugin has answered. What it left out waits for a person.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Answers that are used again: where a question is asked in the same words, the language model is not paid for it twice.
 
-use super::parts::said::{self, Said};
+use super::parts::said;
 use crate::product::scorecards::model::{AnsweredBy, Criterion, Definition};
 
 /// Which of the language model's questions are asked again.
@@ -34,10 +34,14 @@ pub(super) fn same_question(before: &Criterion, now: &Criterion) -> bool {
         && before.not_applicable == now.not_applicable
 }
 
-/// Whether a stored answer has every one of these criteria, so that it can be used again.
-pub fn has(stored: &str, criteria: &[String]) -> bool {
-    let has = |parts: Vec<Said>| criteria.iter().all(|key| parts.iter().any(|part| part.answers.contains_key(key)));
-    said::members(stored).is_some_and(has)
+impl Plan {
+    /// Asks what of a stored answer cannot be used again: criteria that it lacks, and those that `readable` leaves out.
+    pub fn only_readable(&mut self, stored: &str, readable: &[String]) {
+        let parts = said::members(stored).unwrap_or_default();
+        let usable = |key: &String| readable.contains(key) && parts.iter().any(|part| part.answers.contains_key(key));
+        let unusable = self.reused.extract_if(.., |key| !usable(key));
+        self.asked.extend(unusable);
+    }
 }
 
 /// One answer text of what is used again and what was asked now, each about the whole conversation or about its parts. `None` when either cannot be
@@ -90,7 +94,17 @@ mod tests {
     fn stored_and_new_answers_become_one() {
         let stored = r#"{"a": {"verdict": "yes"}, "b": {"verdict": "no"}}"#;
         let reused = ["a".to_owned()];
-        assert!(has(stored, &reused) && !has(stored, &["c".to_owned()]) && !has("[]", &reused));
+        let planned = |stored: &str, readable: &[&str]| {
+            let readable: Vec<String> = readable.iter().map(|&key| key.to_owned()).collect();
+            let mut plan = plan(Some(&definition(|_| ())), &definition(|_| ()));
+            plan.only_readable(stored, &readable);
+            (plan.reused.join(" "), plan.asked.join(" "))
+        };
+        let told = |reused: &str, asked: &str| (reused.to_owned(), asked.to_owned());
+        assert_eq!(planned(stored, &["a", "b"]), told("a b", ""));
+        assert_eq!(planned(stored, &["b"]), told("b", "a"), "what cannot be read is asked again");
+        assert_eq!(planned(r#"{"a": {}}"#, &["a", "b"]), told("a", "b"), "and what is not there");
+        assert_eq!(planned("[]", &["a", "b"]), told("", "a b"));
         let one = compose(stored, &reused, Some(r#"{"c": 1}"#)).unwrap();
         assert_eq!(serde_json::from_str::<Value>(&one).unwrap(), json!({"a": {"verdict": "yes"}, "c": 1}));
         assert_eq!(compose(stored, &[], None).as_deref(), Some("{}"));
@@ -102,7 +116,10 @@ mod tests {
     fn answers_about_parts_are_used_again_beside_those_about_the_whole() {
         let part = |first: u32, last: u32, answers: Value| json!({"utterances": {"first": first, "last": last}, "answers": answers});
         let stored = json!([part(1, 5, json!({"a": 1, "b": 2})), part(5, 9, json!({"a": 3, "b": null}))]).to_string();
-        assert!(has(&stored, &["a".to_owned(), "b".to_owned()]) && !has(&stored, &["c".to_owned()]));
+        let keys = ["a".to_owned(), "b".to_owned()];
+        let mut plan = plan(Some(&definition(|_| ())), &definition(|_| ()));
+        plan.only_readable(&stored, &keys);
+        assert_eq!(plan.reused, keys);
         let one = compose(&stored, &["a".to_owned()], Some(r#"{"c": 4}"#)).unwrap();
         let whole = json!({"utterances": null, "answers": {"c": 4}});
         let expected = json!([part(1, 5, json!({"a": 1})), part(5, 9, json!({"a": 3})), whole]);

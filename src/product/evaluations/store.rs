@@ -196,6 +196,12 @@ pub struct ForScore {
 }
 
 impl ForScore {
+    /// Whether the transcript has another version by now than the one that was judged.
+    pub fn is_outdated(&self) -> bool {
+        let judged = self.receipt.about.as_ref().map(|about| about.transcript_version);
+        judged.is_some_and(|version| version != self.call.transcript_version)
+    }
+
     /// What the scorer's input and a later re-computation are made of.
     pub fn material(&self) -> Material {
         Material {
@@ -551,6 +557,30 @@ fn redacted(ns: &[i32], speakers: &[&str], texts: Vec<String>) -> Redaction {
         calls::model::Utterance { n: *n, speaker, start_ms: None, end_ms: None, text }
     });
     redact(&said.collect::<Vec<_>>(), &[], &Company::default())
+}
+
+/// What an assessment is of: it holds for as long as nobody changes that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The evaluation that the call has.
+    pub evaluation_id: Option<EvaluationId>,
+    /// The version of its transcript.
+    pub transcript_version: i32,
+}
+
+/// The evaluation that a call has now, and the version of its transcript. Whoever relies on it holds the call.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn find_head(on: &impl InTenant, call_id: CallId) -> Result<Option<Head>, DbError> {
+    let row = on.opt(sql!("evaluations/find_head"), &[&call_id, &on.organizations()]).await?;
+    let head = |row: Row| {
+        Ok(Head {
+            evaluation_id: row.try_get("evaluation_id")?,
+            transcript_version: row.try_get("transcript_version")?,
+        })
+    };
+    row.map(head).transpose()
 }
 
 /// The whole numbers of the stored object, sorted by key, so that equal metrics are equal input.

@@ -18,7 +18,7 @@ use self::{
 };
 use super::{
     ScorecardError, Scorecards,
-    model::{Definition, Scorecard, ScorecardVersion, lint},
+    model::{Definition, Finding, Scorecard, ScorecardVersion, lint},
     review::Reviewer,
     versions::Side,
 };
@@ -242,7 +242,7 @@ impl ScorecardsApi {
         if !grant.reaches(payer) {
             return Err(ScorecardError::NoOrganization.into());
         }
-        self.reviewed(&grant, payer, &definition.0).await
+        self.reviewed(&grant, payer, &definition.0, lint(&definition.0)).await
     }
 
     /// Check the draft of a scorecard
@@ -258,11 +258,11 @@ impl ScorecardsApi {
     ) -> Result<Json<LintReport>, Refusal> {
         let grant = caller.may(Permission::ManageScorecards)?;
         let draft = self.scorecards.side(&grant, scorecard_id.0, Side::Draft).await?;
+        let found = self.scorecards.lint(&grant, &draft).await?;
         if questions.0 != Some(true) {
-            let found = self.scorecards.lint_for(&grant, draft.organization_id, &draft.definition).await?;
             return Ok(Json(found.into()));
         }
-        self.reviewed(&grant, draft.organization_id, &draft.definition).await
+        self.reviewed(&grant, draft.organization_id, &draft.definition, found).await
     }
 
     /// List the templates
@@ -310,21 +310,24 @@ impl ScorecardsApi {
         Ok(Created::of(replayed, format!("/api/evaluation-criteria/{}", made.scorecard_id), made.etag(), made.into()))
     }
 
-    /// Export a published version of a scorecard
+    /// Export a version of a scorecard
     ///
-    /// Its definition alone, as a file that `import_scorecard` takes.
+    /// Its definition alone, as a file that `import_scorecard` takes. 409 where there is no draft and it is asked for.
     #[oai(path = "/:scorecard_id/versions/:version/export", method = "get", operation_id = "export_scorecard_version")]
     async fn export_scorecard_version(
         &self,
         caller: Caller,
         scorecard_id: Path<ScorecardId>,
-        version: Path<i32>,
+        /// The number of a published version, `newest`, or `draft`.
+        version: Path<String>,
         /// `yaml` when absent.
         format: Query<Option<Format>>,
     ) -> Result<DefinitionFile, Refusal> {
         let grant = caller.may(Permission::ReadScorecards)?;
-        let found = self.scorecards.version(&grant, scorecard_id.0, version.0).await?;
-        DefinitionFile::of(&found, format.0.unwrap_or(Format::Yaml))
+        let side = version.0.parse::<Side>().map_err(|why| Refusal::invalid("version", why))?;
+        let found = self.scorecards.side(&grant, scorecard_id.0, side).await?;
+        let name = if side == Side::Draft { "draft".to_owned() } else { format!("v{}", found.version) };
+        DefinitionFile::of(&found, &name, format.0.unwrap_or(Format::Yaml))
     }
 }
 
@@ -335,9 +338,9 @@ impl ScorecardsApi {
         grant: &Grant,
         payer: OrganizationId,
         definition: &Definition,
+        found: Vec<Finding>,
     ) -> Result<Json<LintReport>, Refusal> {
         let review = self.reviewer.review(grant, payer, definition).await?;
-        let found = self.scorecards.lint_for(grant, payer, definition).await?;
         Ok(Json(LintReport::reviewed(found, review, self.reviewer.currency.clone())))
     }
 }

@@ -136,23 +136,30 @@ impl Reviewer {
         Ok(review)
     }
 
-    /// One request, counted when it was answered.
+    /// One request, counted when it was paid.
     async fn paid(
         self,
         grant: Grant,
         organization: OrganizationId,
         question: Completion,
     ) -> Result<Completed, NotPaid> {
-        let completed = self.language_model.complete(&question).await?;
-        let tokens = (completed.prompt_tokens, completed.completion_tokens);
-        let micros = (self.price)(&completed.model, tokens.0, tokens.1);
+        let completed = self.language_model.complete(&question).await;
+        // What was cut, filtered or refused was paid all the same.
+        let (model, tokens) = match &completed {
+            Ok(completed) => (completed.model.as_str(), (completed.prompt_tokens, completed.completion_tokens)),
+            Err(error) => (self.language_model.model(), (error.spent().prompt, error.spent().completion)),
+        };
+        if completed.is_err() && tokens == (0, 0) {
+            return Ok(completed?);
+        }
+        let micros = (self.price)(model, tokens.0, tokens.1);
         let now = self.clock.now().trunc_subsecs(6);
         self.db
             .tenant(&grant, "scorecards.review", async |tx| {
                 quotas::count_paid(tx, organization, tokens, micros, now).await
             })
             .await?;
-        Ok(completed)
+        Ok(completed?)
     }
 
     fn read(&self, part: &[Asked<'_>], completed: &Completed, review: &mut Review) {

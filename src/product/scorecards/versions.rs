@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::{
     ScorecardError, Scorecards,
-    model::{Change, Definition, Finding, ScorecardVersion, Template, diff, lint_for},
+    model::{Change, Finding, ScorecardVersion, Template, diff, lint_for},
     store,
 };
 use crate::{
@@ -119,18 +119,13 @@ impl Scorecards {
         }
     }
 
-    /// What does not make sense in a definition for the organization's calls.
+    /// What does not make sense in a version of a scorecard, for the organization that it is of.
     ///
     /// # Errors
-    /// [`ScorecardError::Db`].
-    pub async fn lint_for(
-        &self,
-        grant: &Grant,
-        organization: OrganizationId,
-        definition: &Definition,
-    ) -> Result<Vec<Finding>, ScorecardError> {
-        let has_scorer = store::has_scorer(&self.db.alone(grant), organization).await?;
-        Ok(lint_for(definition, has_scorer))
+    /// Those of the database.
+    pub async fn lint(&self, grant: &Grant, of: &ScorecardVersion) -> Result<Vec<Finding>, ScorecardError> {
+        let has_scorer = store::has_scorer(&self.db.alone(grant), of.organization_id).await?;
+        Ok(lint_for(&of.definition, has_scorer))
     }
 
     /// Makes a scorecard whose draft is a template's definition, under another name if one is given.

@@ -52,6 +52,13 @@ async fn what_is_exported_is_imported_as_it_was() {
         );
         app.database.execute(&bare).await;
     }
+    admin.get(&format!("{CRITERIA}/{id}/versions/draft/export")).await.refused(409, "illegal-state");
+    let draft = admin.request(Method::PUT, &format!("{CRITERIA}/{id}/draft")).header("if-match", "*").json(&rich);
+    Answer::to(draft).await.expect(200);
+    let file = admin.get(&format!("{CRITERIA}/{id}/versions/draft/export?format=json")).await;
+    assert_eq!(file.header("content-disposition"), "attachment; filename=\"scorecard-draft.json\"");
+    assert_eq!(file.expect(200), version["definition"]);
+    admin.get(&format!("{CRITERIA}/{id}/versions/first/export")).await.refused(400, "validation");
     export("?format=xml").await.refused(400, "validation");
     admin.get(&format!("{CRITERIA}/{id}/versions/2/export")).await.refused(404, "not-found");
     app.finish().await;
@@ -79,6 +86,14 @@ async fn files_that_make_no_sense_are_refused_and_leave_nothing() {
     yaml(&format!("# {}\n{good}", "x".repeat(1_100_000))).await.refused(400, "validation");
     import(&admin, &tenant.sales, "application/yaml", [0xff, 0xfe]).await.refused(400, "validation");
     import(&admin, &tenant.sales, "application/json", "{").await.refused(400, "validation");
+    let json =
+        r#"{"name": "S", "sections": [{"key": "s", "name": "S", "criteria": [{"key": "a", "question": "A?"}]}]}"#;
+    for (twice, what) in
+        [("\"name\": \"S\", ", "\"name\": \"T\", "), ("\"question\": \"A?\"", "\"question\": \"B?\", ")]
+    {
+        let sent = json.replacen(twice, &format!("{what}{twice}"), 1);
+        import(&admin, &tenant.sales, "application/json", sent).await.refused(400, "validation");
+    }
     import(&admin, &tenant.sales, "text/plain", good).await.refused(415, "unsupported-media-type");
     let nobody = "00000000-0000-7000-8000-000000000000";
     import(&admin, nobody, "application/yaml", good).await.refused(404, "not-found");

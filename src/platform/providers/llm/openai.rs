@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{Completed, Completion, LanguageModel};
 use crate::platform::providers::{
-    PermanentKind, ProviderError, QuickRetries,
+    PermanentKind, ProviderError, QuickRetries, Tokens,
     exchange::{Line, Payload, Question, Repeat},
     refusal,
 };
@@ -122,12 +122,15 @@ impl LanguageModel for OpenAi {
         let answer = self.line.ask(&question).await?;
         let request_id = answer.request_id;
         // serde's own message would quote the answer, so it is dropped.
-        let completed = serde_json::from_slice::<Answer>(&answer.body)
+        let parsed = serde_json::from_slice::<Answer>(&answer.body);
+        // What is cut, filtered or refused is paid like any other answer.
+        let spent = parsed.as_ref().map(Answer::spent).unwrap_or_default();
+        let completed = parsed
             .map_err(|_| (PermanentKind::Garbage, "the answer is not a chat completion"))
             .and_then(|answer| answer.completed(&self.settings.model));
         let completed = completed.map_err(|(kind, reason)| {
             let request = request_id.as_ref().map(|id| format!(" (request {id})")).unwrap_or_default();
-            self.line.permanent(kind, format!("completion: {reason}{request}"))
+            self.line.paid(kind, format!("completion: {reason}{request}"), spent)
         });
         let completed = Completed { request_id, ..completed? };
         let Completed { prompt_tokens, completion_tokens, request_id, model, .. } = &completed;
@@ -165,9 +168,19 @@ struct Usage {
 }
 
 impl Answer {
+    /// What the provider counted; nothing when it does not say.
+    fn spent(&self) -> Tokens {
+        let usage = self.usage.as_ref();
+        usage.map_or_else(Tokens::default, |usage| Tokens {
+            prompt: usage.prompt_tokens,
+            completion: usage.completion_tokens,
+        })
+    }
+
     /// The order matters: a cut answer can look like a short valid one, so why it ended is asked before what it says.
     fn completed(self, asked_model: &str) -> Result<Completed, (PermanentKind, &'static str)> {
         use PermanentKind::*;
+        let spent = self.spent();
         let [choice] = <[Choice; 1]>::try_from(self.choices).map_err(|_| (Garbage, "not exactly one choice"))?;
         match choice.finish_reason.as_deref() {
             Some("length") => return Err((Truncated, "the answer was cut at the token limit")),
@@ -182,13 +195,12 @@ impl Answer {
         if serde_json::from_str::<HashMap<String, IgnoredAny>>(&content).is_err() {
             return Err((Garbage, "the model's text is not a JSON object"));
         }
-        let usage = self.usage.unwrap_or(Usage { prompt_tokens: 0, completion_tokens: 0 });
         Ok(Completed {
             content,
             model: self.model.filter(|model| !model.is_empty()).unwrap_or_else(|| asked_model.into()),
             fingerprint: self.system_fingerprint.filter(|fingerprint| !fingerprint.is_empty()),
-            prompt_tokens: usage.prompt_tokens,
-            completion_tokens: usage.completion_tokens,
+            prompt_tokens: spent.prompt,
+            completion_tokens: spent.completion,
             request_id: None,
         })
     }

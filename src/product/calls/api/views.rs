@@ -251,7 +251,7 @@ pub struct TranscriptView {
     pub language: Option<String>,
     /// SHA-256 of the utterances without personal data, as receipts name it.
     pub digest: Option<String>,
-    /// SHA-256 of the utterances as they were said.
+    /// SHA-256 of the utterances as they were said; with `raw` alone, because what a short placeholder stands for can be tried out against it.
     pub raw_digest: Option<String>,
     /// Whether the utterances are as they were said; otherwise personal data is replaced by placeholders such as `[CARD_1]`.
     pub raw: bool,
@@ -307,7 +307,7 @@ impl TranscriptView {
             model: transcript.model,
             language: transcript.language,
             digest: transcript.redacted_digest,
-            raw_digest: transcript.digest,
+            raw_digest: transcript.digest.filter(|_| raw),
             raw,
             personal_data: transcript.redaction,
             metrics: transcript.metrics,

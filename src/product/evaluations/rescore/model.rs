@@ -188,7 +188,7 @@ pub struct Change {
     pub before: Option<u32>,
     /// The new one.
     pub after: Option<u32>,
-    /// Whether it passed before; none without a pass mark or a score.
+    /// Whether it passed before, as its evaluation says: an auto-fail does not pass. None without a pass mark or a score.
     pub passed_before: Option<bool>,
     /// Whether it passes now.
     pub passed_after: Option<bool>,
@@ -297,11 +297,6 @@ impl RescoreReport {
     }
 }
 
-/// Whether a score passes a mark of 0 to 100; none without one of the two.
-pub fn passes(overall: Option<u32>, mark: Option<i32>) -> Option<bool> {
-    Some(overall? >= mark?.unsigned_abs() * 100)
-}
-
 #[cfg(test)]
 mod tests {
     use uuid::Uuid;
@@ -317,8 +312,8 @@ mod tests {
             after_id: EvaluationId(Uuid::nil()),
             before: Some(before),
             after: Some(after),
-            passed_before: passes(Some(before), Some(80)),
-            passed_after: passes(Some(after), Some(80)),
+            passed_before: Some(before >= 8_000),
+            passed_after: Some(after >= 8_000),
         }
     }
 
@@ -340,7 +335,6 @@ mod tests {
         assert_eq!(calls(&report.biggest), [3, 4, 1]);
         let agents: Vec<_> = report.agents.iter().map(|(_, _, tally)| (tally.calls, tally.pass_to_fail)).collect();
         assert_eq!(agents, [(3, 0), (2, 1)], "as many changed sides, and more changed at all");
-        assert_eq!((passes(None, Some(1)), passes(Some(1), None)), (None, None));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use tokio_postgres::{Row, types::Json};
 
-use super::model::{Change, CriterionChange, Group, Progress, Range, Rescore, RescoreStatus, passes};
+use super::model::{Change, CriterionChange, Group, Progress, Range, Rescore, RescoreStatus};
 use crate::{
     foundation::ids::{CallId, EvaluationId, OrganizationId, RescoreId, ScorecardVersionId},
     platform::{
@@ -134,6 +134,35 @@ pub async fn cancel_items(tx: &TenantTx<'_>, id: RescoreId) -> Result<(), DbErro
     Ok(())
 }
 
+/// As much of a re-score as its pace needs.
+pub struct Pace {
+    /// Whose it is.
+    pub organization_id: OrganizationId,
+    /// Whether it is to stop.
+    pub cancel_requested: bool,
+    /// Whether calls wait to be queued.
+    pub waits: bool,
+    /// Calls that are queued.
+    pub queued: i64,
+}
+
+/// How a re-score goes on; looks at no call that was assessed.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn pace(tx: &TenantTx<'_>, id: RescoreId) -> Result<Option<Pace>, DbError> {
+    let row = tx.opt(sql!("evaluations/pace_rescore"), &[&id, &tx.organizations()]).await?;
+    let pace = |row: Row| {
+        Ok(Pace {
+            organization_id: row.try_get("organization_id")?,
+            cancel_requested: row.try_get("cancel_requested")?,
+            waits: row.try_get("waits")?,
+            queued: row.try_get("queued")?,
+        })
+    };
+    row.map(pace).transpose()
+}
+
 /// One call of a re-score.
 pub struct Item {
     /// Whether its turn has come and nothing came of it yet.
@@ -256,17 +285,16 @@ pub(super) async fn changes(on: &impl InTenant, id: RescoreId) -> Result<Vec<Cha
     let rows = on.all(sql!("evaluations/rescore_changes"), &[&id, &on.organizations()]).await?;
     let changes = rows.iter().map(|row| {
         let overall = |column| Ok::<_, DbError>(row.try_get::<_, Option<i32>>(column)?.map(i32::unsigned_abs));
-        let (before, after) = (overall("before_overall")?, overall("after_overall")?);
         Ok(Change {
             call_id: row.try_get("call_id")?,
             agent_id: row.try_get("agent_id")?,
             agent_name: row.try_get("agent_name")?,
             before_id: row.try_get("before_id")?,
             after_id: row.try_get("after_id")?,
-            before,
-            after,
-            passed_before: passes(before, row.try_get("before_mark")?),
-            passed_after: passes(after, row.try_get("after_mark")?),
+            before: overall("before_overall")?,
+            after: overall("after_overall")?,
+            passed_before: row.try_get("passed_before")?,
+            passed_after: row.try_get("passed_after")?,
         })
     });
     changes.collect()

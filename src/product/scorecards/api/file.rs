@@ -9,7 +9,7 @@ use poem_openapi::{
     types::Type,
 };
 
-use super::super::model::{Definition, ScorecardVersion, from_yaml, to_yaml};
+use super::super::model::{Definition, ScorecardVersion, from_yaml, keys_are_unique, to_yaml};
 use crate::platform::http::Refusal;
 
 const JSON: &str = "application/json";
@@ -44,7 +44,13 @@ impl<'a> ApiExtractor<'a> for SentDefinition {
         };
         let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match essence.as_str() {
-            JSON => Ok(Self(<Json<Definition> as ParsePayload>::from_request(request, body).await?.0)),
+            JSON => {
+                let bytes = <Vec<u8> as FromRequest>::from_request(request, body).await?;
+                // As YAML has it.
+                keys_are_unique(&bytes).map_err(|error| ParseRequestPayloadError { reason: error.to_string() })?;
+                let mut body = RequestBody::new(bytes.into());
+                Ok(Self(<Json<Definition> as ParsePayload>::from_request(request, &mut body).await?.0))
+            }
             yaml if YAML_TOO.contains(&yaml) => {
                 let bytes = <Vec<u8> as FromRequest>::from_request(request, body).await?;
                 let refused = |reason: String| ParseRequestPayloadError { reason };
@@ -74,11 +80,11 @@ pub(super) struct DefinitionFile {
 }
 
 impl DefinitionFile {
-    /// The definition of a version.
+    /// The definition of a version; `name` tells which in the file's name.
     ///
     /// # Errors
     /// `internal` when it cannot be written, which no definition causes.
-    pub fn of(version: &ScorecardVersion, format: Format) -> Result<Self, Refusal> {
+    pub fn of(version: &ScorecardVersion, name: &str, format: Format) -> Result<Self, Refusal> {
         let definition = &version.definition;
         let (content_type, extension, text) = match format {
             Format::Yaml => (YAML, "yaml", to_yaml(definition).map_err(|error| Refusal::internal(&error))?),
@@ -87,7 +93,7 @@ impl DefinitionFile {
                 (JSON, "json", text)
             }
         };
-        Ok(Self { content_type, name: format!("scorecard-v{}.{extension}", version.version), text })
+        Ok(Self { content_type, name: format!("scorecard-{name}.{extension}"), text })
     }
 }
 
