@@ -120,6 +120,8 @@ fn an_auto_fail_that_the_model_quotes_nothing_for_is_reviewed() {
         quotes: vec![],
         answered_by: "user:1".into(),
         answered_at_ms: 1,
+        carried_from: None,
+        outdated: None,
     };
     assert_eq!(reviewed(&definition, json!([]), &[]), (None, false), "nothing else fails with it");
     for auto_fail in [AutoFail::Section, AutoFail::Evaluation] {
