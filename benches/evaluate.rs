@@ -165,7 +165,7 @@ fn transcript() -> Vec<plugins::Utterance> {
 fn raw(definition: &Definition) -> String {
     let answer = |n: usize| {
         let third = match n % 5 {
-            0 => "Thank you for wating, I have fond your order number".to_owned(),
+            0 => "Thank you for wating, I have found your order number".to_owned(),
             1 => format!("nobody has said anything of point {n} at all"),
             _ => format!("and will look into point {} for you", n * 2),
         };
