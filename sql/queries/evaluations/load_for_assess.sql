@@ -10,6 +10,7 @@ from tenant.calls c
 left join tenant.transcriptions t on t.call_id = c.call_id and t.organization_id = any ($2)
 left join tenant.audio_files a on a.call_id = c.call_id and a.organization_id = any ($2)
 left join tenant.evaluations b on b.call_id = c.call_id and b.is_current and b.organization_id = any ($2)
+left join tenant.scorecard_versions judged on judged.scorecard_version_id = b.scorecard_version_id and judged.organization_id = any ($2)
 left join tenant.scorecard_versions d
     on d.scorecard_version_id = b.scorecard_version_id and b.human_answers <> '[]' and d.organization_id = any ($2)
 left join lateral (
@@ -44,6 +45,8 @@ left join lateral (
       and s.organization_id = any ($2)
       and s.retired_at is null
       and (s.scorecard_id = c.scorecard_id
+           -- What was judged by a scorecard is judged by its newest version again, whatever else was published since.
+           or c.scorecard_id is null and s.scorecard_id = judged.scorecard_id
            or c.scorecard_id is null
               and (a.queues = '[]' or a.queues @> to_jsonb(c.queue))
               and (a.channels = '[]' or a.channels @> to_jsonb(c.channel))
@@ -52,7 +55,8 @@ left join lateral (
                   select from jsonb_array_elements_text(a.languages) spoken (language)
                   where starts_with(lower(replace(coalesce(t.language, c.language), '_', '-')) || '-', lower(replace(spoken.language, '_', '-')) || '-')))
               and a.min_duration_ms <= coalesce(c.duration_ms, 0))
-    order by (a.queues <> '[]')::integer + (a.channels <> '[]')::integer + (a.directions <> '[]')::integer + (a.languages <> '[]')::integer
+    order by coalesce(s.scorecard_id = judged.scorecard_id, false) desc,
+        (a.queues <> '[]')::integer + (a.channels <> '[]')::integer + (a.directions <> '[]')::integer + (a.languages <> '[]')::integer
             + (a.min_duration_ms > 0)::integer desc,
         newest.published_at desc, newest.version desc, newest.scorecard_version_id desc
     limit 1

@@ -6,7 +6,7 @@ use super::{
     CallError,
     metrics::measure,
     model::{CallStatus, Speaker, Stage, Utterance},
-    redaction::{Company, entities, redact},
+    redaction::{Company, entities, placeholders, redact},
     store::{self, Corrected, Transcript},
     written,
 };
@@ -102,6 +102,14 @@ fn apply(utterances: &[Utterance], corrections: &[Correction]) -> Result<Vec<Utt
             }
             if text.contains('\0') || text.chars().count() > LONGEST_TEXT {
                 return Err(invalid(field("text"), "may not hold a NUL character, nor more than 20,000 characters"));
+            }
+            // Who copies what is shown would overwrite what was said.
+            if let Some(placeholder) = placeholders(text).into_iter().next()
+                && !before.text.contains(&text[placeholder.clone()])
+            {
+                let shown = &text[placeholder];
+                let reason = format!("holds the placeholder {shown}: write what was said, as `?raw=true` shows it");
+                return Err(invalid(field("text"), &reason));
             }
             utterance.text.clone_from(text);
         }

@@ -25,7 +25,7 @@ use crate::{
             self, Stages,
             model::{CallStatus, Stage},
         },
-        scorecards::model::Criterion,
+        scorecards::model::{AnswerKind, Criterion},
     },
     sql,
 };
@@ -212,7 +212,7 @@ async fn checked(
         criterion: new.criterion,
         said: new.said,
         given: new.given,
-        rationale: new.rationale,
+        rationale: calls::redaction::redact_note(&new.rationale),
         quotes: new.quotes,
         answered_by: grant.actor().to_owned(),
         answered_at_ms: now.timestamp_millis(),
@@ -243,7 +243,22 @@ fn of_its_type(criterion: &Criterion, new: &NewAnswer) -> Result<(), HumanAnswer
         let reason = "may not be answered as not applicable".to_owned();
         return Err(HumanAnswerError::Invalid { field: "verdict", reason });
     }
-    let judged = criterion.answer.judge(new.said, &new.given);
+    let (kind, given) = (criterion.answer.kind, &new.given);
+    let answered = new.said != Verdict::NotApplicable;
+    let chooses = answered && matches!(kind, AnswerKind::SingleChoice | AnswerKind::MultipleChoice);
+    for (field, is_given, is_asked) in [
+        ("choices", !given.choices.is_empty(), chooses),
+        ("number", given.number.is_some(), answered && kind == AnswerKind::Number),
+        ("text", given.text.is_some(), answered && kind == AnswerKind::Text),
+    ] {
+        if is_given && !is_asked {
+            return Err(HumanAnswerError::Invalid { field, reason: "is not what the criterion asks for".to_owned() });
+        }
+    }
+    if given.text.as_ref().is_some_and(|text| text.trim().is_empty()) {
+        return Err(HumanAnswerError::Invalid { field: "text", reason: "may not be empty".to_owned() });
+    }
+    let judged = criterion.answer.judge(new.said, given);
     judged.map_err(|what| HumanAnswerError::Invalid { field: "verdict", reason: what.to_owned() })?;
     Ok(())
 }

@@ -158,7 +158,7 @@ impl Maker<'_> {
                 return if self.rng.random_bool(0.4) { "*".to_owned() } else { self.value("etag") };
             }
             "from" | "to" if self.operation == "diff_scorecard" => return "newest".to_owned(),
-            "version" if self.operation == "try_criteria" => {
+            "version" if matches!(self.operation, "try_criteria" | "export_scorecard_version") => {
                 return ["newest", "draft", "1"][self.rng.random_range(0..3)].to_owned();
             }
             _ => {}

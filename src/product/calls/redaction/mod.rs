@@ -23,7 +23,7 @@ use poem_openapi::Object;
 use serde::{Deserialize, Serialize};
 
 use self::{context::Asked, names::Names, tokens::Tokens};
-use super::model::Utterance;
+use super::model::{Speaker, Utterance};
 use crate::{foundation::digest, words};
 
 /// The rules of this redaction: another number when they find other things.
@@ -207,6 +207,12 @@ impl Replaced {
             .collect();
         texts.filter(|_| left.peek().is_none())
     }
+}
+
+/// What somebody wrote about a call, without personal data: it is shown and kept with what everybody may read.
+pub fn redact_note(text: &str) -> String {
+    let said = Utterance { n: 1, speaker: Speaker::Unknown, start_ms: None, end_ms: None, text: text.to_owned() };
+    redact(&[said], &[], &Company::default()).texts.swap_remove(0)
 }
 
 /// Digest of a redaction: what was replaced where, and by which rules.

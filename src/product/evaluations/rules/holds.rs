@@ -18,6 +18,8 @@ pub(super) struct Judge<'a> {
 #[derive(Debug)]
 pub(super) struct Finding {
     pub holds: bool,
+    /// Whether nobody knows: it rests on a metric that the conversation does not have.
+    pub is_unknown: bool,
     /// The matches that decided it.
     pub matches: Vec<Match>,
     /// A clause for people.
@@ -26,7 +28,7 @@ pub(super) struct Finding {
 
 impl Finding {
     pub fn nothing() -> Self {
-        Self { holds: true, matches: vec![], because: String::new() }
+        Self { holds: true, is_unknown: false, matches: vec![], because: String::new() }
     }
 
     /// The clause behind a word and a colon.
@@ -68,9 +70,11 @@ impl Judge<'_> {
     /// A rule of the group that is `decisive` decides it, and the group then holds as `then` says. What decided is told: those rules, or else all.
     fn group(&self, group: &RuleGroup, decisive: bool, then: bool) -> Finding {
         let findings: Vec<Finding> = group.rules.iter().map(|rule| self.holds(rule)).collect();
-        let decided = findings.iter().any(|finding| finding.holds == decisive);
-        let mut all = Finding { holds: if decided { then } else { !then }, ..Finding::nothing() };
-        findings.into_iter().filter(|finding| !decided || finding.holds == decisive).for_each(|told| all.join(told));
+        let decides = |finding: &Finding| !finding.is_unknown && finding.holds == decisive;
+        let decided = findings.iter().any(decides);
+        let is_unknown = !decided && findings.iter().any(|finding| finding.is_unknown);
+        let mut all = Finding { holds: if decided { then } else { !then }, is_unknown, ..Finding::nothing() };
+        findings.into_iter().filter(|finding| !decided || decides(finding)).for_each(|told| all.join(told));
         all
     }
 
@@ -79,7 +83,7 @@ impl Judge<'_> {
         let holds = value.is_some_and(|value| {
             rule.at_least.is_none_or(|least| value >= least) && rule.at_most.is_none_or(|most| value <= most)
         });
-        Finding { holds, matches: vec![], because: telling::metric(rule, value) }
+        Finding { holds, is_unknown: value.is_none(), matches: vec![], because: telling::metric(rule, value) }
     }
 
     fn phrase(&self, rule: &PhraseRule) -> Finding {
@@ -100,7 +104,7 @@ impl Judge<'_> {
         let holds = said.len() >= wanted;
         let because = telling::phrase(self.conversation, rule, &said, wanted);
         let matches = said.iter().flat_map(|said| [Some(said.found), said.near]).flatten().collect();
-        Finding { holds, matches, because }
+        Finding { holds, is_unknown: false, matches, because }
     }
 }
 

@@ -62,6 +62,12 @@ impl Judge<'_> {
         };
         let (said, given, finding) = match said {
             Said::Answer { said, given, finding } => (said, given, finding),
+            // A chat has no silences: that is no fault of the agent's, and nothing that a person could find out.
+            Said::Nothing(reason @ Reason::MetricUnknown, because) if criterion.not_applicable => {
+                let answer = self.unanswered(criterion, reason, &because);
+                let verdict = Verdict::NotApplicable;
+                return Answer { claimed: verdict, verdict, rationale: sentence(&because), ..answer };
+            }
             Said::Nothing(reason, because) => return self.unanswered(criterion, reason, &because),
         };
         let judged = match criterion.answer.judge(said, &given) {
@@ -94,6 +100,9 @@ impl Judge<'_> {
     fn say(&self, criterion: &Criterion, rules: &RuleAnswers) -> Said {
         if let Some(rule) = &rules.applies_when {
             let finding = self.holds(rule);
+            if finding.is_unknown {
+                return Said::Nothing(Reason::MetricUnknown, finding.because);
+            }
             if !finding.holds {
                 let finding = finding.told("does not apply");
                 return Said::Answer { said: Verdict::NotApplicable, given: Given::default(), finding };
@@ -103,6 +112,9 @@ impl Judge<'_> {
             AnswerKind::YesNo => match &rules.yes_when {
                 Some(rule) => {
                     let finding = self.holds(rule);
+                    if finding.is_unknown {
+                        return Said::Nothing(Reason::MetricUnknown, finding.because);
+                    }
                     let (said, word) = if finding.holds { (Verdict::Yes, "yes") } else { (Verdict::No, "no") };
                     Said::Answer { said, given: Given::default(), finding: finding.told(word) }
                 }
@@ -122,6 +134,9 @@ impl Judge<'_> {
                 continue;
             }
             let finding = self.holds(&choose.when);
+            if finding.is_unknown {
+                return Said::Nothing(Reason::MetricUnknown, finding.because);
+            }
             if finding.holds {
                 given.choices.push(choose.choice.clone());
                 all.join(finding.told(&choose.choice));
