@@ -39,7 +39,17 @@ async fn the_worked_example_comes_out_as_written() {
     fs::write(directory.path().join("plumbline.toml"), prices).unwrap();
     let ended = tried(
         directory.path(),
-        &["--labels", "labels.jsonl", "--stand-in", "--json", "report.json", "--min-accuracy", "0.9"],
+        &[
+            "--labels",
+            "labels.jsonl",
+            "--stand-in",
+            "--json",
+            "report.json",
+            "--min-accuracy",
+            "0.9",
+            "--config",
+            "plumbline.toml",
+        ],
     )
     .await;
     assert_eq!(ended.code, Some(0), "{ended:?}");

@@ -33,6 +33,9 @@ const LONG_WORD: usize = 12;
 /// The letters that a word begins with are never misspelled: they are what turns its meaning (accept and except, import and export).
 const BEGINNING: usize = 3;
 
+/// The quotes that a piece is of, and the bytes of each before it.
+type Uses = Vec<(usize, usize)>;
+
 /// A quote that is searched: blanks around and between its words.
 struct Wanted<'a> {
     text: &'a str,
@@ -44,14 +47,14 @@ struct Wanted<'a> {
 /// Where in `text` each of the quotes is, as far as they are: bytes from the blank before the first word to after the blank behind the last.
 pub fn find<'q>(text: &str, quotes: &[&'q str]) -> HashMap<&'q str, (usize, usize)> {
     let mut wanted: Vec<Wanted<'q>> = quotes.iter().filter_map(|quote| Wanted::of(quote)).collect();
-    // Of each distinct piece the quotes that it is of, and the bytes of the quote before it.
-    let mut places: HashMap<&'q str, Vec<(usize, usize)>> = HashMap::new();
+    // Of each distinct piece.
+    let mut places: HashMap<&'q str, Uses> = HashMap::new();
     for (n, quote) in wanted.iter().enumerate() {
         for (before, piece) in quote.pieces() {
             places.entry(piece).or_default().push((n, before));
         }
     }
-    let (pieces, mut places): (Vec<&str>, Vec<Vec<(usize, usize)>>) = places.into_iter().unzip();
+    let (pieces, mut places): (Vec<&str>, Vec<Uses>) = places.into_iter().unzip();
     let mut open = places.iter().filter(|of| !of.is_empty()).count();
     // Refused only when there are more states than 32 bits count: then nothing is found, and nothing is believed.
     let Ok(automaton) = AhoCorasick::new(&pieces) else { return HashMap::new() };

@@ -1,5 +1,5 @@
 //! Re-scoring: many calls under another scorecard version. Tenant work, done by the tenant's ordinary jobs
-//! ([why](../../../../docs/decisions/0015-a-rescore-is-tenant-work.md)).
+//! ([why](../../../../docs/decisions/0011-a-rescore-is-tenant-work.md)).
 
 pub mod api;
 pub mod model;
