@@ -58,7 +58,9 @@ impl Handler for Score {
         let (outcome, used) = self.score(&material, &case).await?;
         match outcome {
             Outcome::Held { note } => self.hold(&grant, lease, call_id, &material, (&note, used)).await,
-            Outcome::Scored(scored) => self.record(&grant, lease, call_id, &material, &input, (scored, used)).await,
+            Outcome::Scored(scored) => {
+                Box::pin(self.record(&grant, lease, call_id, &material, &input, (*scored, used))).await
+            }
         }
     }
 

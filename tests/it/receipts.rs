@@ -370,7 +370,7 @@ async fn a_key_that_was_put_into_the_database_signs_nothing() {
     let (_, evaluation) = evaluated(&app, &tenant).await;
     let signed = admin.get(&format!("/api/evaluations/{evaluation}/receipt")).await.expect(200);
     let forger = crypto::SigningKey::generate().unwrap();
-    let id = uuid::Uuid::now_v7();
+    let id = uuid::Uuid::from_u128(7);
     let mut receipt: Value = serde_json::from_str(signed["payload"].as_str().unwrap()).unwrap();
     receipt["signed_by"] = json!(id);
     let payload = plumbline::foundation::digest::canonical(&receipt);

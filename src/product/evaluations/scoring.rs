@@ -198,7 +198,7 @@ impl Open<'_> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// There are scores.
-    Scored(Scored),
+    Scored(Box<Scored>),
     /// The bound scorer failed, and the evaluation waits for a person.
     Held {
         /// Why, for the evaluation's note.
@@ -239,14 +239,14 @@ pub struct ScorerFailed(#[from] pub PluginError);
 /// [`ScorerFailed`] under the policy [`FailurePolicy::Fail`].
 pub async fn score_with(bound: Option<BoundScorer<'_>>, case: &Case<'_>) -> Result<Outcome, ScorerFailed> {
     let Some(BoundScorer { scorer, policy }) = bound else {
-        return Ok(Outcome::Scored(score_by(&BuiltIn, case).await?));
+        return Ok(Outcome::Scored(Box::new(score_by(&BuiltIn, case).await?)));
     };
     let scored = match scorer {
         Ok(scorer) => score_by(scorer, case).await,
         Err(error) => Err(error),
     };
     let error = match scored {
-        Ok(scored) => return Ok(Outcome::Scored(scored)),
+        Ok(scored) => return Ok(Outcome::Scored(Box::new(scored))),
         Err(error) => error,
     };
     tracing::warn!(code = error.code(), policy = ?policy, "the bound scorer failed");
@@ -255,7 +255,7 @@ pub async fn score_with(bound: Option<BoundScorer<'_>>, case: &Case<'_>) -> Resu
         FailurePolicy::Hold => Ok(Outcome::Held { note: format!("The bound scorer failed: {}", short(&error)) }),
         FailurePolicy::FallBack => {
             let note = format!("The built-in scorer took the place of the bound one, which failed: {}", short(&error));
-            Ok(Outcome::Scored(Scored { note: Some(note), ..score_by(&BuiltIn, case).await? }))
+            Ok(Outcome::Scored(Box::new(Scored { note: Some(note), ..score_by(&BuiltIn, case).await? })))
         }
     }
 }
