@@ -237,6 +237,9 @@ async fn a_person_answers_and_the_evaluation_is_scored_again() {
         (with("verdict", json!("answered")), "verdict"),
         (with("verdict", json!("not_applicable")), "verdict"),
         (with("rationale", json!(" ")), "rationale"),
+        (with("number", json!(7)), "number"),
+        (with("choices", json!(["line"])), "choices"),
+        (with("text", json!("junk")), "text"),
         (with("quotes", json!(["Nobody has ever said so"])), "quotes"),
     ] {
         let refused = admin.post(&at(&first), &wrong).await;
@@ -245,6 +248,7 @@ async fn a_person_answers_and_the_evaluation_is_scored_again() {
     }
     admin.post(&at(&first), &with("criterion", json!("promised"))).await.refused(409, "illegal-state");
 
+    let answer = with("rationale", json!("A field is empty, for card 4111 1111 1111 1111."));
     let taken = admin.post(&at(&first), &answer).await.expect(200);
     assert_eq!(taken["replaces"], first["evaluation_id"]);
     admin.post(&at(&first), &answer).await.refused(409, "illegal-state");
@@ -255,6 +259,11 @@ async fn a_person_answers_and_the_evaluation_is_scored_again() {
         (&second["overall_score"], &second["needs_review"]),
         (&json!(73.33), &json!(false)),
         "440 / 6: {second:#}"
+    );
+    let rationale = criterion(&app.analysis(&admin, &id).await.expect(200), "form")["rationale"].clone();
+    assert!(
+        !rationale.to_string().contains("4111") && rationale.to_string().contains("A field is empty"),
+        "{rationale}"
     );
     let kept = admin.get(&at(&first).replace("/answers", "")).await.expect(200);
     assert_eq!((&kept["overall_score"], asked(&app)), (&json!(88.0), 1), "the one before stays, and nobody was asked");

@@ -161,6 +161,8 @@ mod tests {
         assert!(refused(&[correction(1, Some("a\0"), None)]).starts_with("corrections[0].text may not hold"));
         assert_eq!(refused(&[correction(1, Some("Good mourning."), None)]), "corrections[0].text changes nothing");
         assert_eq!(refused(&[correction(2, None, None)]), "corrections[0].text changes nothing");
+        let copied = refused(&[correction(2, Some("I see, [NAME_1]."), None)]);
+        assert!(copied.starts_with("corrections[0].text holds the placeholder [NAME_1]"), "{copied}");
         let twice = [correction(1, Some("a"), None), correction(1, Some("b"), None)];
         assert_eq!(refused(&twice), "corrections[1].utterance is corrected twice");
     }

@@ -139,9 +139,15 @@ async fn a_draft_is_tried_on_past_calls_and_nothing_is_judged() {
     // Nor is what was tried when it is published, and the version can be tried as the draft was.
     post(&admin, &id, "publish").await.expect(201);
     assert_eq!(tried(&admin, &id, "1", &json!({"calls": [rude, call]})).await["calls"], report["calls"]);
-    admin.post(&format!("/api/calls/{call}/rerun"), &json!({"stage": "assess"})).await.expect(200);
-    app.drain().await;
-    assert_eq!(app.analysis(&admin, &call).await.expect(200)["evaluation"]["scorecard_name"], "Tried");
+    let again = async || {
+        admin.post(&format!("/api/calls/{call}/rerun"), &json!({"stage": "assess"})).await.expect(200);
+        app.drain().await;
+        app.analysis(&admin, &call).await.expect(200)["evaluation"].clone()
+    };
+    let own = again().await;
+    assert_eq!(own["scorecard_name"], "Service", "a call keeps its scorecard, whatever else was published since");
+    post(&admin, own["scorecard_id"].as_str().unwrap(), "retire").await.expect(200);
+    assert_eq!(again().await["scorecard_name"], "Tried", "and goes to another one when its own is retired");
     assert_eq!(asked(&app) - asked_before, 2);
     assert_eq!(costs().await["prompt_tokens"], cost_after["prompt_tokens"]);
     app.finish().await;

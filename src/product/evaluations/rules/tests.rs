@@ -224,6 +224,25 @@ fn choices_and_numbers() {
 }
 
 #[test]
+fn a_metric_that_is_not_there_decides_nothing() {
+    let metric = json!({"metric": {"metric": "dead_air_count", "at_most": 0}});
+    let greeted = json!({"phrase": {"any_of": ["refund"]}});
+    let asked = |rule: Value, not_applicable: bool, metrics: &[(String, i64)]| {
+        let criteria = json!([{"key": "c", "question": "?", "answered_by": "rule", "not_applicable": not_applicable, "rule": {"yes_when": rule}}]);
+        let answer = answer(&definition(criteria), &chat(), metrics).remove(0);
+        (answer.verdict, answer.reason)
+    };
+    let unknown = Some(Reason::MetricUnknown);
+    assert_eq!(asked(metric.clone(), false, &[]), (Verdict::Unverified, unknown));
+    assert_eq!(asked(metric.clone(), true, &[]), (Verdict::NotApplicable, unknown));
+    assert_eq!(asked(metric.clone(), true, &[("dead_air_count".to_owned(), 1)]), (Verdict::No, None));
+    let both = |kind: &str| json!({kind: {"rules": [metric, greeted]}});
+    assert_eq!(asked(both("any"), false, &[]), (Verdict::Yes, None), "the phrase decides");
+    assert_eq!(asked(both("all"), false, &[]), (Verdict::Unverified, unknown));
+    assert_eq!(asked(both("none"), false, &[]), (Verdict::No, None));
+}
+
+#[test]
 fn only_criteria_of_rules_are_answered() {
     let criteria = json!([{"key": "model", "question": "?"}, {"key": "rule", "question": "?", "answered_by": "rule"}]);
     let answers = answer(&definition(criteria), &chat(), &[]);
