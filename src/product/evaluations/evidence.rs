@@ -4,10 +4,10 @@
 //! 1. **exact**: the very characters stand in the utterance, punctuation at both ends aside;
 //! 2. **normalised**: the same words in the same order, whatever their case, white space, punctuation, apostrophes, invisible characters and
 //!    compatibility forms (NFKC);
-//! 3. **close** ([`close`]): the same words, but for a letter in a long one, for what a language model (or a recogniser) misspelled.
+//! 3. **close** (`close`): the same words, but for a letter in a long one, for what a language model (or a recogniser) misspelled.
 //!
 //! The words must follow each other inside one utterance, whole words only. Fewer than [`LEAST_WORDS`] words, and function words alone, prove
-//! nothing, because they stand in many places ([`weight`]): such a quote counts only when it is a whole utterance.
+//! nothing, because they stand in many places (`weight`): such a quote counts only when it is a whole utterance.
 //!
 //! The transcript is normalised once and all quotes are searched in one pass (Aho–Corasick), so that the work grows with the transcript and
 //! not with transcript × quotes.

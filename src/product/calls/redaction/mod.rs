@@ -1,8 +1,8 @@
 //! Personal data leaves no transcript that leaves the house: each utterance gets a second text in which names, numbers, addresses and the like
 //! stand as `[NAME_1]`, `[CARD_1]`. No I/O.
 //!
-//! Detectors look at words ([`tokens`]): at what they are (a number that Luhn's sum confirms, written or spoken), at what is said before them, and at what the
-//! other side has just asked for ([`context`]). What two of them find in one place becomes one span. The same value has the same placeholder throughout
+//! Detectors look at words (`tokens`): at what they are (a number that Luhn's sum confirms, written or spoken), at what is said before them, and at what the
+//! other side has just asked for (`context`). What two of them find in one place becomes one span. The same value has the same placeholder throughout
 //! a call. What a span covers is replaced; nothing else is touched. The list of spans never holds a value.
 
 mod context;

@@ -1,6 +1,6 @@
 //! Rules answer criteria: exactly, for nothing, and explained by the very words that matched. No I/O.
 //!
-//! [`answer`] reads the transcript once: [`phrases`] finds every phrase of the scorecard in one pass over its [`conversation`]'s words, [`holds`]
+//! [`answer`] reads the transcript once: `phrases` finds every phrase of the scorecard in one pass over its `conversation`'s words, `holds`
 //! says of each rule whether it holds and why. Equal input gives equal answers. What that costs is bounded: a criterion whose phrases are said more often
 //! than can be looked at is unanswered, and says so.
 
