@@ -311,7 +311,10 @@ async fn a_rescore_is_estimated_in_money() {
         let estimate = admin.post(&path, &filter).await.expect(200);
         assert_eq!(estimate["calls"], json!(expected), "{filter}");
     }
-    admin.post(&path, &json!({"score_from": 101})).await.refused(400, "validation");
+    for (field, wrong) in [("score_from", json!(101)), ("channel", json!("fax")), ("direction", json!("sideways"))] {
+        let refused = admin.post(&path, &json!({field: wrong, "dry_run": true})).await;
+        refused.refused(400, "validation");
+    }
     admin.post(&path, &json!({"channel": "phone"})).await.refused(422, "unprocessable");
     let begun = admin.post(&path, &json!({"channel": "chat", "score_from": 50})).await.expect(202);
     assert_eq!(begun["progress"]["total"], json!(1));

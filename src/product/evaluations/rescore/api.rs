@@ -24,7 +24,10 @@ use crate::{
         jobs::Wake,
         tenancy::Tenants,
     },
-    product::scorecards::Scorecards,
+    product::{
+        calls::model::{Channel, Direction},
+        scorecards::Scorecards,
+    },
 };
 
 #[derive(Tags)]
@@ -181,6 +184,13 @@ impl RescoreBody {
             if text.as_ref().is_some_and(|text| text.contains('\0') || text.len() > LONGEST_WORD) {
                 return Err(Refusal::invalid(name, "may not hold a NUL character, nor more than 400 bytes"));
             }
+        }
+        // What no call can have would fit none, and look like an answer.
+        if self.channel.as_ref().is_some_and(|channel| channel.parse::<Channel>().is_err()) {
+            return Err(Refusal::invalid("channel", "must be phone, chat or email"));
+        }
+        if self.direction.as_ref().is_some_and(|direction| direction.parse::<Direction>().is_err()) {
+            return Err(Refusal::invalid("direction", "must be inbound or outbound"));
         }
         let score = |name, score: Option<f64>| match score {
             Some(score) if !(0.0..=100.0).contains(&score) => Err(Refusal::invalid(name, "must be from 0 to 100")),
