@@ -154,6 +154,7 @@ impl App {
         let connections = Connections { statements: config.database.prepared_statements, ..connections };
         let db = Arc::new(Db::new(connections.open()?));
         let tenants = Arc::new(Tenants::new(db.clone()));
+        let master_key = means::master_key(&config.crypto)?;
         let means = Arc::new(Means {
             db: db.clone(),
             tenants: tenants.clone(),
@@ -164,9 +165,9 @@ impl App {
             language_model: means::language_model(&config.language_model)?,
             request_characters: config.language_model.request_characters,
             prices: means::prices(&config.prices),
-            plugins: means::plugins()?,
+            plugins: means::plugins(&config.plugins, master_key.as_ref())?,
             public_url: config.server.public_url.clone(),
-            master_key: means::master_key(&config.crypto)?,
+            master_key,
             transcription_poll: Duration::from_secs_f64(config.speech.poll_seconds.clamp(0.01, 3_600.0)),
         });
         Ok(Self {

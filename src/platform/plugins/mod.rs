@@ -4,6 +4,7 @@
 //! [`ScoreOutput`]. Nothing here knows a tenant, an organization or a table.
 
 mod abi;
+mod artefacts;
 mod call;
 mod check;
 pub mod conformance;
@@ -21,12 +22,14 @@ mod sandbox;
 mod share;
 mod text;
 mod validate;
+mod validator;
 
 use async_trait::async_trait;
 
+pub use artefacts::ArtefactOptions;
 pub use check::BUILT_IN;
 pub use error::PluginError;
-pub use host::PluginHost;
+pub use host::{HostOptions, PluginHost};
 pub use limits::Limits;
 pub use manifest::{Allowance, Field, Manifest};
 pub use model::{
@@ -39,6 +42,7 @@ pub use report::{Check, Measure, Problem, ValidationReport};
 pub use run::{Run, Used};
 pub use sandbox::{LogLevel, PluginLog};
 pub use share::{Share, ShareLimits};
+pub use validator::{ValidatorOptions, run_validator};
 
 /// Turns answers into scores. Its settings are part of it: equal input gives an equal output.
 #[async_trait]
