@@ -16,8 +16,7 @@ use std::path::PathBuf;
 pub use self::{client::ApiClient, report::Report, run::run};
 use self::{issuer::IssuerError, postgres::PostgresError};
 use crate::{
-    app::StartError, foundation::config::ConfigError, platform::db::OwnerError,
-    product::evaluations::binding::BindError,
+    app::StartError, foundation::config::ConfigError, platform::db::OwnerError, product::plugins::binding::BindError,
 };
 
 /// What the demo is asked for.

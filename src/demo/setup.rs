@@ -19,7 +19,7 @@ use crate::{
         ids::{OrganizationId, TenantId},
     },
     platform::tenancy::quotas::Quotas,
-    product::evaluations::{
+    product::plugins::{
         binding::{self, NewBinding},
         model::FailurePolicy,
     },

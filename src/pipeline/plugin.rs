@@ -6,7 +6,7 @@ use crate::{
         jobs::JobError,
         plugins::{Plugin, PluginError},
     },
-    product::evaluations::{binding, store::Binding},
+    product::plugins::{binding, model::Binding},
 };
 
 /// The bound plugin; the inner error is the plugin's own fault and falls under its failure policy.

@@ -2,4 +2,5 @@
 
 pub mod calls;
 pub mod evaluations;
+pub mod plugins;
 pub mod scorecards;

@@ -15,7 +15,7 @@ use plumbline::{
         ids::OrganizationId,
     },
     platform::tenancy::quotas::Quotas,
-    product::evaluations::{
+    product::plugins::{
         binding::{self, NewBinding},
         model::FailurePolicy,
     },

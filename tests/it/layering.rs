@@ -12,7 +12,7 @@ const FLOORS: &[&[&str]] = &[
     &["platform/db", "platform/http", "platform/providers", "platform/staging"],
     &["platform/tenancy", "platform/identity", "platform/audit", "platform/jobs", "platform/operations"],
     &["platform/plugins", "platform/fleet", "platform/lifecycle", "platform/isolation", "platform/archive"],
-    &["product/calls", "product/scorecards"],
+    &["product/calls", "product/scorecards", "product/plugins"],
     &["product/evaluations"],
     &["pipeline"],
     &["server"],

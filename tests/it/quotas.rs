@@ -20,7 +20,7 @@ use plumbline::{
         config::SpeechProvider,
     },
     platform::tenancy::quotas::{QuotaError, Quotas},
-    product::evaluations::{
+    product::plugins::{
         binding::{self, BindError, NewBinding},
         model::FailurePolicy,
     },

@@ -62,7 +62,8 @@ left join lateral (
     limit 1
 ) v on true
 left join tenant.plugin_bindings p
-    on p.organization_id = c.organization_id and p.world = 'prompt_builder' and p.ended_at is null and p.organization_id = any ($2)
+    on p.organization_id = c.organization_id and p.world = 'prompt_builder' and p.ended_at is null
+    and p.mode = 'active' and p.organization_id = any ($2)
 left join tenant.plugin_versions pv on pv.digest = p.digest and pv.organization_id = any ($3)
 where c.call_id = $1
   and c.organization_id = any ($2)

@@ -36,7 +36,8 @@ left join lateral (
     ) ordered
 ) u on true
 left join tenant.plugin_bindings s
-    on s.organization_id = c.organization_id and s.world = 'scorer' and s.ended_at is null and s.organization_id = any ($2)
+    on s.organization_id = c.organization_id and s.world = 'scorer' and s.ended_at is null
+    and s.mode = 'active' and s.organization_id = any ($2)
 left join tenant.plugin_versions sv on sv.digest = s.digest and sv.organization_id = any ($3)
 where c.call_id = $1
   and c.organization_id = any ($2)

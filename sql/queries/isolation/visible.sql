@@ -5,6 +5,8 @@ select 'audio_files' as table_name, exists (select from tenant.audio_files) as v
 union all
 select 'audit_events' as table_name, exists (select from tenant.audit_events) as visible
 union all
+select 'backtests' as table_name, exists (select from tenant.backtests) as visible
+union all
 select 'calls' as table_name, exists (select from tenant.calls) as visible
 union all
 select 'evaluations' as table_name, exists (select from tenant.evaluations) as visible
@@ -18,6 +20,10 @@ union all
 select 'organizations' as table_name, exists (select from tenant.organizations) as visible
 union all
 select 'plugin_bindings' as table_name, exists (select from tenant.plugin_bindings) as visible
+union all
+select 'plugin_policies' as table_name, exists (select from tenant.plugin_policies) as visible
+union all
+select 'plugin_runs' as table_name, exists (select from tenant.plugin_runs) as visible
 union all
 select 'plugin_versions' as table_name, exists (select from tenant.plugin_versions) as visible
 union all

@@ -5,4 +5,5 @@ select exists (
       and organization_id = any ($2)
       and world = 'scorer'
       and ended_at is null
+      and mode = 'active'
 ) as has_scorer

@@ -50,9 +50,35 @@ pub const TABLES: &[TableClass] = &[
     ("scorecard_versions", Copied(&[("definition", Keep), ("digest", Keep), ("published_by", Pseudonym)])),
     (
         "plugin_versions",
-        Copied(&[("digest", Keep), ("name", Keep), ("version", Keep), ("world", Keep), ("object_key", ObjectKey)]),
+        Copied(&[
+            ("digest", Keep),
+            ("name", Keep),
+            ("version", Keep),
+            ("world", Keep),
+            ("object_key", ObjectKey),
+            ("summary", Keep),
+            ("settings_schema", Keep),
+            ("manifest", Keep),
+            ("report", Keep),
+            ("uploaded_by", Pseudonym),
+        ]),
     ),
-    ("plugin_bindings", Copied(&[("digest", Keep), ("world", Keep), ("settings", Keep), ("failure_policy", Keep)])),
+    (
+        "plugin_bindings",
+        Copied(&[
+            ("digest", Keep),
+            ("world", Keep),
+            ("settings", Keep),
+            ("failure_policy", Keep),
+            ("mode", Keep),
+            ("created_by", Pseudonym),
+            ("ended_by", Pseudonym),
+            ("ended_because", Keep),
+        ]),
+    ),
+    ("plugin_policies", Copied(&[("updated_by", Pseudonym)])),
+    ("plugin_runs", Left("logs and messages quote conversations")),
+    ("backtests", Left("their reports name agents and calls of the original")),
     (
         "calls",
         Copied(&[

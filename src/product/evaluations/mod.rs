@@ -11,7 +11,6 @@ pub mod answer;
 pub mod api;
 pub mod arithmetic;
 pub mod beside;
-pub mod binding;
 pub mod carry;
 pub mod conditions;
 pub mod cost;

@@ -50,30 +50,6 @@ impl EvaluationStatus {
     }
 }
 
-/// What happens when the plugin that an organization bound fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FailurePolicy {
-    /// The built-in one takes its place, and the evaluation says so.
-    FallBack,
-    /// The evaluation waits for a person.
-    Hold,
-    /// The stage fails.
-    Fail,
-}
-
-impl FailurePolicy {
-    /// The policy of that word in `plugin_bindings`.
-    pub fn parse(word: &str) -> Option<Self> {
-        match word {
-            "fall_back" => Some(Self::FallBack),
-            "hold" => Some(Self::Hold),
-            "fail" => Some(Self::Fail),
-            _ => None,
-        }
-    }
-}
-
 /// The word of tables and API for a speaker.
 pub fn speaker_word(speaker: Speaker) -> &'static str {
     match speaker {

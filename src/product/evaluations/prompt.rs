@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
 use super::{
-    model::{FailurePolicy, Speaker, Utterance},
+    model::{Speaker, Utterance},
     parts::{self, MOST_PARTS, Span},
     schema,
 };
 use crate::{
     platform::plugins::{BUILT_IN, Identity, PluginError, Prompt, PromptBuilder, PromptInput, Used},
+    product::plugins::model::FailurePolicy,
     product::scorecards::model::{AnswerKind, AnswerType, Choice, Criterion},
 };
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use super::{
     arithmetic::{self, CriterionMark, SectionMarks},
-    model::{Answer, FailurePolicy, Verdict},
+    model::{Answer, Verdict},
     questions::Questions,
     receipt::Material,
 };
@@ -17,6 +17,7 @@ use crate::{
         AutoFail, BUILT_IN, Criterion, CriterionScore, FULL_SCORE, Identity, PluginError, ScoreInput, ScoreOutput,
         Scorecard, Scorer,
     },
+    product::plugins::model::FailurePolicy,
     product::scorecards::model::{self, Definition},
 };
 

@@ -5,14 +5,14 @@ use serde_json::Value;
 use tokio_postgres::{Row, types::Json};
 
 use super::carry::Before;
-use super::model::{Answer, EvaluationStatus, FailurePolicy, Insight, RevisionCause, speaker_of, verdict_word};
+use super::model::{Answer, EvaluationStatus, Insight, RevisionCause, speaker_of, verdict_word};
 use super::questions::{self, HumanAnswer};
 use super::receipt::{self, About, Material, Receipt, bundle::SignedReceipt, keys::StoredKey};
 use super::{evidence, prompt};
 use crate::{
     foundation::{
         digest,
-        ids::{AgentId, BindingId, CallId, EvaluationId, OrganizationId, ReceiptKeyId, ScorecardVersionId},
+        ids::{AgentId, CallId, EvaluationId, OrganizationId, ReceiptKeyId, ScorecardVersionId},
     },
     platform::{
         db::{DbError, InTenant, Statements, TenantTx},
@@ -23,29 +23,11 @@ use crate::{
             self,
             redaction::{self, Company, Redaction, redact},
         },
+        plugins::model::{Binding, FailurePolicy},
         scorecards::model::{Criterion, Definition, ScorecardVersion},
     },
     sql,
 };
-
-/// An organization's use of a plugin.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Binding {
-    /// Its id.
-    pub binding_id: BindingId,
-    /// SHA-256 of the component.
-    pub digest: String,
-    /// The plugin's name.
-    pub name: String,
-    /// The plugin's version.
-    pub version: String,
-    /// Where the component is stored.
-    pub object_key: String,
-    /// Its settings.
-    pub settings: Value,
-    /// What happens when it fails.
-    pub policy: FailurePolicy,
-}
 
 /// A call with its transcript, as prompts and scores are made of it.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use plumbline::{
         ids::TenantId,
     },
     platform::tenancy::quotas::Quotas,
-    product::evaluations::{
+    product::plugins::{
         binding::{NewBinding, bind},
         model::FailurePolicy,
     },

@@ -35,10 +35,10 @@ use crate::{
             redaction::{Company, Replaced, Span, redact},
         },
         evaluations::{
-            binding,
             model::{EvaluationStatus, speaker_of},
-            store::{self, Binding},
+            store,
         },
+        plugins::{binding, model::Binding},
     },
     sql,
 };

@@ -12,12 +12,13 @@ use crate::{
     product::{
         evaluations::{
             insights,
-            model::{Answer, FailurePolicy, Insight},
+            model::{Answer, Insight},
             parts::{self, Span, said},
             prompt::{self, BoundBuilder},
             questions::{self, Questions, READER},
             scoring::{self, Case, Scored},
         },
+        plugins::model::FailurePolicy,
         scorecards::model::Criterion,
     },
     words,

@@ -14,10 +14,10 @@ use crate::{
     foundation::ids::EvaluationId,
     platform::plugins::{FULL_SCORE, Identity, ScoreInput, Scorer},
     product::evaluations::{
-        model::FailurePolicy,
         questions::NOTHING,
         samples::{facts, transcript},
     },
+    product::plugins::model::FailurePolicy,
 };
 
 fn material() -> Material {

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use serde_json::Value;
 
-use super::{model::FailurePolicy, store::Binding};
+use super::model::{Binding, FailurePolicy};
 use crate::{
     foundation::{
         access::Grant,
@@ -80,20 +80,16 @@ pub async fn bind(
         World::Scorer => "scorer",
         World::PromptBuilder => "prompt_builder",
     };
-    let policy = match new.policy {
-        FailurePolicy::FallBack => "fall_back",
-        FailurePolicy::Hold => "hold",
-        FailurePolicy::Fail => "fail",
-    };
+    let policy = new.policy.as_str();
     let (identity, binding_id) = (plugin.identity(), BindingId::new());
     db.tenant(grant, "plugins.bind", async |tx| {
         let version: [&(dyn postgres_types::ToSql + Sync); 8] =
             [&digest, &tx.root(), &identity.name, &identity.version, &world, &size_bytes, &object_key, &now];
-        let is_new = tx.execute(sql!("evaluations/insert_plugin_version"), &version).await? == 1;
-        tx.execute(sql!("evaluations/end_binding"), &[&new.organization, &world, &now]).await?;
+        let is_new = tx.execute(sql!("plugins/insert_version"), &version).await? == 1;
+        tx.execute(sql!("plugins/end_binding"), &[&new.organization, &world, &now]).await?;
         let row: [&(dyn postgres_types::ToSql + Sync); 7] =
             [&binding_id, &new.organization, &digest, &world, &new.settings, &policy, &now];
-        tx.execute(sql!("evaluations/insert_binding"), &row).await?;
+        tx.execute(sql!("plugins/insert_binding"), &row).await?;
         let details = serde_json::json!({ "digest": digest, "world": world, "failure_policy": policy });
         audit(tx, "plugin.bound", "plugin_binding", Some(binding_id.0), new.organization, details).await?;
         if is_new {
@@ -137,7 +133,7 @@ async fn foresee(
     now: DateTime<Utc>,
 ) -> Result<(), BindError> {
     db.tenant(grant, "plugins.foresee", async |tx| {
-        if tx.opt(sql!("evaluations/find_plugin_version"), &[&digest, &tx.root()]).await?.is_some() {
+        if tx.opt(sql!("plugins/find_version"), &[&digest, &tx.root()]).await?.is_some() {
             return Ok(());
         }
         let stored_bytes = u64::try_from(size_bytes).unwrap_or(0);

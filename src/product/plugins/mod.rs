@@ -1,0 +1,4 @@
+//! Plugins as a tenant has them: versions, and their use by organizations. What runs them is [`crate::platform::plugins`].
+
+pub mod binding;
+pub mod model;
