@@ -55,7 +55,7 @@ fn attack(path: &Path) -> Attack {
 }
 
 /// The frame with the pieces of an attack put in at its marks, as a component of the frame's world.
-fn component(name: &str, frame: &str, pieces: &str) -> Vec<u8> {
+pub fn component(name: &str, frame: &str, pieces: &str) -> Vec<u8> {
     let mut text = fs::read_to_string(folder().join(format!("frame-{frame}.wat"))).unwrap();
     for piece in pieces.split(";; in: ").skip(1) {
         let (mark, code) = piece.split_once('\n').unwrap();

@@ -13,6 +13,7 @@ mod model;
 mod plugin;
 mod sandbox;
 mod text;
+mod trace;
 
 use async_trait::async_trait;
 
@@ -27,6 +28,7 @@ pub use model::{
 };
 pub use plugin::{Plugin, World};
 pub use sandbox::{LogLevel, PluginLog};
+pub use trace::Trace;
 
 /// Turns answers into scores. Its settings are part of it: equal input gives an equal output.
 #[async_trait]
@@ -40,9 +42,14 @@ pub trait Scorer: Send + Sync {
     /// Any [`PluginError`] that a call can meet; a scorer that is part of the product has none.
     async fn score(&self, input: &ScoreInput) -> Result<ScoreOutput, PluginError>;
 
-    /// What its runs took until now, also those that failed; nothing for what is part of the product.
+    /// What its runs left behind until now, also those that failed; nothing for what is part of the product.
+    fn trace(&self) -> Trace {
+        Trace::default()
+    }
+
+    /// What its runs took until now.
     fn used(&self) -> Used {
-        Used::default()
+        self.trace().used
     }
 }
 
@@ -58,8 +65,13 @@ pub trait PromptBuilder: Send + Sync {
     /// Any [`PluginError`] that a call can meet; a builder that is part of the product has none.
     async fn build(&self, input: &PromptInput) -> Result<Prompt, PluginError>;
 
-    /// What its runs took until now, also those that failed; nothing for what is part of the product.
+    /// What its runs left behind until now, also those that failed; nothing for what is part of the product.
+    fn trace(&self) -> Trace {
+        Trace::default()
+    }
+
+    /// What its runs took until now.
     fn used(&self) -> Used {
-        Used::default()
+        self.trace().used
     }
 }

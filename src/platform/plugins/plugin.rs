@@ -11,7 +11,7 @@ use tracing::debug;
 
 use super::{
     Description, Identity, PluginError, PluginHost, Prompt, PromptBuilder, PromptInput, Run, ScoreInput, ScoreOutput,
-    Scorer, Used,
+    Scorer, Trace,
     abi::v1::{self, Program},
     check, engine,
     host::Compiled,
@@ -182,22 +182,22 @@ impl Plugin {
 struct Bound {
     plugin: Plugin,
     settings: String,
-    used: Mutex<Used>,
+    trace: Mutex<Trace>,
 }
 
 impl Bound {
     fn of(plugin: &Plugin, settings: &str) -> Self {
-        Self { plugin: plugin.clone(), settings: settings.to_owned(), used: Mutex::default() }
+        Self { plugin: plugin.clone(), settings: settings.to_owned(), trace: Mutex::default() }
     }
 
     fn outcome<T>(&self, run: Run<T>) -> Result<T, PluginError> {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        *used = used.and(Used { fuel: run.fuel, elapsed_us: run.elapsed_us });
+        let mut trace = self.trace.lock().unwrap_or_else(PoisonError::into_inner);
+        trace.add(&run, self.plugin.host.limits());
         run.outcome
     }
 
-    fn used(&self) -> Used {
-        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    fn trace(&self) -> Trace {
+        self.trace.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -211,8 +211,8 @@ impl Scorer for Bound {
         self.outcome(self.plugin.run_score(&self.settings, input).await?)
     }
 
-    fn used(&self) -> Used {
-        Bound::used(self)
+    fn trace(&self) -> Trace {
+        Bound::trace(self)
     }
 }
 
@@ -226,7 +226,7 @@ impl PromptBuilder for Bound {
         self.outcome(self.plugin.run_build(&self.settings, input).await?)
     }
 
-    fn used(&self) -> Used {
-        Bound::used(self)
+    fn trace(&self) -> Trace {
+        Bound::trace(self)
     }
 }
