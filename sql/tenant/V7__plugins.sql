@@ -112,5 +112,3 @@ create policy member on backtests to plumbline_member using (organization_id = a
 
 grant select, insert, update on plugin_policies, backtests to plumbline_member;
 grant select, insert, delete on plugin_runs to plumbline_member;
--- To lock those that expire; nothing of a run changes.
-grant update (ran_at) on plugin_runs to plumbline_member;

@@ -6,9 +6,10 @@ with expired as (
         select plugin_run_id from tenant.plugin_runs
         where organization_id = $2
           and ran_at < $21
+          -- One transaction at a time: another one goes on without.
+          and (select pg_try_advisory_xact_lock(hashtextextended('plumbline.plugin_runs.' || $2::uuid::text, 0)))
         order by ran_at
-        limit 4
-        for update skip locked)
+        limit 4)
 ), added as (
     insert into tenant.plugin_runs (plugin_run_id, organization_id, digest, binding_id, call_id, evaluation_id, purpose, outcome, message, log,
         log_truncated, fuel, elapsed_us, memory_bytes, overall, counted, passed, counted_passed, output, ran_at)

@@ -89,7 +89,7 @@ pub(in crate::pipeline) async fn build(
     let (mut runs, mut failed) = (vec![], None);
     if let Some(canary) = question.material.beside.as_ref().and_then(|beside| beside.canary_for(question.call_id)) {
         let run = |ended, trace| question.run((canary, Purpose::Canary), ended, trace);
-        match attempt(means, canary, FailurePolicy::Fail, &input, question.asked).await {
+        match attempt((means, grant), canary, FailurePolicy::Fail, &input, question.asked).await {
             Err(why) => runs.push(run(Ended::unavailable(&why), Trace::default())),
             Ok(tried) => {
                 runs.push(run(tried.ended(), tried.trace.clone()));
@@ -106,7 +106,7 @@ pub(in crate::pipeline) async fn build(
     }
     let built = match &question.material.prompt_builder {
         None => prompt::build_with(None, &input, question.asked, means.request_characters).await,
-        Some(active) => match attempt(means, active, active.policy, &input, question.asked).await {
+        Some(active) => match attempt((means, grant), active, active.policy, &input, question.asked).await {
             Err(reason) => {
                 record_alone(means, grant, &runs).await?;
                 return Err(JobError::Temporary { reason, retry_after: None });
@@ -142,7 +142,7 @@ pub(in crate::pipeline) async fn shadow_prompt(means: &Means, grant: &Grant, que
         return;
     }
     let input = question.input();
-    let tried = attempt(means, binding, FailurePolicy::Fail, &input, question.asked);
+    let tried = attempt((means, grant), binding, FailurePolicy::Fail, &input, question.asked);
     let tried = tokio::time::timeout(SHADOW_PATIENCE, tried).await;
     let tried = tried.unwrap_or_else(|_| Err("it did not come to its turn in time".to_owned()));
     let run = |ended, trace| question.run((binding, Purpose::Shadow), ended, trace);
@@ -162,13 +162,14 @@ pub(in crate::pipeline) async fn shadow_prompt(means: &Means, grant: &Grant, que
 
 /// A plugin's prompt under a policy; or why the plugin could not be had.
 async fn attempt(
-    means: &Means,
+    (means, grant): (&Means, &Grant),
     binding: &Binding,
     policy: FailurePolicy,
     input: &PromptInput,
     asked: &[&Criterion],
 ) -> Result<Attempt, String> {
-    let loaded: Result<Plugin, PluginError> = plugin::load(means, binding).await.map_err(|error| error.to_string())?;
+    let loaded: Result<Plugin, PluginError> =
+        plugin::load(means, grant.tenant(), binding).await.map_err(|error| error.to_string())?;
     let builder: Result<Arc<dyn PromptBuilder>, PluginError> =
         loaded.and_then(|plugin| plugin.prompt_builder(&binding.settings.to_string()));
     let bound = BoundBuilder { builder: builder.as_deref().map_err(Clone::clone), policy };

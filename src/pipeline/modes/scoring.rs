@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::{super::plugin, Means, SHADOW_PATIENCE, record_alone, refused};
 use crate::{
-    foundation::{access::Grant, ids::CallId},
+    foundation::{
+        access::Grant,
+        ids::{CallId, TenantId},
+    },
     platform::{
         jobs::JobError,
         plugins::{PluginError, Scorer, Trace, Used},
@@ -62,6 +65,7 @@ impl Attempt {
 /// A call to be scored.
 struct Work<'a, 'c> {
     means: &'a Means,
+    tenant: TenantId,
     call_id: CallId,
     material: &'a ForScore,
     case: &'c Case<'c>,
@@ -78,7 +82,7 @@ pub(in crate::pipeline) async fn score<'a>(
     material: &'a ForScore,
     case: &Case<'_>,
 ) -> Result<Judged<'a>, JobError> {
-    let work = Work { means, call_id, material, case };
+    let work = Work { means, tenant: grant.tenant(), call_id, material, case };
     let judged = match material.beside.as_ref().and_then(|beside| beside.canary_for(call_id)) {
         Some(canary) => work.by_canary(canary).await?,
         None => work.by_incumbent(work.incumbent().await?).await,
@@ -109,7 +113,7 @@ pub(in crate::pipeline) async fn shadow_score(
     against: Mark,
 ) {
     let Some(binding) = material.beside.as_ref().and_then(|beside| beside.shadow()) else { return };
-    let work = Work { means, call_id, material, case };
+    let work = Work { means, tenant: grant.tenant(), call_id, material, case };
     let attempt = tokio::time::timeout(SHADOW_PATIENCE, work.attempt(binding)).await;
     let attempt = attempt.unwrap_or_else(|_| Err("it did not come to its turn in time".to_owned()));
     let mut run = work.run(binding, Purpose::Shadow, attempt.as_ref());
@@ -176,7 +180,7 @@ impl<'a> Work<'a, '_> {
         match &self.material.scorer {
             None => Ok(Attempt { scored: scoring::score_by(&BuiltIn, self.case).await, trace: Trace::default() }),
             Some(binding) => {
-                let loaded = plugin::load(self.means, binding).await?;
+                let loaded = plugin::load(self.means, self.tenant, binding).await?;
                 Ok(self.called(loaded.and_then(|plugin| plugin.scorer(&binding.settings.to_string()))).await)
             }
         }
@@ -184,7 +188,7 @@ impl<'a> Work<'a, '_> {
 
     /// A plugin that is tried; or why it could not be had.
     async fn attempt(&self, binding: &Binding) -> Result<Attempt, String> {
-        let loaded = plugin::load(self.means, binding).await.map_err(|error| error.to_string())?;
+        let loaded = plugin::load(self.means, self.tenant, binding).await.map_err(|error| error.to_string())?;
         Ok(self.called(loaded.and_then(|plugin| plugin.scorer(&binding.settings.to_string()))).await)
     }
 

@@ -59,7 +59,7 @@ async fn a_canary_that_fails_leaves_the_call_to_the_one_beside() {
     let app = TestApp::start().await;
     let tenant = app.ready_tenant("acme").await;
     for (attack, code) in
-        [("trap_unreachable", "trap"), ("loop_in_score", "deadline"), ("score_out_of_range", "invalid_output")]
+        [("trap_unreachable", "trap"), ("loop_in_score", "fuel"), ("score_out_of_range", "invalid_output")]
     {
         let canary = bind(&app, &tenant, &attack_named(attack), CANARY).await;
         let call = scored(&app, &tenant).await;

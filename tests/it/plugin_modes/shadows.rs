@@ -53,7 +53,7 @@ async fn whatever_a_shadow_does_the_call_does_not_feel_it() {
     let tenant = app.ready_tenant("acme").await;
     for (attack, code) in [
         ("trap_unreachable", "trap"),
-        ("loop_in_score", "deadline"),
+        ("loop_in_score", "fuel"),
         ("memory_grows", "memory"),
         ("huge_list", "output_too_large"),
     ] {

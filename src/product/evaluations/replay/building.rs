@@ -26,7 +26,7 @@ impl Replays {
         // Nobody closes it.
         let _turn = self.turns.acquire().await;
         let settings = settings.to_string();
-        let ready = self.ready(&component, &settings).await?;
+        let ready = self.ready(grant, &component, &settings).await?;
         let builder = ready.and_then(|plugin| plugin.prompt_builder(&settings));
         let bound = BoundBuilder {
             builder: builder.as_deref().map_err(Clone::clone),

@@ -27,7 +27,7 @@ use crate::{
     platform::{
         db::{Db, DbError, InTenant, Statements},
         http::{Kind, Problem, Refusal},
-        plugins::{CriterionScore, Insight, Plugin, PluginError, PluginHost, Prompt, Trace, World},
+        plugins::{CriterionScore, Insight, Plugin, PluginError, PluginHost, Prompt, ShareLimits, Trace, World},
         tenancy::quotas,
     },
     product::{
@@ -349,10 +349,16 @@ impl Replays {
     }
 
     /// The component with its settings accepted; the inner error is the plugin's own fault.
-    async fn ready(&self, component: &Component, settings: &str) -> Result<Result<Plugin, PluginError>, ReplayError> {
+    async fn ready(
+        &self,
+        grant: &Grant,
+        component: &Component,
+        settings: &str,
+    ) -> Result<Result<Plugin, PluginError>, ReplayError> {
         let (digest, key) = (&component.digest, &component.object_key);
         let loaded = binding::component(&self.plugins, self.objects.as_ref(), digest, key).await?;
-        Ok(match loaded {
+        let share = self.plugins.share(&grant.tenant().to_string(), ShareLimits::default());
+        Ok(match loaded.map(|plugin| plugin.in_share(&share)) {
             Ok(plugin) => plugin.validate_settings(settings).await.map(|()| plugin),
             Err(error) => Err(error),
         })

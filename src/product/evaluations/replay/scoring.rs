@@ -31,7 +31,7 @@ impl Replays {
             return Ok(tested);
         };
         let settings = settings.to_string();
-        let ready = self.ready(&component, &settings).await?;
+        let ready = self.ready(grant, &component, &settings).await?;
         let scorer = ready.and_then(|plugin| plugin.scorer(&settings));
         let mut tested = match &scorer {
             Err(error) => Tested::failed(error),
