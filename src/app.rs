@@ -166,6 +166,7 @@ impl App {
             request_characters: config.language_model.request_characters,
             prices: means::prices(&config.prices),
             plugins: means::plugins(&config.plugins, master_key.as_ref())?,
+            keep_runs: TimeDelta::days(i64::from(config.plugins.keep_runs_days)),
             public_url: config.server.public_url.clone(),
             master_key,
             transcription_poll: Duration::from_secs_f64(config.speech.poll_seconds.clamp(0.01, 3_600.0)),

@@ -61,9 +61,12 @@ create table plugin_runs (
     fuel bigint not null check (fuel >= 0),
     elapsed_us bigint not null check (elapsed_us >= 0),
     memory_bytes bigint not null check (memory_bytes >= 0),
-    -- What it scored, and what the score that counts is, in hundredths.
+    -- What it scored, and what that is held against, in hundredths: the score that counts; of a canary, which counts itself, the score of the
+    -- one that it is tried beside. And whether the call passes by each, where there is a pass mark.
     overall integer check (overall between 0 and 10000),
     counted integer check (counted between 0 and 10000),
+    passed boolean,
+    counted_passed boolean,
     -- What it returned, where that counts for nothing and so stands nowhere else.
     output jsonb,
     ran_at timestamptz not null

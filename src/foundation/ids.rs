@@ -72,4 +72,6 @@ ids! {
     ReceiptKeyId,
     /// Calls under another scorecard version.
     RescoreId,
+    /// One run of a plugin.
+    PluginRunId,
 }

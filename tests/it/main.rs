@@ -40,6 +40,7 @@ mod outage;
 mod parts;
 mod pipeline;
 mod planted;
+mod plugin_modes;
 mod plugins;
 mod providers;
 mod quotas;

@@ -145,6 +145,7 @@ fn ranges(config: &Config) -> Result<(), ConfigError> {
         ("worker.lease_seconds", config.worker.lease_seconds, 3, DAY_S),
         ("worker.drain_seconds", config.worker.drain_seconds, 0, DAY_S),
         ("worker.abandoned_upload_seconds", config.worker.abandoned_upload_seconds, 0, 365 * DAY_S),
+        ("plugins.keep_runs_days", u64::from(config.plugins.keep_runs_days), 1, 3_650),
     ];
     for (setting, value, least, most) in numbers {
         if !(least..=most).contains(&value) {

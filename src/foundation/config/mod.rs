@@ -42,6 +42,8 @@ pub struct Config {
     pub plugins: PluginsConfig,
     /// How jobs are worked off.
     pub worker: WorkerConfig,
+    /// Plugins.
+    pub plugins: PluginsConfig,
     /// What is logged.
     pub log: LogConfig,
 }
@@ -257,6 +259,14 @@ pub struct WorkerConfig {
     pub drain_seconds: u64,
     /// Uploads that nobody finished are swept away after this time.
     pub abandoned_upload_seconds: u64,
+}
+
+/// How plugins are treated.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PluginsConfig {
+    /// How long runs are kept for their authors, with what the plugins logged.
+    pub keep_runs_days: u32,
 }
 
 /// How log lines look.

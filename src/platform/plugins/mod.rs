@@ -21,6 +21,7 @@ mod run;
 mod sandbox;
 mod share;
 mod text;
+mod trace;
 mod validate;
 mod validator;
 
@@ -42,6 +43,7 @@ pub use report::{Check, Measure, Problem, ValidationReport};
 pub use run::{Run, Used};
 pub use sandbox::{LogLevel, PluginLog};
 pub use share::{Share, ShareLimits};
+pub use trace::Trace;
 pub use validator::{ValidatorOptions, run_validator};
 
 /// Turns answers into scores. Its settings are part of it: equal input gives an equal output.
@@ -56,9 +58,14 @@ pub trait Scorer: Send + Sync {
     /// Any [`PluginError`] that a call can meet; a scorer that is part of the product has none.
     async fn score(&self, input: &ScoreInput) -> Result<ScoreOutput, PluginError>;
 
-    /// What its runs took until now, also those that failed; nothing for what is part of the product.
+    /// What its runs left behind until now, also those that failed; nothing for what is part of the product.
+    fn trace(&self) -> Trace {
+        Trace::default()
+    }
+
+    /// What its runs took until now.
     fn used(&self) -> Used {
-        Used::default()
+        self.trace().used
     }
 }
 
@@ -74,8 +81,13 @@ pub trait PromptBuilder: Send + Sync {
     /// Any [`PluginError`] that a call can meet; a builder that is part of the product has none.
     async fn build(&self, input: &PromptInput) -> Result<Prompt, PluginError>;
 
-    /// What its runs took until now, also those that failed; nothing for what is part of the product.
+    /// What its runs left behind until now, also those that failed; nothing for what is part of the product.
+    fn trace(&self) -> Trace {
+        Trace::default()
+    }
+
+    /// What its runs took until now.
     fn used(&self) -> Used {
-        Used::default()
+        self.trace().used
     }
 }

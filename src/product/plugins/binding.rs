@@ -109,13 +109,26 @@ pub async fn fetch(
     objects: &dyn ObjectStore,
     binding: &Binding,
 ) -> Result<Result<Plugin, PluginError>, object_store::Error> {
-    if let Some(plugin) = plugins.loaded(&binding.digest).await {
+    component(plugins, objects, &binding.digest, &binding.object_key).await
+}
+
+/// The plugin of a digest, from this process or from where its component is stored; the inner error is the plugin's own fault.
+///
+/// # Errors
+/// As [`fetch`].
+pub async fn component(
+    plugins: &PluginHost,
+    objects: &dyn ObjectStore,
+    digest: &str,
+    object_key: &str,
+) -> Result<Result<Plugin, PluginError>, object_store::Error> {
+    if let Some(plugin) = plugins.loaded(digest).await {
         return Ok(Ok(plugin));
     }
-    let bytes = objects.get(&Path::from(binding.object_key.as_str())).await?.bytes().await?;
+    let bytes = objects.get(&Path::from(object_key)).await?.bytes().await?;
     let loaded = plugins.load(bytes).await;
     Ok(loaded.and_then(|plugin| {
-        if plugin.sha256() == binding.digest {
+        if plugin.sha256() == digest {
             Ok(plugin)
         } else {
             Err(PluginError::NotAComponent("its bytes are not those that were bound".to_owned()))
