@@ -12,6 +12,7 @@ mod limits;
 mod model;
 mod plugin;
 mod sandbox;
+mod settings_schema;
 mod text;
 
 use async_trait::async_trait;
@@ -27,6 +28,7 @@ pub use model::{
 };
 pub use plugin::{Plugin, World};
 pub use sandbox::{LogLevel, PluginLog};
+pub use settings_schema::{SettingsFault, SettingsSchema};
 
 /// Turns answers into scores. Its settings are part of it: equal input gives an equal output.
 #[async_trait]
