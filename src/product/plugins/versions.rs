@@ -22,8 +22,9 @@ use crate::{
     foundation::{access::Grant, digest},
     platform::{
         audit::audit,
+        db::DbError,
         http::{Listing, Measured, UploadError},
-        plugins::{Plugin, PluginError, PluginHost, SettingsFault, SettingsSchema},
+        plugins::{Plugin, PluginError, PluginHost, SettingsFault, ValidationReport},
         tenancy::quotas::{self, Quotas, Wanted},
     },
 };
@@ -203,46 +204,26 @@ struct Validated {
     report: Value,
 }
 
-/// Validates a component, and looks at the schema of its settings.
+/// Validates a component, in a process of its own.
 async fn validated(host: &PluginHost, component: Bytes) -> Result<Validated, PluginsError> {
-    let plugin = match host.load(component).await {
-        Ok(plugin) => plugin,
-        Err(error @ PluginError::Host(_)) => return Err(error.into()),
-        Err(error) => return Err(refused(error.code(), error.to_string(), json!({ "checks": [] }))),
+    let found = host.validate(component).await?;
+    let written = |source| DbError::Stored { what: "report of a validation", source };
+    let report = serde_json::to_value(&found).map_err(written)?;
+    let ValidationReport { accepted: true, world: Some(world), description: Some(described), manifest, .. } = found
+    else {
+        let message = found.problem.map_or_else(|| "it did not pass its validation".to_owned(), |why| why.message);
+        return Err(PluginsError::Refused { message, report });
     };
-    let described = plugin.description();
-    let report = json!({
-        "accepted": true, "problem": null, "identity": plugin.identity(), "world": plugin.world(), "checks": [], "measures": []
-    });
-    let settings_schema = match &described.settings_schema {
-        None => None,
-        Some(text) => match acceptable(text) {
-            Ok(schema) => Some(schema),
-            Err(why) => return Err(refused("settings_schema", why, report)),
-        },
-    };
+    let settings_schema = described.settings_schema.as_deref().map(serde_json::from_str).transpose();
     Ok(Validated {
-        name: described.name.clone(),
-        version: described.version.clone(),
-        world: plugin.world().into(),
-        summary: described.summary.clone(),
-        settings_schema,
-        manifest: json!({}),
+        name: described.name,
+        version: described.version,
+        world: world.into(),
+        summary: described.summary,
+        settings_schema: settings_schema.map_err(written)?,
+        manifest: serde_json::to_value(&manifest).map_err(written)?,
         report,
     })
-}
-
-fn acceptable(schema: &str) -> Result<Value, String> {
-    let schema = serde_json::from_str(schema).map_err(|_| "the settings schema is not JSON".to_owned())?;
-    SettingsSchema::parse(&schema)?;
-    Ok(schema)
-}
-
-/// A refusal whose report says why.
-fn refused(code: &str, message: String, mut report: Value) -> PluginsError {
-    report["accepted"] = json!(false);
-    report["problem"] = json!({ "code": code, "message": message });
-    PluginsError::Refused { message, report }
 }
 
 /// The plugin of a digest, from this process or from the object store; the inner error is the plugin's own fault.
