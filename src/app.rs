@@ -58,6 +58,10 @@ use crate::{
             rescore::{Price, Rescores, api::RescoresApi},
             spending::Spending,
         },
+        plugins::{
+            Plugins,
+            api::{PluginBindingsApi, PluginsApi},
+        },
         scorecards::{Scorecards, api::ScorecardsApi, review::Reviewer},
     },
     server::{self, Readiness},
@@ -218,6 +222,7 @@ impl App {
                 stages: Arc::new(Order),
                 wake: self.wake.clone(),
             },
+            self.plugin_apis(),
             ScorecardsApi { scorecards: Scorecards::new(db.clone(), clock.clone()), reviewer: self.reviewer() },
             self.evaluation_apis(),
             JobsApi { db: db.clone(), clock: clock.clone(), wake: self.wake.clone() },
@@ -286,6 +291,19 @@ impl App {
             TryoutsApi::new(self.means.clone(), self.patience()),
             RerunApi { db: db.clone(), clock: clock.clone(), tenants: self.tenants.clone(), wake: self.wake.clone() },
         )
+    }
+
+    /// What is asked about plugins and their use.
+    fn plugin_apis(&self) -> impl OpenApi + 'static {
+        let plugins = Plugins::new(
+            self.db.clone(),
+            self.tenants.clone(),
+            self.clock.clone(),
+            self.objects.clone(),
+            self.means.plugins.clone(),
+            Duration::from_secs(self.config.upload.idle_seconds),
+        );
+        (PluginsApi { plugins: plugins.clone() }, PluginBindingsApi { plugins })
     }
 
     /// How long people wait for the language model.

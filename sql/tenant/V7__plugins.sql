@@ -22,7 +22,9 @@ alter table plugin_bindings
     add column least_runs integer not null default 20 check (least_runs between 1 and 10000),
     add column created_by text not null default '',
     add column ended_by text,
-    add column ended_because text check (ended_because in ('replaced', 'unbound', 'rolled_back', 'faults', 'drift')),
+    add column ended_because text check (ended_because in ('replaced', 'unbound', 'promoted', 'rolled_back', 'faults', 'drift')),
+    -- Which active one it took the place of: that comes back when it is rolled back. Null where the built-in one was there.
+    add column replaces uuid references plugin_bindings,
     add constraint plugin_bindings_share check ((mode = 'canary') = (canary_share is not null));
 drop index plugin_bindings_active;
 create unique index plugin_bindings_active on plugin_bindings (organization_id, world) where ended_at is null and mode = 'active';

@@ -42,8 +42,6 @@ pub struct Config {
     pub plugins: PluginsConfig,
     /// How jobs are worked off.
     pub worker: WorkerConfig,
-    /// Plugins.
-    pub plugins: PluginsConfig,
     /// What is logged.
     pub log: LogConfig,
 }
@@ -245,6 +243,8 @@ pub struct PluginsConfig {
     pub concurrency: u32,
     /// Calls of one tenant's plugins that run at once in this process.
     pub tenant_concurrency: u32,
+    /// How long runs are kept for their authors, with what the plugins logged.
+    pub keep_runs_days: u32,
 }
 
 /// How jobs are worked off.
@@ -259,14 +259,6 @@ pub struct WorkerConfig {
     pub drain_seconds: u64,
     /// Uploads that nobody finished are swept away after this time.
     pub abandoned_upload_seconds: u64,
-}
-
-/// How plugins are treated.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PluginsConfig {
-    /// How long runs are kept for their authors, with what the plugins logged.
-    pub keep_runs_days: u32,
 }
 
 /// How log lines look.

@@ -21,8 +21,8 @@ use crate::{
             store::ForAssess,
         },
         plugins::{
-            model::{Binding, FailurePolicy},
-            runs::{Ended, NewRun, Purpose},
+            model::{Binding, FailurePolicy, RunPurpose},
+            runs::{Ended, NewRun},
         },
         scorecards::model::{Criterion, ScorecardVersion},
     },
@@ -51,8 +51,8 @@ impl Question<'_> {
         self.material.prompt_input(self.scorecard, self.asked, self.seed, self.now)
     }
 
-    fn run(&self, (binding, purpose): (&Binding, Purpose), ended: Ended, trace: Trace) -> NewRun {
-        let purpose = if self.is_trial { Purpose::Test } else { purpose };
+    fn run(&self, (binding, purpose): (&Binding, RunPurpose), ended: Ended, trace: Trace) -> NewRun {
+        let purpose = if self.is_trial { RunPurpose::Test } else { purpose };
         NewRun::of((binding, purpose), (self.material.call.organization_id, self.call_id), ended, trace)
     }
 }
@@ -88,7 +88,7 @@ pub(in crate::pipeline) async fn build(
     let input = question.input();
     let (mut runs, mut failed) = (vec![], None);
     if let Some(canary) = question.material.beside.as_ref().and_then(|beside| beside.canary_for(question.call_id)) {
-        let run = |ended, trace| question.run((canary, Purpose::Canary), ended, trace);
+        let run = |ended, trace| question.run((canary, RunPurpose::Canary), ended, trace);
         match attempt((means, grant), canary, FailurePolicy::Fail, &input, question.asked).await {
             Err(why) => runs.push(run(Ended::unavailable(&why), Trace::default())),
             Ok(tried) => {
@@ -112,7 +112,7 @@ pub(in crate::pipeline) async fn build(
                 return Err(JobError::Temporary { reason, retry_after: None });
             }
             Ok(tried) => {
-                runs.push(question.run((active, Purpose::Active), tried.ended(), tried.trace.clone()));
+                runs.push(question.run((active, RunPurpose::Active), tried.ended(), tried.trace.clone()));
                 let by_plugin = |built: &Built| built.builder.sha256.is_some().then(|| active.clone());
                 tried.built.map(|built| Built { bound: by_plugin(&built), ..built })
             }
@@ -145,7 +145,7 @@ pub(in crate::pipeline) async fn shadow_prompt(means: &Means, grant: &Grant, que
     let tried = attempt((means, grant), binding, FailurePolicy::Fail, &input, question.asked);
     let tried = tokio::time::timeout(SHADOW_PATIENCE, tried).await;
     let tried = tried.unwrap_or_else(|_| Err("it did not come to its turn in time".to_owned()));
-    let run = |ended, trace| question.run((binding, Purpose::Shadow), ended, trace);
+    let run = |ended, trace| question.run((binding, RunPurpose::Shadow), ended, trace);
     let mut run = match tried {
         Err(why) => run(Ended::unavailable(&why), Trace::default()),
         Ok(tried) => {

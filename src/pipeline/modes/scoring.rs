@@ -18,8 +18,8 @@ use crate::{
             store::ForScore,
         },
         plugins::{
-            model::Binding,
-            runs::{self, Ended, Mark, NewRun, Purpose},
+            model::{Binding, RunPurpose},
+            runs::{self, Ended, Mark, NewRun},
         },
         scorecards::model::Definition,
     },
@@ -116,7 +116,7 @@ pub(in crate::pipeline) async fn shadow_score(
     let work = Work { means, tenant: grant.tenant(), call_id, material, case };
     let attempt = tokio::time::timeout(SHADOW_PATIENCE, work.attempt(binding)).await;
     let attempt = attempt.unwrap_or_else(|_| Err("it did not come to its turn in time".to_owned()));
-    let mut run = work.run(binding, Purpose::Shadow, attempt.as_ref());
+    let mut run = work.run(binding, RunPurpose::Shadow, attempt.as_ref());
     run.evaluation_id = Some(material.evaluation_id);
     run.against = against;
     run.output =
@@ -139,7 +139,7 @@ impl<'a> Work<'a, '_> {
                 vec![],
             );
         };
-        let mut run = self.run(binding, Purpose::Active, Ok(&attempt));
+        let mut run = self.run(binding, RunPurpose::Active, Ok(&attempt));
         let outcome = scoring::settled(attempt.scored, binding.policy, self.case).await;
         if let Ok(Outcome::Scored(scored)) = &outcome {
             run.against = mark(scored, self.definition());
@@ -151,13 +151,13 @@ impl<'a> Work<'a, '_> {
     /// Both run, so that nobody waits longer for a canary that fails.
     async fn by_canary(&self, canary: &'a Binding) -> Result<Found<'a>, JobError> {
         let (tried, incumbent) = tokio::join!(self.attempt(canary), self.incumbent());
-        let mut run = self.run(canary, Purpose::Canary, tried.as_ref());
+        let mut run = self.run(canary, RunPurpose::Canary, tried.as_ref());
         run.against = incumbent.as_ref().map(|incumbent| incumbent.mark(self.definition())).unwrap_or_default();
         let why = match tried {
             Ok(Attempt { scored: Ok(scored), .. }) => {
                 let comparison = self.material.scorer.as_ref().map(|active| {
                     let attempt = incumbent.as_ref().map_err(|error| error.to_string());
-                    let mut comparison = self.run(active, Purpose::Comparison, attempt.as_ref().copied());
+                    let mut comparison = self.run(active, RunPurpose::Comparison, attempt.as_ref().copied());
                     comparison.against = run.mark;
                     let scored = incumbent.as_ref().ok().and_then(|attempt| attempt.scored.as_ref().ok());
                     comparison.output = scored.and_then(|scored| runs::output_of(&scored.output));
@@ -202,7 +202,7 @@ impl<'a> Work<'a, '_> {
         }
     }
 
-    fn run(&self, binding: &Binding, purpose: Purpose, attempt: Result<&Attempt, &String>) -> NewRun {
+    fn run(&self, binding: &Binding, purpose: RunPurpose, attempt: Result<&Attempt, &String>) -> NewRun {
         let of = (self.material.call.organization_id, self.call_id);
         match attempt {
             Ok(attempt) => NewRun {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    Check, Limits, Manifest, Plugin, PluginError, PluginHost, ValidationReport, World, conformance,
+    Check, Limits, Manifest, Plugin, PluginError, PluginHost, SettingsSchema, ValidationReport, World, conformance,
     validator::{self, Task},
 };
 use crate::foundation::digest;
@@ -100,7 +100,21 @@ fn first_checks(plugin: &Plugin, limits: &Limits) -> Vec<Check> {
         Check::passed("description", format!("{} {}", identity.name, identity.version)),
         Check::passed("manifest", reads),
         declared_limits(plugin.manifest(), limits),
+        settings_schema(plugin),
     ]
+}
+
+/// Settings are held against the schema by the host, and no schema asks for a secret.
+fn settings_schema(plugin: &Plugin) -> Check {
+    const NAME: &str = "settings_schema";
+    let Some(text) = &plugin.description().settings_schema else {
+        return Check::passed(NAME, "it gives no schema of its settings, so it alone judges them");
+    };
+    let schema = serde_json::from_str(text).map_err(|_| "it is not JSON".to_owned());
+    match schema.and_then(|schema| SettingsSchema::parse(&schema)) {
+        Ok(_) => Check::passed(NAME, "settings can be held against it, and it asks for no secret"),
+        Err(why) => Check::failed(NAME, why),
+    }
 }
 
 /// A plugin that sets itself more than there is would be stopped where its author does not expect it.

@@ -23,7 +23,10 @@ use crate::{
             self,
             redaction::{self, Company, Redaction, redact},
         },
-        plugins::model::{Beside, Binding, FailurePolicy},
+        plugins::{
+            beside::Beside,
+            model::{Binding, FailurePolicy},
+        },
         scorecards::model::{Criterion, Definition, ScorecardVersion},
     },
     sql,

@@ -5,7 +5,7 @@ use futures_util::future::try_join_all;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::model::Binding;
+use super::model::{Binding, RunPurpose};
 use crate::{
     foundation::{
         digest,
@@ -16,7 +16,7 @@ use crate::{
         db::{DbError, InTenant, Statements, TenantTx},
         plugins::{LogLevel, PluginError, Trace},
     },
-    sql, words,
+    sql,
 };
 
 /// The outcome of a run that came to its end.
@@ -27,22 +27,6 @@ pub const UNAVAILABLE: &str = "unavailable";
 const OUTPUT_BYTES: usize = 256 << 10;
 /// The column's room.
 const MESSAGE_CHARACTERS: usize = 2_000;
-
-words! {
-    /// What a plugin ran for.
-    pub enum Purpose {
-        /// To count.
-        Active = "active",
-        /// To count, for the share of the calls that a canary has.
-        Canary = "canary",
-        /// To be seen beside what counts.
-        Shadow = "shadow",
-        /// As the active one beside a canary that counts.
-        Comparison = "comparison",
-        /// For somebody who tries it.
-        Test = "test",
-    }
-}
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +75,7 @@ pub struct NewRun {
     /// The evaluation, once it is stored.
     pub evaluation_id: Option<EvaluationId>,
     /// What it was for.
-    pub purpose: Purpose,
+    pub purpose: RunPurpose,
     /// How it ended.
     pub ended: Ended,
     /// What it left behind.
@@ -107,7 +91,7 @@ pub struct NewRun {
 impl NewRun {
     /// A run of a bound plugin, which is held against nothing and whose output stands elsewhere.
     pub fn of(
-        (binding, purpose): (&Binding, Purpose),
+        (binding, purpose): (&Binding, RunPurpose),
         (organization_id, call_id): (OrganizationId, CallId),
         ended: Ended,
         trace: Trace,

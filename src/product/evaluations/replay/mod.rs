@@ -34,8 +34,9 @@ use crate::{
         calls::{CallError, model::CallDetails, model::Utterance, redaction::Company},
         evaluations::store,
         plugins::{
-            binding,
-            runs::{self, Ended, Mark, NewRun, Purpose},
+            model::RunPurpose,
+            runs::{self, Ended, Mark, NewRun},
+            versions,
         },
         scorecards::{ScorecardError, Scorecards, Side},
     },
@@ -356,7 +357,7 @@ impl Replays {
         settings: &str,
     ) -> Result<Result<Plugin, PluginError>, ReplayError> {
         let (digest, key) = (&component.digest, &component.object_key);
-        let loaded = binding::component(&self.plugins, self.objects.as_ref(), digest, key).await?;
+        let loaded = versions::load(&self.plugins, self.objects.as_ref(), digest, key).await?;
         let share = self.plugins.share(&grant.tenant().to_string(), ShareLimits::default());
         Ok(match loaded.map(|plugin| plugin.in_share(&share)) {
             Ok(plugin) => plugin.validate_settings(settings).await.map(|()| plugin),
@@ -379,7 +380,7 @@ impl Replays {
             binding_id: None,
             call_id: of.call_id,
             evaluation_id: of.evaluation_id,
-            purpose: Purpose::Test,
+            purpose: RunPurpose::Test,
             ended: tested.ended.clone(),
             trace: tested.trace.clone(),
             mark: tested.mark,
