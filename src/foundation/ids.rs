@@ -72,4 +72,6 @@ ids! {
     ReceiptKeyId,
     /// Calls under another scorecard version.
     RescoreId,
+    /// A plugin version over many stored evaluations.
+    BacktestId,
 }

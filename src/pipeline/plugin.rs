@@ -15,11 +15,17 @@ use crate::{
 /// [`JobError::Temporary`] when the object store does not give it: that is nobody's plugin's fault.
 pub(super) async fn load(means: &Means, binding: &Binding) -> Result<Result<Plugin, PluginError>, JobError> {
     let fetched = binding::fetch(&means.plugins, means.objects.as_ref(), binding).await;
-    fetched.map_err(|error| JobError::Temporary {
+    fetched.map_err(unavailable)
+}
+
+/// The object store did not give a plugin: that is tried again.
+#[allow(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
+pub(super) fn unavailable(error: object_store::Error) -> JobError {
+    JobError::Temporary {
         reason: match error {
             object_store::Error::NotFound { .. } => "the plugin is not in the object store".to_owned(),
             _ => "the object store did not give the plugin".to_owned(),
         },
         retry_after: None,
-    })
+    }
 }

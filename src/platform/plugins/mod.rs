@@ -17,6 +17,7 @@ mod text;
 use async_trait::async_trait;
 
 pub use check::BUILT_IN;
+pub use engine::ENGINE;
 pub use error::PluginError;
 pub use host::{PluginHost, Run, Used};
 pub use limits::Limits;

@@ -109,13 +109,26 @@ pub async fn fetch(
     objects: &dyn ObjectStore,
     binding: &Binding,
 ) -> Result<Result<Plugin, PluginError>, object_store::Error> {
-    if let Some(plugin) = plugins.loaded(&binding.digest).await {
+    fetch_version(plugins, objects, &binding.digest, &binding.object_key).await
+}
+
+/// The same of a version that need not be bound.
+///
+/// # Errors
+/// When the object store does not give it.
+pub async fn fetch_version(
+    plugins: &PluginHost,
+    objects: &dyn ObjectStore,
+    digest: &str,
+    object_key: &str,
+) -> Result<Result<Plugin, PluginError>, object_store::Error> {
+    if let Some(plugin) = plugins.loaded(digest).await {
         return Ok(Ok(plugin));
     }
-    let bytes = objects.get(&Path::from(binding.object_key.as_str())).await?.bytes().await?;
+    let bytes = objects.get(&Path::from(object_key)).await?.bytes().await?;
     let loaded = plugins.load(bytes).await;
     Ok(loaded.and_then(|plugin| {
-        if plugin.sha256() == binding.digest {
+        if plugin.sha256() == digest {
             Ok(plugin)
         } else {
             Err(PluginError::NotAComponent("its bytes are not those that were bound".to_owned()))
