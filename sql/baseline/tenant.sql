@@ -1,6 +1,6 @@
 -- The schema of a tenant at once, as its migrations leave it. Rendered from the catalogs by tests/it/baseline.rs:
 --     UPDATE_GOLDEN=1 cargo test --locked --test it -- baseline::
--- version: 6
+-- version: 7
 -- concurrent version: 0
 
 create table organizations (
@@ -46,6 +46,17 @@ create table idempotency_keys (
     constraint idempotency_keys_pkey PRIMARY KEY (organization_id, actor, operation, key),
     constraint idempotency_keys_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
 );
+create table plugin_policies (
+    organization_id uuid not null,
+    backtest_calls integer,
+    revision integer not null default 1,
+    updated_by text not null,
+    updated_at timestamp with time zone not null,
+    constraint plugin_policies_backtest_calls_check CHECK (((backtest_calls >= 1) AND (backtest_calls <= 100000))),
+    constraint plugin_policies_pkey PRIMARY KEY (organization_id),
+    constraint plugin_policies_revision_check CHECK ((revision > 0)),
+    constraint plugin_policies_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+);
 create table plugin_versions (
     digest text not null,
     organization_id uuid not null,
@@ -55,10 +66,44 @@ create table plugin_versions (
     size_bytes bigint not null,
     object_key text not null,
     created_at timestamp with time zone not null,
+    summary text not null default ''::text,
+    settings_schema jsonb,
+    manifest jsonb not null default '{}'::jsonb,
+    report jsonb,
+    uploaded_by text not null default ''::text,
     constraint plugin_versions_digest_check CHECK ((digest ~ '^[0-9a-f]{64}$'::text)),
     constraint plugin_versions_pkey PRIMARY KEY (digest),
+    constraint plugin_versions_summary_check CHECK ((length(summary) <= 2000)),
     constraint plugin_versions_world_check CHECK ((world = ANY (ARRAY['scorer'::text, 'prompt_builder'::text]))),
     constraint plugin_versions_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+);
+create table backtests (
+    backtest_id uuid not null,
+    organization_id uuid not null,
+    digest text not null,
+    settings jsonb not null,
+    settings_digest text not null,
+    filter jsonb not null,
+    status text not null,
+    cancel_requested boolean not null default false,
+    calls_total integer not null,
+    calls_done integer not null default 0,
+    cursor uuid,
+    found jsonb,
+    report jsonb,
+    failure text,
+    requested_by text not null,
+    created_at timestamp with time zone not null,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    constraint backtests_calls_done_check CHECK ((calls_done >= 0)),
+    constraint backtests_calls_total_check CHECK ((calls_total >= 0)),
+    constraint backtests_failure_check CHECK ((length(failure) <= 2000)),
+    constraint backtests_pkey PRIMARY KEY (backtest_id),
+    constraint backtests_settings_digest_check CHECK ((settings_digest ~ '^[0-9a-f]{64}$'::text)),
+    constraint backtests_status_check CHECK ((status = ANY (ARRAY['waiting'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text]))),
+    constraint backtests_digest_fkey FOREIGN KEY (digest) REFERENCES plugin_versions(digest),
+    constraint backtests_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
 );
 create table plugin_bindings (
     binding_id uuid not null,
@@ -69,8 +114,23 @@ create table plugin_bindings (
     failure_policy text not null,
     created_at timestamp with time zone not null,
     ended_at timestamp with time zone,
+    mode text not null default 'active'::text,
+    canary_share integer,
+    most_faults integer not null default 500,
+    most_drift integer not null default 1000,
+    least_runs integer not null default 20,
+    created_by text not null default ''::text,
+    ended_by text,
+    ended_because text,
+    constraint plugin_bindings_canary_share_check CHECK (((canary_share >= 1) AND (canary_share <= 10000))),
+    constraint plugin_bindings_ended_because_check CHECK ((ended_because = ANY (ARRAY['replaced'::text, 'unbound'::text, 'rolled_back'::text, 'faults'::text, 'drift'::text]))),
     constraint plugin_bindings_failure_policy_check CHECK ((failure_policy = ANY (ARRAY['fall_back'::text, 'hold'::text, 'fail'::text]))),
+    constraint plugin_bindings_least_runs_check CHECK (((least_runs >= 1) AND (least_runs <= 10000))),
+    constraint plugin_bindings_mode_check CHECK ((mode = ANY (ARRAY['active'::text, 'shadow'::text, 'canary'::text]))),
+    constraint plugin_bindings_most_drift_check CHECK (((most_drift >= 0) AND (most_drift <= 10000))),
+    constraint plugin_bindings_most_faults_check CHECK (((most_faults >= 0) AND (most_faults <= 10000))),
     constraint plugin_bindings_pkey PRIMARY KEY (binding_id),
+    constraint plugin_bindings_share CHECK (((mode = 'canary'::text) = (canary_share IS NOT NULL))),
     constraint plugin_bindings_world_check CHECK ((world = ANY (ARRAY['scorer'::text, 'prompt_builder'::text]))),
     constraint plugin_bindings_digest_fkey FOREIGN KEY (digest) REFERENCES plugin_versions(digest),
     constraint plugin_bindings_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
@@ -361,6 +421,41 @@ create table model_answers (
     constraint model_answers_call_id_fkey FOREIGN KEY (call_id) REFERENCES calls(call_id),
     constraint model_answers_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
 );
+create table plugin_runs (
+    plugin_run_id uuid not null,
+    organization_id uuid not null,
+    digest text not null,
+    binding_id uuid,
+    call_id uuid,
+    evaluation_id uuid,
+    purpose text not null,
+    outcome text not null,
+    message text,
+    log jsonb not null default '[]'::jsonb,
+    log_truncated integer not null default 0,
+    fuel bigint not null,
+    elapsed_us bigint not null,
+    memory_bytes bigint not null,
+    overall integer,
+    counted integer,
+    output jsonb,
+    ran_at timestamp with time zone not null,
+    constraint plugin_runs_counted_check CHECK (((counted >= 0) AND (counted <= 10000))),
+    constraint plugin_runs_elapsed_us_check CHECK ((elapsed_us >= 0)),
+    constraint plugin_runs_fuel_check CHECK ((fuel >= 0)),
+    constraint plugin_runs_log_truncated_check CHECK ((log_truncated >= 0)),
+    constraint plugin_runs_memory_bytes_check CHECK ((memory_bytes >= 0)),
+    constraint plugin_runs_message_check CHECK ((length(message) <= 2000)),
+    constraint plugin_runs_outcome_check CHECK (((length(outcome) >= 1) AND (length(outcome) <= 64))),
+    constraint plugin_runs_overall_check CHECK (((overall >= 0) AND (overall <= 10000))),
+    constraint plugin_runs_pkey PRIMARY KEY (plugin_run_id),
+    constraint plugin_runs_purpose_check CHECK ((purpose = ANY (ARRAY['active'::text, 'canary'::text, 'shadow'::text, 'comparison'::text, 'test'::text]))),
+    constraint plugin_runs_binding_id_fkey FOREIGN KEY (binding_id) REFERENCES plugin_bindings(binding_id),
+    constraint plugin_runs_call_id_fkey FOREIGN KEY (call_id) REFERENCES calls(call_id),
+    constraint plugin_runs_digest_fkey FOREIGN KEY (digest) REFERENCES plugin_versions(digest),
+    constraint plugin_runs_evaluation_id_fkey FOREIGN KEY (evaluation_id) REFERENCES evaluations(evaluation_id),
+    constraint plugin_runs_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+);
 create table rescores (
     rescore_id uuid not null,
     organization_id uuid not null,
@@ -489,15 +584,24 @@ create table utterances (
 );
 CREATE INDEX agents_newest ON agents USING btree (organization_id, created_at DESC, agent_id DESC);
 CREATE INDEX audit_events_newest ON audit_events USING btree (organization_id, occurred_at DESC, audit_event_id DESC);
+CREATE INDEX backtests_newest ON backtests USING btree (organization_id, created_at DESC, backtest_id DESC);
+CREATE INDEX backtests_of_version ON backtests USING btree (digest, settings_digest) WHERE (status = 'succeeded'::text);
 CREATE INDEX calls_agent ON calls USING btree (agent_id, received_at DESC, call_id DESC);
 CREATE INDEX calls_newest ON calls USING btree (organization_id, received_at DESC, call_id DESC);
+CREATE UNIQUE INDEX evaluations_one_current ON evaluations USING btree (call_id) WHERE is_current;
 CREATE INDEX evaluations_current ON evaluations USING btree (organization_id, assessed_at DESC, evaluation_id DESC) WHERE is_current;
 CREATE INDEX evaluations_call ON evaluations USING btree (call_id, assessed_at DESC);
 CREATE INDEX evaluations_newest ON evaluations USING btree (organization_id, assessed_at DESC, evaluation_id DESC);
 CREATE UNIQUE INDEX evaluations_revision ON evaluations USING btree (call_id, revision);
-CREATE UNIQUE INDEX evaluations_one_current ON evaluations USING btree (call_id) WHERE is_current;
 CREATE INDEX idempotency_keys_created ON idempotency_keys USING btree (created_at);
-CREATE UNIQUE INDEX plugin_bindings_active ON plugin_bindings USING btree (organization_id, world) WHERE (ended_at IS NULL);
+CREATE UNIQUE INDEX plugin_bindings_beside ON plugin_bindings USING btree (organization_id, world) WHERE ((ended_at IS NULL) AND (mode <> 'active'::text));
+CREATE INDEX plugin_bindings_newest ON plugin_bindings USING btree (organization_id, world, created_at DESC, binding_id DESC);
+CREATE UNIQUE INDEX plugin_bindings_active ON plugin_bindings USING btree (organization_id, world) WHERE ((ended_at IS NULL) AND (mode = 'active'::text));
+CREATE INDEX plugin_runs_of_binding ON plugin_runs USING btree (binding_id, ran_at DESC) WHERE (binding_id IS NOT NULL);
+CREATE INDEX plugin_runs_newest ON plugin_runs USING btree (organization_id, digest, ran_at DESC, plugin_run_id DESC);
+CREATE INDEX plugin_runs_of_call ON plugin_runs USING btree (call_id) WHERE (call_id IS NOT NULL);
+CREATE INDEX plugin_runs_oldest ON plugin_runs USING btree (organization_id, ran_at);
+CREATE INDEX plugin_versions_newest ON plugin_versions USING btree (organization_id, created_at DESC, digest DESC);
 CREATE INDEX rescore_items_status ON rescore_items USING btree (rescore_id, status, call_id);
 CREATE INDEX rescores_newest ON rescores USING btree (organization_id, created_at DESC, rescore_id DESC);
 CREATE INDEX scorecard_versions_newest ON scorecard_versions USING btree (organization_id, published_at DESC);
@@ -506,6 +610,7 @@ CREATE INDEX users_newest ON users USING btree (organization_id, created_at DESC
 alter table agents enable row level security;
 alter table audio_files enable row level security;
 alter table audit_events enable row level security;
+alter table backtests enable row level security;
 alter table calls enable row level security;
 alter table evaluations enable row level security;
 alter table idempotency_keys enable row level security;
@@ -513,6 +618,8 @@ alter table insights enable row level security;
 alter table model_answers enable row level security;
 alter table organizations enable row level security;
 alter table plugin_bindings enable row level security;
+alter table plugin_policies enable row level security;
+alter table plugin_runs enable row level security;
 alter table plugin_versions enable row level security;
 alter table receipt_keys enable row level security;
 alter table rescore_items enable row level security;
@@ -539,6 +646,8 @@ create policy agent on audit_events for insert to plumbline_agent
     with check (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
 create policy member on audit_events to plumbline_member
     using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy member on backtests to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
 create policy agent on calls to plumbline_agent
     using (agent_id = (current_setting('app.agent'::text))::uuid);
 create policy member on calls to plumbline_member
@@ -561,6 +670,10 @@ create policy member on organizations to plumbline_member
     using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
     with check (root_organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
 create policy member on plugin_bindings to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy member on plugin_policies to plumbline_member
+    using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
+create policy member on plugin_runs to plumbline_member
     using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
 create policy member on plugin_versions to plumbline_member
     using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]));
@@ -605,10 +718,10 @@ create policy member on utterances to plumbline_member
 grant insert on audit_events to plumbline_agent;
 grant select on audio_files, calls, evaluations, insights, scorecard_versions, scores, transcript_versions, transcriptions, utterances to plumbline_agent;
 grant select on agents, organizations, users to plumbline_directory;
-grant delete, insert, select on insights, scores, utterances to plumbline_member;
+grant delete, insert, select on insights, plugin_runs, scores, utterances to plumbline_member;
 grant delete, insert, select, update on idempotency_keys, model_answers to plumbline_member;
 grant insert, select on audio_files, audit_events, plugin_versions, receipt_keys, scorecard_versions, transcript_versions to plumbline_member;
-grant insert, select, update on agents, calls, evaluations, organizations, plugin_bindings, rescore_items, rescores, scorecards, transcriptions, usage_costs, usage_days, usage_totals, users to plumbline_member;
+grant insert, select, update on agents, backtests, calls, evaluations, organizations, plugin_bindings, plugin_policies, rescore_items, rescores, scorecards, transcriptions, usage_costs, usage_days, usage_totals, users to plumbline_member;
 insert into refinery_schema_history (version, name, applied_on, checksum)
     values (1, 'tenant', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '8550376998958752502');
 insert into refinery_schema_history (version, name, applied_on, checksum)
@@ -621,3 +734,5 @@ insert into refinery_schema_history (version, name, applied_on, checksum)
     values (5, 'assessment', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '6231252103924149054');
 insert into refinery_schema_history (version, name, applied_on, checksum)
     values (6, 'receipts', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '7274113576803981458');
+insert into refinery_schema_history (version, name, applied_on, checksum)
+    values (7, 'plugins', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '11157277552157240916');

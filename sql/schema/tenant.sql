@@ -65,6 +65,37 @@
     policy member for all to plumbline_member using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
     grant insert to plumbline_agent
     grant insert, select to plumbline_member
+-- table backtests, row level security
+    backtest_id uuid not null
+    organization_id uuid not null
+    digest text not null
+    settings jsonb not null
+    settings_digest text not null
+    filter jsonb not null
+    status text not null
+    cancel_requested boolean not null default false
+    calls_total integer not null
+    calls_done integer not null default 0
+    cursor uuid
+    found jsonb
+    report jsonb
+    failure text
+    requested_by text not null
+    created_at timestamp with time zone not null
+    started_at timestamp with time zone
+    ended_at timestamp with time zone
+    constraint backtests_calls_done_check CHECK ((calls_done >= 0))
+    constraint backtests_calls_total_check CHECK ((calls_total >= 0))
+    constraint backtests_digest_fkey FOREIGN KEY (digest) REFERENCES plugin_versions(digest)
+    constraint backtests_failure_check CHECK ((length(failure) <= 2000))
+    constraint backtests_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+    constraint backtests_pkey PRIMARY KEY (backtest_id)
+    constraint backtests_settings_digest_check CHECK ((settings_digest ~ '^[0-9a-f]{64}$'::text))
+    constraint backtests_status_check CHECK ((status = ANY (ARRAY['waiting'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text])))
+    CREATE INDEX backtests_newest ON backtests USING btree (organization_id, created_at DESC, backtest_id DESC)
+    CREATE INDEX backtests_of_version ON backtests USING btree (digest, settings_digest) WHERE (status = 'succeeded'::text)
+    policy member for all to plumbline_member using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
+    grant insert, select, update to plumbline_member
 -- table calls, row level security
     call_id uuid not null
     organization_id uuid not null
@@ -256,14 +287,83 @@
     failure_policy text not null
     created_at timestamp with time zone not null
     ended_at timestamp with time zone
+    mode text not null default 'active'::text
+    canary_share integer
+    most_faults integer not null default 500
+    most_drift integer not null default 1000
+    least_runs integer not null default 20
+    created_by text not null default ''::text
+    ended_by text
+    ended_because text
+    constraint plugin_bindings_canary_share_check CHECK (((canary_share >= 1) AND (canary_share <= 10000)))
     constraint plugin_bindings_digest_fkey FOREIGN KEY (digest) REFERENCES plugin_versions(digest)
+    constraint plugin_bindings_ended_because_check CHECK ((ended_because = ANY (ARRAY['replaced'::text, 'unbound'::text, 'rolled_back'::text, 'faults'::text, 'drift'::text])))
     constraint plugin_bindings_failure_policy_check CHECK ((failure_policy = ANY (ARRAY['fall_back'::text, 'hold'::text, 'fail'::text])))
+    constraint plugin_bindings_least_runs_check CHECK (((least_runs >= 1) AND (least_runs <= 10000)))
+    constraint plugin_bindings_mode_check CHECK ((mode = ANY (ARRAY['active'::text, 'shadow'::text, 'canary'::text])))
+    constraint plugin_bindings_most_drift_check CHECK (((most_drift >= 0) AND (most_drift <= 10000)))
+    constraint plugin_bindings_most_faults_check CHECK (((most_faults >= 0) AND (most_faults <= 10000)))
     constraint plugin_bindings_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
     constraint plugin_bindings_pkey PRIMARY KEY (binding_id)
+    constraint plugin_bindings_share CHECK (((mode = 'canary'::text) = (canary_share IS NOT NULL)))
     constraint plugin_bindings_world_check CHECK ((world = ANY (ARRAY['scorer'::text, 'prompt_builder'::text])))
-    CREATE UNIQUE INDEX plugin_bindings_active ON plugin_bindings USING btree (organization_id, world) WHERE (ended_at IS NULL)
+    CREATE INDEX plugin_bindings_newest ON plugin_bindings USING btree (organization_id, world, created_at DESC, binding_id DESC)
+    CREATE UNIQUE INDEX plugin_bindings_active ON plugin_bindings USING btree (organization_id, world) WHERE ((ended_at IS NULL) AND (mode = 'active'::text))
+    CREATE UNIQUE INDEX plugin_bindings_beside ON plugin_bindings USING btree (organization_id, world) WHERE ((ended_at IS NULL) AND (mode <> 'active'::text))
     policy member for all to plumbline_member using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
     grant insert, select, update to plumbline_member
+-- table plugin_policies, row level security
+    organization_id uuid not null
+    backtest_calls integer
+    revision integer not null default 1
+    updated_by text not null
+    updated_at timestamp with time zone not null
+    constraint plugin_policies_backtest_calls_check CHECK (((backtest_calls >= 1) AND (backtest_calls <= 100000)))
+    constraint plugin_policies_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+    constraint plugin_policies_pkey PRIMARY KEY (organization_id)
+    constraint plugin_policies_revision_check CHECK ((revision > 0))
+    policy member for all to plumbline_member using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
+    grant insert, select, update to plumbline_member
+-- table plugin_runs, row level security
+    plugin_run_id uuid not null
+    organization_id uuid not null
+    digest text not null
+    binding_id uuid
+    call_id uuid
+    evaluation_id uuid
+    purpose text not null
+    outcome text not null
+    message text
+    log jsonb not null default '[]'::jsonb
+    log_truncated integer not null default 0
+    fuel bigint not null
+    elapsed_us bigint not null
+    memory_bytes bigint not null
+    overall integer
+    counted integer
+    output jsonb
+    ran_at timestamp with time zone not null
+    constraint plugin_runs_binding_id_fkey FOREIGN KEY (binding_id) REFERENCES plugin_bindings(binding_id)
+    constraint plugin_runs_call_id_fkey FOREIGN KEY (call_id) REFERENCES calls(call_id)
+    constraint plugin_runs_counted_check CHECK (((counted >= 0) AND (counted <= 10000)))
+    constraint plugin_runs_digest_fkey FOREIGN KEY (digest) REFERENCES plugin_versions(digest)
+    constraint plugin_runs_elapsed_us_check CHECK ((elapsed_us >= 0))
+    constraint plugin_runs_evaluation_id_fkey FOREIGN KEY (evaluation_id) REFERENCES evaluations(evaluation_id)
+    constraint plugin_runs_fuel_check CHECK ((fuel >= 0))
+    constraint plugin_runs_log_truncated_check CHECK ((log_truncated >= 0))
+    constraint plugin_runs_memory_bytes_check CHECK ((memory_bytes >= 0))
+    constraint plugin_runs_message_check CHECK ((length(message) <= 2000))
+    constraint plugin_runs_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+    constraint plugin_runs_outcome_check CHECK (((length(outcome) >= 1) AND (length(outcome) <= 64)))
+    constraint plugin_runs_overall_check CHECK (((overall >= 0) AND (overall <= 10000)))
+    constraint plugin_runs_pkey PRIMARY KEY (plugin_run_id)
+    constraint plugin_runs_purpose_check CHECK ((purpose = ANY (ARRAY['active'::text, 'canary'::text, 'shadow'::text, 'comparison'::text, 'test'::text])))
+    CREATE INDEX plugin_runs_newest ON plugin_runs USING btree (organization_id, digest, ran_at DESC, plugin_run_id DESC)
+    CREATE INDEX plugin_runs_of_binding ON plugin_runs USING btree (binding_id, ran_at DESC) WHERE (binding_id IS NOT NULL)
+    CREATE INDEX plugin_runs_of_call ON plugin_runs USING btree (call_id) WHERE (call_id IS NOT NULL)
+    CREATE INDEX plugin_runs_oldest ON plugin_runs USING btree (organization_id, ran_at)
+    policy member for all to plumbline_member using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
+    grant delete, insert, select to plumbline_member
 -- table plugin_versions, row level security
     digest text not null
     organization_id uuid not null
@@ -273,10 +373,17 @@
     size_bytes bigint not null
     object_key text not null
     created_at timestamp with time zone not null
+    summary text not null default ''::text
+    settings_schema jsonb
+    manifest jsonb not null default '{}'::jsonb
+    report jsonb
+    uploaded_by text not null default ''::text
     constraint plugin_versions_digest_check CHECK ((digest ~ '^[0-9a-f]{64}$'::text))
     constraint plugin_versions_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
     constraint plugin_versions_pkey PRIMARY KEY (digest)
+    constraint plugin_versions_summary_check CHECK ((length(summary) <= 2000))
     constraint plugin_versions_world_check CHECK ((world = ANY (ARRAY['scorer'::text, 'prompt_builder'::text])))
+    CREATE INDEX plugin_versions_newest ON plugin_versions USING btree (organization_id, created_at DESC, digest DESC)
     policy member for all to plumbline_member using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
     grant insert, select to plumbline_member
 -- table receipt_keys, row level security

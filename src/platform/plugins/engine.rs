@@ -42,7 +42,7 @@ fn config(limits: &Limits) -> Config {
     let mut config = Config::new();
     config.wasm_component_model(true);
     config.epoch_interruption(true);
-    // Never runs out: time is the limit. It is what a call costs, counted the same on every machine.
+    // What a call costs and where it ends, counted the same on every machine. Time stops what burns none: the host's own work.
     config.consume_fuel(true);
     config.max_wasm_stack(limits.stack_bytes);
     // Room for the host's own frames above the guest's.
@@ -78,10 +78,10 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
 }
 
 /// Why the engine ended a call, in the words of this room.
-pub(super) fn failure(error: &wasmtime::Error, limits: &Limits) -> PluginError {
+pub(super) fn failure(error: &wasmtime::Error, limits: &Limits, fuel: u64) -> PluginError {
     if let Some(stopped) = error.downcast_ref::<Stopped>() {
         return match stopped {
-            Stopped::Deadline => PluginError::Deadline(limits.call_budget),
+            Stopped::Deadline | Stopped::Impatient => PluginError::Deadline(limits.call_budget),
             Stopped::Memory(what) => PluginError::Memory(what.clone()),
             Stopped::LogFlood => PluginError::LogFlood(limits.log_messages),
         };
@@ -90,6 +90,7 @@ pub(super) fn failure(error: &wasmtime::Error, limits: &Limits) -> PluginError {
         return PluginError::Host(message(error));
     }
     match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => PluginError::Fuel(fuel),
         Some(Trap::StackOverflow) => PluginError::Stack(limits.stack_bytes),
         Some(Trap::AllocationTooLarge) => PluginError::Memory(message(error)),
         Some(_) => PluginError::Trap(message(error)),

@@ -25,6 +25,9 @@ pub enum PluginError {
     /// Its exports are of none of the worlds, or not of the one that is asked for.
     #[error("the component does not fit the world: {0}")]
     WrongWorld(String),
+    /// Its manifest names fields or limits that do not exist.
+    #[error("the plugin's manifest is not valid: {0}")]
+    Manifest(String),
     /// The plugin refuses its settings.
     #[error("the plugin refuses its settings: {0}")]
     InvalidSettings(String),
@@ -37,6 +40,9 @@ pub enum PluginError {
     /// The call took too long. The only failure that may depend on how busy the machine is.
     #[error("the plugin was stopped after {} ms", .0.as_millis())]
     Deadline(Duration),
+    /// The call took more instructions than the length of its text allows: the same in every run.
+    #[error("the plugin used up its fuel of {0} instructions")]
+    Fuel(u64),
     /// The guest called itself too deeply.
     #[error("the plugin used up its stack of {0} bytes")]
     Stack(usize),
@@ -66,10 +72,12 @@ impl PluginError {
             Self::Compile(_) => "compile",
             Self::ForbiddenImport(_) => "forbidden_import",
             Self::WrongWorld(_) => "wrong_world",
+            Self::Manifest(_) => "manifest",
             Self::InvalidSettings(_) => "invalid_settings",
             Self::GuestError(_) => "guest_error",
             Self::Trap(_) => "trap",
             Self::Deadline(_) => "deadline",
+            Self::Fuel(_) => "fuel",
             Self::Stack(_) => "stack",
             Self::Memory(_) => "memory",
             Self::LogFlood(_) => "log_flood",

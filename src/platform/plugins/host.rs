@@ -1,25 +1,29 @@
 //! Where plugins run: bytes become a [`Plugin`], compiled once for each digest.
 
-use std::{fmt, sync::Arc, time::Instant};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use moka::future::Cache;
-use tokio::sync::{Semaphore, SemaphorePermit};
-use wasmtime::{Engine, Store, UpdateDeadline, component::Component};
+use tokio::sync::{AcquireError, Semaphore};
+use wasmtime::{Engine, component::Component};
 
 use super::{
-    Description, Identity, Limits, Plugin, PluginError, PluginLog,
+    Description, Identity, Limits, Manifest, Plugin, PluginError, Run, Share, ShareLimits,
     abi::v1::{self, Program},
+    call::{Call, Describe},
     check, engine,
-    sandbox::Sandbox,
+    pool::{self, Pace, Pool},
+    run::{Permits, Turn},
+    share::{Shares, processors},
 };
 use crate::foundation::digest;
 
 /// How every WebAssembly component begins: magic, version of the component format, layer.
 const COMPONENT_PREAMBLE: [u8; 8] = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00];
-
-/// Fuel that a call begins with: more than its time lets it burn.
-const FULL: u64 = u64::MAX;
 
 /// The sandbox of the whole process: one engine, its limits, and the plugins compiled lately. Cheap to clone.
 #[derive(Clone)]
@@ -30,7 +34,11 @@ pub struct PluginHost {
 struct Rooms {
     engine: Engine,
     limits: Limits,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
+    shares: Shares,
+    /// For calls without a share: as many processors as there are.
+    lanes: Arc<Semaphore>,
+    pool: Pool,
     /// A compiler that works on hostile bytes must not take every core: one at a time. It cannot be interrupted either, so
     /// uploads (issue 6) are to be compiled in a child process with limits of its own before they ever come here.
     compiler: Semaphore,
@@ -39,53 +47,20 @@ struct Rooms {
 
 /// A component that passed every check.
 pub(super) struct Compiled {
-    pub(super) program: Program,
+    pub(super) linked: Arc<Linked>,
     pub(super) identity: Identity,
     pub(super) description: Description,
-    code_bytes: u32,
+    pub(super) manifest: Manifest,
 }
 
-/// What a call came to, with what its author may want to see.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Run<T> {
-    /// The result, or why there is none.
-    pub outcome: Result<T, PluginError>,
-    /// What the guest logged.
-    pub log: PluginLog,
-    /// The most linear memory that the guest held, in bytes.
-    pub memory_bytes: usize,
-    /// From the call's turn to its end, in microseconds.
-    pub elapsed_us: u64,
-    /// Instructions that the guest ran, as the engine counts them: the same in every run, unless time stopped it.
-    pub fuel: u64,
-}
-
-/// What runs of plugins took.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Used {
-    /// Instructions, as the engine counts them.
-    pub fuel: u64,
-    /// Microseconds.
-    pub elapsed_us: u64,
-}
-
-impl Used {
-    /// Both together.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        Self {
-            fuel: self.fuel.saturating_add(other.fuel),
-            elapsed_us: self.elapsed_us.saturating_add(other.elapsed_us),
-        }
-    }
-}
-
-/// A call that has its turn: a fresh store with full meters.
-pub(super) struct Turn<'a> {
-    pub(super) store: Store<Sandbox>,
-    limits: &'a Limits,
-    began: Instant,
-    _permit: SemaphorePermit<'a>,
+/// A component that can be called.
+pub(super) struct Linked {
+    pub(super) program: Program,
+    /// Size of its machine code.
+    pub(super) code_bytes: u32,
+    /// How long the compiler took.
+    pub(super) compile_ms: u64,
+    pace: Pace,
 }
 
 impl fmt::Debug for PluginHost {
@@ -103,10 +78,18 @@ impl PluginHost {
         let engine = engine::start(&limits)?;
         let compiled = Cache::builder()
             .max_capacity(limits.cache_bytes)
-            .weigher(|_, compiled: &Arc<Compiled>| compiled.code_bytes)
+            .weigher(|_, compiled: &Arc<Compiled>| compiled.linked.code_bytes)
             .build();
-        let turns = Semaphore::new(limits.concurrency as usize);
-        let rooms = Rooms { engine, limits, turns, compiler: Semaphore::new(1), compiled };
+        let rooms = Rooms {
+            engine,
+            turns: Arc::new(Semaphore::new(limits.concurrency as usize)),
+            limits,
+            shares: Shares::default(),
+            lanes: Arc::new(Semaphore::new(processors())),
+            pool: Pool::default(),
+            compiler: Semaphore::new(1),
+            compiled,
+        };
         Ok(Self { rooms: Arc::new(rooms) })
     }
 
@@ -143,12 +126,21 @@ impl PluginHost {
         self.rooms.engine.pooling_allocator_metrics().map_or(0, |pool| pool.core_instances())
     }
 
+    /// A share of this host under a key, such as a tenant's: its calls ([`Plugin::in_share`]) wait for each other before they wait for
+    /// anybody else's. All who ask for the same key and size get the same share.
+    pub fn share(&self, key: &str, limits: ShareLimits) -> Share {
+        self.rooms.shares.get(key, limits)
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.rooms.engine
+    }
+
     async fn compile(&self, bytes: Bytes, sha256: String) -> Result<Arc<Compiled>, PluginError> {
-        let (program, code_bytes) = self.program(bytes).await?;
-        let mut turn = self.turn().await?;
-        let described = program.describe(&mut turn.store).await;
-        let description = turn.end(described).outcome?;
+        let linked = Arc::new(self.link(bytes).await?);
+        let description = self.ask(&linked, &self.rooms.limits, None, &Describe).await?.outcome?;
         check::description(&description)?;
+        let manifest = Manifest::of(&description)?;
         let identity = Identity {
             name: description.name.clone(),
             version: description.version.clone(),
@@ -156,10 +148,10 @@ impl PluginHost {
             wit: Some(v1::CONTRACT.to_owned()),
             engine: Some(engine::ENGINE.to_owned()),
         };
-        Ok(Arc::new(Compiled { program, identity, description, code_bytes }))
+        Ok(Arc::new(Compiled { linked, identity, description, manifest }))
     }
 
-    async fn program(&self, bytes: Bytes) -> Result<(Program, u32), PluginError> {
+    async fn link(&self, bytes: Bytes) -> Result<Linked, PluginError> {
         if !bytes.starts_with(&COMPONENT_PREAMBLE) {
             let found = if bytes.starts_with(b"\0asm") { "it is a core module" } else { "it does not begin like one" };
             return Err(PluginError::NotAComponent(found.to_owned()));
@@ -172,55 +164,67 @@ impl PluginHost {
             .map_err(|error| host_failed(&error))?
     }
 
-    /// Waits for a turn, and gives a fresh store for one call.
-    pub(super) async fn turn(&self) -> Result<Turn<'_>, PluginError> {
-        let limits = &self.rooms.limits;
-        let permit = self.rooms.turns.acquire().await.map_err(|error| PluginError::Host(error.to_string()))?;
-        let ticks = limits.call_budget.as_millis().div_ceil(engine::TICK.as_millis());
-        let ticks = u32::try_from(ticks).unwrap_or(u32::MAX);
-        let mut store = Store::new(&self.rooms.engine, Sandbox::new(limits, ticks));
-        store.limiter(|sandbox| sandbox);
-        store.set_fuel(FULL).map_err(|error| PluginError::Host(error.to_string()))?;
-        store.set_hostcall_fuel(limits.transfer_bytes);
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|mut store| {
-            store.data_mut().tick()?;
-            Ok(UpdateDeadline::Yield(1))
-        });
-        Ok(Turn { store, limits, began: Instant::now(), _permit: permit })
+    /// Asks a guest: on this very thread if its calls are short, else in the pool. Waits for the share's turn first, so that who waits for the
+    /// host's never holds up another share.
+    pub(super) async fn ask<C: Call>(
+        &self,
+        linked: &Arc<Linked>,
+        limits: &Limits,
+        share: Option<&Share>,
+        call: &C,
+    ) -> Result<Run<C::Out>, PluginError> {
+        let permits = self.permits(share).await?;
+        let text_bytes = call.text_bytes();
+        if linked.pace.is_short() {
+            let mut turn = Turn::begin(self, limits, text_bytes, Some(pool::SHORT))?;
+            let answer = call.ask(&linked.program, &mut turn.store).await;
+            if !turn.lost_patience() {
+                return Ok(turn.end(answer));
+            }
+            linked.pace.note(pool::SHORT);
+        }
+        let (host, linked, limits, call) = (self.clone(), Arc::clone(linked), limits.clone(), call.to_owned());
+        let lanes = share.map_or(&self.rooms.lanes, |share| &share.inner().lanes);
+        let run = async move {
+            let _permits = permits;
+            let mut turn = Turn::begin(&host, &limits, text_bytes, None)?;
+            let answer = call.ask(&linked.program, &mut turn.store).await;
+            let run = turn.end(answer);
+            linked.pace.note(Duration::from_micros(run.elapsed_us));
+            Ok(run)
+        };
+        self.rooms.pool.run(Arc::clone(lanes), run).await?
+    }
+
+    async fn permits(&self, share: Option<&Share>) -> Result<Permits, PluginError> {
+        let closed = |error: AcquireError| PluginError::Host(error.to_string());
+        let of_share = match share {
+            Some(share) => Some(Arc::clone(&share.inner().turns).acquire_owned().await.map_err(closed)?),
+            None => None,
+        };
+        let of_host = Arc::clone(&self.rooms.turns).acquire_owned().await.map_err(closed)?;
+        Ok(Permits { _share: of_share, _host: of_host })
     }
 }
 
-impl Turn<'_> {
-    /// Gives the turn back, and says what came of it.
-    pub(super) fn end<T>(self, result: wasmtime::Result<T>) -> Run<T> {
-        let outcome = result.map_err(|error| engine::failure(&error, self.limits));
-        let elapsed_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let fuel = self.store.get_fuel().map_or(0, |left| FULL.saturating_sub(left));
-        let Sandbox { log, memory_bytes, .. } = self.store.into_data();
-        Run { outcome, log, memory_bytes, elapsed_us, fuel }
-    }
-}
-
-impl<T> Run<T> {
-    /// The same run with a closer look at its result.
-    pub(super) fn and_then<U>(self, check: impl FnOnce(T) -> Result<U, PluginError>) -> Run<U> {
-        let Self { outcome, log, memory_bytes, elapsed_us, fuel } = self;
-        Run { outcome: outcome.and_then(check), log, memory_bytes, elapsed_us, fuel }
-    }
-}
-
-fn compile_and_link(engine: &Engine, bytes: &[u8]) -> Result<(Program, u32), PluginError> {
+fn compile_and_link(engine: &Engine, bytes: &[u8]) -> Result<Linked, PluginError> {
+    let began = Instant::now();
     let component = Component::new(engine, bytes).map_err(|error| PluginError::Compile(engine::message(&error)))?;
-    let (imports, exports) = names(engine, &component);
+    let compile_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    link(engine, &component, compile_ms)
+}
+
+/// Looks at a compiled component from outside, and makes it callable.
+fn link(engine: &Engine, component: &Component, compile_ms: u64) -> Result<Linked, PluginError> {
+    let (imports, exports) = names(engine, component);
     let forbidden: Vec<_> = imports.into_iter().filter(|name| !v1::IMPORTS.contains(&name.as_str())).collect();
     if !forbidden.is_empty() {
         return Err(PluginError::ForbiddenImport(forbidden));
     }
     let exports = |name: &str| exports.iter().any(|export| export == name);
     let linked = match (exports(v1::SCORING), exports(v1::PROMPTING)) {
-        (true, false) => Program::scorer(engine, &component),
-        (false, true) => Program::prompt_builder(engine, &component),
+        (true, false) => Program::scorer(engine, component),
+        (false, true) => Program::prompt_builder(engine, component),
         (true, true) => return Err(PluginError::WrongWorld("it exports both worlds; make two plugins of it".into())),
         (false, false) => {
             let wanted = format!("it exports neither {} nor {}", v1::SCORING, v1::PROMPTING);
@@ -230,7 +234,8 @@ fn compile_and_link(engine: &Engine, bytes: &[u8]) -> Result<(Program, u32), Plu
     let program = linked.map_err(|error| PluginError::WrongWorld(engine::message(&error)))?;
     let image = component.image_range();
     let code_bytes = (image.end as usize).saturating_sub(image.start as usize);
-    Ok((program, u32::try_from(code_bytes).unwrap_or(u32::MAX)))
+    let code_bytes = u32::try_from(code_bytes).unwrap_or(u32::MAX);
+    Ok(Linked { program, code_bytes, compile_ms, pace: Pace::default() })
 }
 
 /// The names of a component's imports and exports, bounded.

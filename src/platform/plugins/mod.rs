@@ -4,30 +4,42 @@
 //! [`ScoreOutput`]. Nothing here knows a tenant, an organization or a table.
 
 mod abi;
+mod call;
 mod check;
+pub mod conformance;
 mod engine;
 mod error;
 mod host;
 mod limits;
+mod manifest;
 mod model;
 mod plugin;
+mod pool;
+mod report;
+mod run;
 mod sandbox;
+mod share;
 mod text;
+mod validate;
 
 use async_trait::async_trait;
 
 pub use check::BUILT_IN;
 pub use engine::ENGINE;
 pub use error::PluginError;
-pub use host::{PluginHost, Run, Used};
+pub use host::PluginHost;
 pub use limits::Limits;
+pub use manifest::{Allowance, Field, Manifest};
 pub use model::{
     Answer, AutoFail, CallFacts, Criterion, CriterionScore, Description, Evidence, FULL_SCORE, Given, Identity,
     Insight, InsightKind, Prompt, PromptInput, ScoreInput, ScoreOutput, Scorecard, Section, Speaker, Utterance,
     Verdict,
 };
 pub use plugin::{Plugin, World};
+pub use report::{Check, Measure, Problem, ValidationReport};
+pub use run::{Run, Used};
 pub use sandbox::{LogLevel, PluginLog};
+pub use share::{Share, ShareLimits};
 
 /// Turns answers into scores. Its settings are part of it: equal input gives an equal output.
 #[async_trait]

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use tracing::debug;
 
 use super::{
-    Description, Identity, PluginError, PluginHost, Prompt, PromptBuilder, PromptInput, Run, ScoreInput, ScoreOutput,
-    Scorer, Used,
-    abi::v1::{self, Program},
+    Description, Identity, Limits, Manifest, PluginError, PluginHost, Prompt, PromptBuilder, PromptInput, Run,
+    ScoreInput, ScoreOutput, Scorer, Share, Used,
+    abi::v1::Program,
+    call::{Build, Call, Score, ValidateSettings},
     check, engine,
     host::Compiled,
 };
@@ -32,6 +33,9 @@ pub enum World {
 pub struct Plugin {
     host: PluginHost,
     compiled: Arc<Compiled>,
+    /// Of the platform, the plan of its share, and its manifest: the lowest of each.
+    limits: Limits,
+    share: Option<Share>,
 }
 
 impl fmt::Debug for Plugin {
@@ -42,7 +46,15 @@ impl fmt::Debug for Plugin {
 
 impl Plugin {
     pub(super) fn new(host: PluginHost, compiled: Arc<Compiled>) -> Self {
-        Self { host, compiled }
+        let limits = host.limits().min_with(compiled.manifest.limits);
+        Self { host, compiled, limits, share: None }
+    }
+
+    /// The same plugin as part of a share: its calls wait for the share's turn and obey the share's limits.
+    #[must_use]
+    pub fn in_share(&self, share: &Share) -> Self {
+        let allowance = self.compiled.manifest.limits.and(share.allowance());
+        Self { limits: self.host.limits().min_with(allowance), share: Some(share.clone()), ..self.clone() }
     }
 
     /// Which code this is.
@@ -60,9 +72,29 @@ impl Plugin {
         &self.compiled.description
     }
 
+    /// What it reads and needs.
+    pub fn manifest(&self) -> &Manifest {
+        &self.compiled.manifest
+    }
+
+    /// What each of its calls may take: the lowest of the platform's, the plan's and its own limits.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Size of its machine code, in bytes.
+    pub fn artefact_bytes(&self) -> u64 {
+        self.compiled.linked.code_bytes.into()
+    }
+
+    /// How long the compiler took, in milliseconds.
+    pub fn compile_ms(&self) -> u64 {
+        self.compiled.linked.compile_ms
+    }
+
     /// What it is for.
     pub fn world(&self) -> World {
-        match self.compiled.program {
+        match self.compiled.linked.program {
             Program::Scorer(_) => World::Scorer,
             Program::PromptBuilder(_) => World::PromptBuilder,
         }
@@ -74,9 +106,7 @@ impl Plugin {
     /// [`PluginError::InvalidSettings`] with the plugin's own words, or whatever else a call can meet.
     pub async fn validate_settings(&self, settings: &str) -> Result<(), PluginError> {
         self.accept(settings)?;
-        let mut turn = self.host.turn().await?;
-        let answer = self.compiled.program.validate_settings(&mut turn.store, settings).await;
-        let run = turn.end(answer);
+        let run = self.ask(&ValidateSettings(settings.into())).await?;
         run.outcome?.map_err(|words| PluginError::InvalidSettings(engine::guest_words(&words)))
     }
 
@@ -85,7 +115,7 @@ impl Plugin {
     /// # Errors
     /// [`PluginError::WrongWorld`] for a prompt builder, [`PluginError::InvalidSettings`] for what is not JSON or too long.
     pub fn scorer(&self, settings: &str) -> Result<Arc<dyn Scorer>, PluginError> {
-        self.scorer_program()?;
+        self.as_scorer()?;
         self.accept(settings)?;
         Ok(Arc::new(Bound::of(self, settings)))
     }
@@ -95,7 +125,7 @@ impl Plugin {
     /// # Errors
     /// [`PluginError::WrongWorld`] for a scorer, [`PluginError::InvalidSettings`] for what is not JSON or too long.
     pub fn prompt_builder(&self, settings: &str) -> Result<Arc<dyn PromptBuilder>, PluginError> {
-        self.prompt_builder_program()?;
+        self.as_prompt_builder()?;
         self.accept(settings)?;
         Ok(Arc::new(Bound::of(self, settings)))
     }
@@ -105,10 +135,9 @@ impl Plugin {
     /// # Errors
     /// [`PluginError::WrongWorld`] for a prompt builder, [`PluginError::Host`]. What the guest does wrong is in the run.
     pub async fn run_score(&self, settings: &str, input: &ScoreInput) -> Result<Run<ScoreOutput>, PluginError> {
-        let pre = self.scorer_program()?;
-        let mut turn = self.host.turn().await?;
-        let result = v1::score(pre, &mut turn.store, settings, input).await;
-        let run = turn.end(result).and_then(|found| {
+        self.as_scorer()?;
+        let call = Score { settings: settings.into(), input: self.compiled.manifest.blank_score(input) };
+        let run = self.ask(&call).await?.and_then(|found| {
             let found = found.map_err(|words| PluginError::GuestError(engine::guest_words(&words)))?;
             check::score(&found, input)?;
             Ok(found)
@@ -122,10 +151,9 @@ impl Plugin {
     /// # Errors
     /// [`PluginError::WrongWorld`] for a scorer, [`PluginError::Host`]. What the guest does wrong is in the run.
     pub async fn run_build(&self, settings: &str, input: &PromptInput) -> Result<Run<Prompt>, PluginError> {
-        let pre = self.prompt_builder_program()?;
-        let mut turn = self.host.turn().await?;
-        let result = v1::build(pre, &mut turn.store, settings, input).await;
-        let run = turn.end(result).and_then(|found| {
+        self.as_prompt_builder()?;
+        let call = Build { settings: settings.into(), input: self.compiled.manifest.blank_prompt(input) };
+        let run = self.ask(&call).await?.and_then(|found| {
             let found = found.map_err(|words| PluginError::GuestError(engine::guest_words(&words)))?;
             check::prompt(&found)?;
             Ok(found)
@@ -139,17 +167,21 @@ impl Plugin {
         Arc::ptr_eq(&self.compiled, &other.compiled)
     }
 
-    fn scorer_program(&self) -> Result<&v1::ScorerProgram, PluginError> {
-        match &self.compiled.program {
-            Program::Scorer(pre) => Ok(pre),
-            Program::PromptBuilder(_) => Err(PluginError::WrongWorld("it is a prompt builder, not a scorer".into())),
+    async fn ask<C: Call>(&self, call: &C) -> Result<Run<C::Out>, PluginError> {
+        self.host.ask(&self.compiled.linked, &self.limits, self.share.as_ref(), call).await
+    }
+
+    fn as_scorer(&self) -> Result<(), PluginError> {
+        match self.world() {
+            World::Scorer => Ok(()),
+            World::PromptBuilder => Err(PluginError::WrongWorld("it is a prompt builder, not a scorer".into())),
         }
     }
 
-    fn prompt_builder_program(&self) -> Result<&v1::PromptBuilderProgram, PluginError> {
-        match &self.compiled.program {
-            Program::PromptBuilder(pre) => Ok(pre),
-            Program::Scorer(_) => Err(PluginError::WrongWorld("it is a scorer, not a prompt builder".into())),
+    fn as_prompt_builder(&self) -> Result<(), PluginError> {
+        match self.world() {
+            World::PromptBuilder => Ok(()),
+            World::Scorer => Err(PluginError::WrongWorld("it is a scorer, not a prompt builder".into())),
         }
     }
 

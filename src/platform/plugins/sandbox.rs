@@ -1,5 +1,7 @@
 //! What one call carries along: its meters, and the log that the guest leaves behind.
 
+use std::time::{Duration, Instant};
+
 use super::{
     limits::{INSTANCES, Limits, MEMORIES, TABLES},
     text::bounded,
@@ -10,6 +12,9 @@ use super::{
 pub(super) enum Stopped {
     #[error("the time is used up")]
     Deadline,
+    /// Not for the call, but for the thread that it was tried on.
+    #[error("it is too long for its caller's thread")]
+    Impatient,
     #[error("{0}")]
     Memory(String),
     #[error("too many log messages")]
@@ -44,19 +49,34 @@ pub(super) struct Sandbox {
     pub(super) log: PluginLog,
     /// The most linear memory that the guest held, in bytes.
     pub(super) memory_bytes: usize,
+    /// Whether it was ended for being too long for its caller's thread.
+    pub(super) lost_patience: bool,
     ticks_left: u32,
+    impatient_from: Option<Instant>,
     logged: u32,
     limits: Limits,
 }
 
 impl Sandbox {
-    pub(super) fn new(limits: &Limits, ticks: u32) -> Self {
-        Self { log: PluginLog::default(), memory_bytes: 0, ticks_left: ticks, logged: 0, limits: limits.clone() }
+    pub(super) fn new(limits: &Limits, ticks: u32, patience: Option<Duration>) -> Self {
+        Self {
+            log: PluginLog::default(),
+            memory_bytes: 0,
+            lost_patience: false,
+            ticks_left: ticks,
+            impatient_from: patience.map(|patience| Instant::now() + patience),
+            logged: 0,
+            limits: limits.clone(),
+        }
     }
 
     /// Takes one tick of the guest's time.
     pub(super) fn tick(&mut self) -> Result<(), Stopped> {
         self.ticks_left = self.ticks_left.checked_sub(1).ok_or(Stopped::Deadline)?;
+        if self.impatient_from.is_some_and(|from| Instant::now() >= from) {
+            self.lost_patience = true;
+            return Err(Stopped::Impatient);
+        }
         Ok(())
     }
 
@@ -127,7 +147,7 @@ mod tests {
     #[test]
     fn the_log_keeps_the_first_messages_and_counts_the_rest() {
         let limits = Limits { log_messages_kept: 2, log_bytes_kept: 8, log_messages: 4, ..Limits::default() };
-        let mut sandbox = Sandbox::new(&limits, 1);
+        let mut sandbox = Sandbox::new(&limits, 1, None);
         sandbox.log(LogLevel::Info, "hello").unwrap();
         sandbox.log(LogLevel::Info, "grüße").unwrap();
         sandbox.log(LogLevel::Warn, "more").unwrap();
@@ -141,7 +161,7 @@ mod tests {
     #[test]
     fn memory_counts_over_all_memories_of_the_guest() {
         use wasmtime::ResourceLimiter;
-        let mut sandbox = Sandbox::new(&Limits { memory_bytes: 100, ..Limits::default() }, 1);
+        let mut sandbox = Sandbox::new(&Limits { memory_bytes: 100, ..Limits::default() }, 1, None);
         assert!(sandbox.memory_growing(0, 60, None).unwrap());
         let error = sandbox.memory_growing(0, 60, None).unwrap_err();
         assert!(matches!(error.downcast_ref::<Stopped>(), Some(Stopped::Memory(_))), "{error}");
@@ -151,9 +171,19 @@ mod tests {
 
     #[test]
     fn time_ends_after_the_last_tick() {
-        let mut sandbox = Sandbox::new(&Limits::default(), 2);
+        let mut sandbox = Sandbox::new(&Limits::default(), 2, None);
         sandbox.tick().unwrap();
         sandbox.tick().unwrap();
         assert_eq!(sandbox.tick(), Err(Stopped::Deadline));
+    }
+
+    #[test]
+    fn patience_ends_before_time_does() {
+        let mut sandbox = Sandbox::new(&Limits::default(), 9, Some(Duration::from_secs(60)));
+        sandbox.tick().unwrap();
+        assert!(!sandbox.lost_patience);
+        let mut sandbox = Sandbox::new(&Limits::default(), 9, Some(Duration::ZERO));
+        assert_eq!(sandbox.tick(), Err(Stopped::Impatient));
+        assert!(sandbox.lost_patience);
     }
 }

@@ -72,15 +72,10 @@ impl Host for Sandbox {
 
 impl types::Host for Sandbox {}
 
-/// A linked scorer.
-pub(in crate::platform::plugins) type ScorerProgram = ScorerPre<Sandbox>;
-/// A linked prompt builder.
-pub(in crate::platform::plugins) type PromptBuilderProgram = PromptBuilderPre<Sandbox>;
-
 /// A component of this version, compiled and linked: an instance away from a call.
 pub(in crate::platform::plugins) enum Program {
-    Scorer(ScorerProgram),
-    PromptBuilder(PromptBuilderProgram),
+    Scorer(ScorerPre<Sandbox>),
+    PromptBuilder(PromptBuilderPre<Sandbox>),
 }
 
 impl Program {
@@ -138,11 +133,12 @@ impl Program {
 
 /// Calls `score` on a fresh instance.
 pub(in crate::platform::plugins) async fn score(
-    pre: &ScorerProgram,
+    program: &Program,
     store: &mut Store<Sandbox>,
     settings: &str,
     input: &ScoreInput,
 ) -> wasmtime::Result<Result<ScoreOutput, String>> {
+    let Program::Scorer(pre) = program else { wasmtime::bail!("it is no scorer") };
     let utterances = lend::utterances(&input.utterances);
     let criteria = lend::criteria(&input.scorecard);
     let sections = lend::sections(&input.scorecard, &criteria);
@@ -167,11 +163,12 @@ pub(in crate::platform::plugins) async fn score(
 
 /// Calls `build` on a fresh instance.
 pub(in crate::platform::plugins) async fn build(
-    pre: &PromptBuilderProgram,
+    program: &Program,
     store: &mut Store<Sandbox>,
     settings: &str,
     input: &PromptInput,
 ) -> wasmtime::Result<Result<Prompt, String>> {
+    let Program::PromptBuilder(pre) = program else { wasmtime::bail!("it is no prompt builder") };
     let utterances = lend::utterances(&input.utterances);
     let criteria = lend::criteria(&input.scorecard);
     let sections = lend::sections(&input.scorecard, &criteria);
