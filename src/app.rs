@@ -52,6 +52,7 @@ use crate::{
         },
         evaluations::{
             api::EvaluationsApi,
+            backtest::{Backtests, api::BacktestsApi},
             human::HumanAnswers,
             reading::Evaluations,
             receipt::{api::ReceiptsApi, keys::ReceiptKeys, reading::Receipts},
@@ -285,6 +286,16 @@ impl App {
             RescoresApi {
                 rescores: Rescores { db: db.clone(), clock: clock.clone(), price: Some(self.price()) },
                 scorecards: Scorecards::new(db.clone(), clock.clone()),
+                tenants: self.tenants.clone(),
+                wake: self.wake.clone(),
+            },
+            BacktestsApi {
+                backtests: Backtests {
+                    db: db.clone(),
+                    clock: clock.clone(),
+                    plugins: self.means.plugins.clone(),
+                    objects: self.objects.clone(),
+                },
                 tenants: self.tenants.clone(),
                 wake: self.wake.clone(),
             },

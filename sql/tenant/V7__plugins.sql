@@ -89,10 +89,13 @@ create table backtests (
     filter jsonb not null,
     status text not null check (status in ('waiting', 'running', 'succeeded', 'failed', 'cancelled')),
     cancel_requested boolean not null default false,
+    -- Calls that fitted when it was asked for; those that were looked at; those that the version scored without a fault.
     calls_total integer not null check (calls_total >= 0),
     calls_done integer not null default 0 check (calls_done >= 0),
-    -- Where it goes on, and what was found until there.
-    cursor uuid,
+    calls_scored integer not null default 0 check (calls_scored between 0 and calls_done),
+    -- The call that was looked at last, newest first, and what was found until there: where it goes on.
+    cursor_at timestamptz,
+    cursor_id uuid,
     found jsonb,
     report jsonb,
     failure text check (length(failure) <= 2000),
@@ -101,7 +104,9 @@ create table backtests (
     started_at timestamptz,
     ended_at timestamptz
 );
-create index backtests_newest on backtests (organization_id, created_at desc, backtest_id desc);
+create index backtests_newest on backtests (organization_id, digest, created_at desc, backtest_id desc);
+-- One at a time: it may take every core.
+create unique index backtests_one on backtests (organization_id) where status in ('waiting', 'running');
 create index backtests_of_version on backtests (digest, settings_digest) where status = 'succeeded';
 
 alter table plugin_policies enable row level security;

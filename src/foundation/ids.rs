@@ -74,6 +74,6 @@ ids! {
     ReceiptKeyId,
     /// Calls under another scorecard version.
     RescoreId,
-    /// One run of a plugin.
-    PluginRunId,
+    /// A plugin version over many stored evaluations.
+    BacktestId,
 }

@@ -5,6 +5,7 @@
 
 mod asking;
 mod assess;
+mod backtest;
 mod follow_up;
 mod modes;
 mod plugin;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     assess::Assess,
+    backtest::BacktestRange,
     follow_up::FollowUp,
     rescore::{RescoreOne, RescoreRange},
     score::Score,
@@ -96,6 +98,7 @@ pub fn handlers(means: &Arc<Means>) -> Vec<Arc<dyn Handler>> {
         Arc::new(FollowUp(means.clone())),
         Arc::new(RescoreRange(means.clone())),
         Arc::new(RescoreOne(means.clone())),
+        Arc::new(BacktestRange(means.clone())),
     ]
 }
 

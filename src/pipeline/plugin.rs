@@ -21,11 +21,17 @@ pub(super) async fn load(
 ) -> Result<Result<Plugin, PluginError>, JobError> {
     let fetched = binding::fetch(&means.plugins, means.objects.as_ref(), binding).await;
     let share = means.plugins.share(&tenant.to_string(), ShareLimits::default());
-    fetched.map(|loaded| loaded.map(|plugin| plugin.in_share(&share))).map_err(|error| JobError::Temporary {
+    fetched.map(|loaded| loaded.map(|plugin| plugin.in_share(&share))).map_err(unavailable)
+}
+
+/// The object store did not give a plugin: that is tried again.
+#[allow(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
+pub(super) fn unavailable(error: object_store::Error) -> JobError {
+    JobError::Temporary {
         reason: match error {
             object_store::Error::NotFound { .. } => "the plugin is not in the object store".to_owned(),
             _ => "the object store did not give the plugin".to_owned(),
         },
         retry_after: None,
-    })
+    }
 }

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// What a receipt says of the engine: a score is only bound to be equal under an equal engine.
-pub(super) const ENGINE: &str = "wasmtime 48.0.8";
+pub const ENGINE: &str = "wasmtime 48.0.8";
 
 /// How often a running guest looks up: it yields to other tasks, or is stopped.
 pub(super) const TICK: Duration = Duration::from_millis(2);

@@ -30,6 +30,7 @@ use async_trait::async_trait;
 
 pub use artefacts::ArtefactOptions;
 pub use check::BUILT_IN;
+pub use engine::ENGINE;
 pub use error::PluginError;
 pub use host::{HostOptions, PluginHost};
 pub use limits::Limits;

@@ -7,10 +7,12 @@
 //! [`insights`] says what follows; [`receipt`] keeps the digests of everything that went in. [`store`] writes it down for the stages.
 //! [`replay`] tries plugins by hand, and changes nothing.
 //! [`rescore`] applies another scorecard version to many calls, and [`reuse`]s the answers that still stand; those of people are [`carry`]ed.
+//! [`backtest`] lets a plugin version score many stored evaluations, and changes none.
 
 pub mod answer;
 pub mod api;
 pub mod arithmetic;
+pub mod backtest;
 pub mod beside;
 pub mod carry;
 pub mod conditions;

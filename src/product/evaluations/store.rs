@@ -472,7 +472,7 @@ fn hundredths(score: u32) -> i32 {
     i32::try_from(score).unwrap_or(i32::MAX)
 }
 
-fn call(row: &Row, call_id: CallId) -> Result<CallMaterial, DbError> {
+pub(super) fn call(row: &Row, call_id: CallId) -> Result<CallMaterial, DbError> {
     let started_at: Option<DateTime<Utc>> = row.try_get("started_at")?;
     let duration_ms: Option<i64> = row.try_get("duration_ms")?;
     let language: Option<String> = row.try_get("language")?;
