@@ -37,6 +37,8 @@ const NOT_SETTINGS: &[&str] = &[
     "PLUMBLINE_PLUGINS_DIR",
     "PLUMBLINE_SPEECH_MAX_BYTES",
     "PLUMBLINE_SPEECH_THREADS",
+    "PLUMBLINE_TOKEN",
+    "PLUMBLINE_URL",
 ];
 
 /// Why settings cannot be used.

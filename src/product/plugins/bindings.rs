@@ -17,7 +17,7 @@ use crate::{
     },
     platform::{
         audit::audit,
-        db::{DbError, TenantTx},
+        db::{DbError, InTenant, TenantTx},
         http::{IfMatch, Keyed, Listing, Once, once},
     },
 };

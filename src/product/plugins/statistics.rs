@@ -18,7 +18,7 @@ use crate::{
         ids::{BindingId, CallId, OrganizationId},
     },
     platform::{
-        db::{DbError, InTenant, Statements},
+        db::{DbError, Statements},
         http::Listing,
     },
     sql,

@@ -22,7 +22,7 @@ use crate::{
     foundation::{access::Grant, digest},
     platform::{
         audit::audit,
-        db::DbError,
+        db::{DbError, InTenant},
         http::{Listing, Measured, UploadError},
         plugins::{Plugin, PluginError, PluginHost, SettingsFault, ValidationReport},
         tenancy::quotas::{self, Quotas, Wanted},
