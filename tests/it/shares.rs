@@ -9,8 +9,8 @@ use std::{
 use plumbline::platform::plugins::{Allowance, Limits, Plugin, PluginError, PluginHost, Scorer, ShareLimits};
 
 use crate::{
-    hostile::{attack_named, component},
     plugins::{EXAMPLE, EXAMPLE_SETTINGS, score_input},
+    support::attacks::{attack_named, component},
 };
 
 /// A host where loops end by nothing but their caller's going away.

@@ -16,8 +16,8 @@ use plumbline::platform::plugins::{
 use tempfile::TempDir;
 
 use crate::{
-    hostile::attack_named,
     plugins::{EXAMPLE, EXAMPLE_SETTINGS, score_input},
+    support::attacks::attack_named,
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_plumbline");
