@@ -25,6 +25,8 @@ use tokio::{
 use super::{Limits, PluginError, ValidationReport};
 use crate::platform::plugins::text::bounded;
 
+/// What the child's allocator takes from the system at a time, in KiB.
+const ALLOCATOR_KIB: &str = "32768";
 /// A child's answer, at most.
 const ANSWER_BYTES: u64 = 4 << 20;
 /// What a child may say on its way, at most.
@@ -99,6 +101,8 @@ pub(super) async fn order(
     let mut child = Command::new(&options.program)
         .args(["plugin-validator", &text])
         .env_clear()
+        // The allocator would reserve a GiB at a time, which counts as memory of the child.
+        .env("MIMALLOC_ARENA_RESERVE", ALLOCATOR_KIB)
         .current_dir(directory.path())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
