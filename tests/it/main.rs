@@ -7,6 +7,7 @@ mod support;
 mod adversary;
 mod archive;
 mod assess;
+mod authors;
 mod authz;
 mod baseline;
 mod calls;
