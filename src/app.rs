@@ -56,12 +56,14 @@ use crate::{
             human::HumanAnswers,
             reading::Evaluations,
             receipt::{api::ReceiptsApi, keys::ReceiptKeys, reading::Receipts},
+            replay::{Replays, api::ReplaysApi},
             rescore::{Price, Rescores, api::RescoresApi},
             spending::Spending,
         },
         plugins::{
             Plugins,
             api::{PluginBindingsApi, PluginsApi},
+            comparison::ComparisonsApi,
         },
         scorecards::{Scorecards, api::ScorecardsApi, review::Reviewer},
     },
@@ -275,12 +277,7 @@ impl App {
                 },
             },
             ReceiptsApi {
-                receipts: Receipts {
-                    db: db.clone(),
-                    objects: self.objects.clone(),
-                    plugins: self.means.plugins.clone(),
-                    master: self.means.master_key.clone(),
-                },
+                receipts: self.receipts(),
                 keys: ReceiptKeys { db: db.clone(), clock: clock.clone(), master: self.means.master_key.clone() },
             },
             RescoresApi {
@@ -301,6 +298,16 @@ impl App {
             },
             TryoutsApi::new(self.means.clone(), self.patience()),
             RerunApi { db: db.clone(), clock: clock.clone(), tenants: self.tenants.clone(), wake: self.wake.clone() },
+            ReplaysApi {
+                replays: Replays::new(
+                    self.receipts(),
+                    clock.clone(),
+                    self.means.request_characters,
+                    self.means.keep_runs,
+                ),
+                tenants: self.tenants.clone(),
+            },
+            ComparisonsApi { db: db.clone() },
         )
     }
 
@@ -315,6 +322,15 @@ impl App {
             Duration::from_secs(self.config.upload.idle_seconds),
         );
         (PluginsApi { plugins: plugins.clone() }, PluginBindingsApi { plugins })
+    }
+
+    fn receipts(&self) -> Receipts {
+        Receipts {
+            db: self.db.clone(),
+            objects: self.objects.clone(),
+            plugins: self.means.plugins.clone(),
+            master: self.means.master_key.clone(),
+        }
     }
 
     /// How long people wait for the language model.

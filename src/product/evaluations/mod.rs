@@ -28,7 +28,7 @@ pub mod questions;
 pub mod quote_checks;
 pub mod reading;
 pub mod receipt;
-// pub mod replay;
+pub mod replay;
 pub mod rescore;
 pub mod reuse;
 pub mod rules;

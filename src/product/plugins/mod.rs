@@ -5,6 +5,7 @@ pub mod api;
 pub mod beside;
 pub mod binding;
 pub mod bindings;
+pub mod comparison;
 mod error;
 pub mod model;
 pub mod runs;

@@ -1,6 +1,7 @@
 //! Plugins in the pipeline: what their runs leave, shadows, canaries with their rollback, failure policies, and what a guest gets to see.
 
 mod canaries;
+mod replays;
 mod runs;
 mod seen;
 mod shadows;
