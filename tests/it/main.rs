@@ -8,6 +8,7 @@ mod adversary;
 mod archive;
 mod assess;
 mod authz;
+mod backtest;
 mod baseline;
 mod calls;
 mod carry;

@@ -366,7 +366,10 @@ mod tests {
         let mut found = Found::default();
         for n in 0..9 {
             let outcome = Err(if n == 0 { "trap" } else { "fuel" });
-            found.add(call(n), Came::Ran(Box::new(Ran { outcome, again: Some(n > 0), ..ran(Judged::default(), Judged::default()) })));
+            found.add(
+                call(n),
+                Came::Ran(Box::new(Ran { outcome, again: Some(n > 0), ..ran(Judged::default(), Judged::default()) })),
+            );
         }
         found.add(call(10), Came::Skipped(SkipReason::NoAnswers));
         assert_eq!((found.done, found.scored, found.failed(), found.sampled), (10, 0, 9, 9));

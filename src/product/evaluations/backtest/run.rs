@@ -162,7 +162,9 @@ impl Runner<'_> {
         let mut reading = JoinSet::new();
         reading.spawn(async move { reader.read(after, left, to).await });
         // The set goes with the stream: nobody reads for a run that has ended.
-        stream::unfold((from, reading), async |(mut from, reading)| from.recv().await.map(|batch| (batch, (from, reading))))
+        stream::unfold((from, reading), async |(mut from, reading)| {
+            from.recv().await.map(|batch| (batch, (from, reading)))
+        })
     }
 
     /// Keeps what was found and counts what it took; returns whether it is to stop.

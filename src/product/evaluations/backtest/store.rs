@@ -46,27 +46,12 @@ pub(super) async fn find_version(on: &impl InTenant, digest: &str) -> Result<Opt
 }
 
 /// How many calls fit, up to the filter's number.
-pub(super) async fn count(
-    on: &impl InTenant,
-    organization: OrganizationId,
-    filter: &Filter,
-) -> Result<i32, DbError> {
+pub(super) async fn count(on: &impl InTenant, organization: OrganizationId, filter: &Filter) -> Result<i32, DbError> {
     let most = i64::from(filter.most_calls);
     let organizations = on.organizations();
     let [agent, from, before, queue, channel, direction, scorecard, judged_by] = params(filter);
-    let params: [Param<'_>; 11] = [
-        &organization,
-        &organizations,
-        agent,
-        from,
-        before,
-        queue,
-        channel,
-        direction,
-        scorecard,
-        judged_by,
-        &most,
-    ];
+    let params: [Param<'_>; 11] =
+        [&organization, &organizations, agent, from, before, queue, channel, direction, scorecard, judged_by, &most];
     let calls: i64 = on.one(sql!("backtests/count"), &params).await?.try_get("calls")?;
     Ok(i32::try_from(calls).unwrap_or(i32::MAX))
 }
@@ -197,11 +182,7 @@ pub async fn begin(on: &impl InTenant, id: BacktestId, now: DateTime<Utc>) -> Re
 }
 
 /// Keeps what was found; says whether it is to stop, or `None` when it has ended, or somebody else went on from where `done_before` was.
-pub(super) async fn save(
-    tx: &TenantTx<'_>,
-    standing: &Standing,
-    done_before: i32,
-) -> Result<Option<bool>, DbError> {
+pub(super) async fn save(tx: &TenantTx<'_>, standing: &Standing, done_before: i32) -> Result<Option<bool>, DbError> {
     let backtest = &standing.backtest;
     let params: [Param<'_>; 8] = [
         &backtest.backtest_id,
