@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Means, bury, grant};
 use crate::{
-    foundation::access::Grant,
+    foundation::{access::Grant, ids::TenantId},
     platform::{
         db::DbError,
         jobs::{self, Handler, Job, JobError, Lease},
-        plugins::{Plugin, PluginError},
+        plugins::{Plugin, PluginError, ShareLimits},
     },
     product::{
         evaluations::backtest::{
@@ -44,7 +44,7 @@ impl Handler for BacktestRange {
         if standing.backtest.cancel_requested {
             return self.end(&grant, lease, &standing, BacktestStatus::Cancelled, None).await;
         }
-        let plugin = match self.load(&standing).await? {
+        let plugin = match self.load(lease.tenant, &standing).await? {
             Ok(plugin) => plugin,
             Err(error) => {
                 let words = error.to_string();
@@ -81,12 +81,13 @@ impl Handler for BacktestRange {
 }
 
 impl BacktestRange {
-    async fn load(&self, standing: &Standing) -> Result<Result<Plugin, PluginError>, JobError> {
+    async fn load(&self, tenant: TenantId, standing: &Standing) -> Result<Result<Plugin, PluginError>, JobError> {
         let version = &standing.version;
-        let objects = self.0.objects.as_ref();
-        versions::load(&self.0.plugins, objects, &version.digest, &version.object_key)
-            .await
-            .map_err(super::plugin::unavailable)
+        let (plugins, objects) = (&self.0.plugins, self.0.objects.as_ref());
+        let fetched = versions::load(plugins, objects, &version.digest, &version.object_key).await;
+        // Its calls wait for each other, and for those of the same tenant, before they wait for anybody else's.
+        let share = plugins.share(&tenant.to_string(), ShareLimits::default());
+        Ok(fetched.map_err(super::plugin::unavailable)?.map(|plugin| plugin.in_share(&share)))
     }
 
     async fn end(

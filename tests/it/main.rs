@@ -9,6 +9,7 @@ mod archive;
 mod assess;
 mod authors;
 mod authz;
+mod backtest;
 mod baseline;
 mod calls;
 mod carry;

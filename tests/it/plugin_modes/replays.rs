@@ -28,7 +28,16 @@ async fn stored(app: &TestApp, tenant: &TestTenant, component: &[u8], world: &st
 /// What rows there are besides runs and what runs took.
 async fn rows(app: &TestApp, tenant: &TestTenant) -> i64 {
     let schema = &tenant.schema;
-    let tables = ["calls", "evaluations", "scores", "insights", "utterances", "audit_events", "plugin_bindings", "model_answers"];
+    let tables = [
+        "calls",
+        "evaluations",
+        "scores",
+        "insights",
+        "utterances",
+        "audit_events",
+        "plugin_bindings",
+        "model_answers",
+    ];
     let counts: Vec<String> = tables.iter().map(|table| format!("(select count(*) from {schema}.{table})")).collect();
     app.database.count(&format!("select {}", counts.join(" + "))).await
 }
@@ -43,7 +52,10 @@ async fn a_version_is_tried_on_a_stored_call() {
     let (before, asked) = (rows(&app, &tenant).await, app.stand_ins.requests().chat_completions);
     let tried = admin.post(&test_runs(EXAMPLE), &json!({"call_id": call, "settings": settings()})).await.expect(200);
     assert_eq!((&tried["outcome"], &tried["message"], &tried["world"]), (&json!("ok"), &Value::Null, &json!("scorer")));
-    assert_eq!((&tried["overall_score"], &tried["built_in_overall_score"], &tried["counted_overall_score"]), (&json!(85.0), &json!(87.5), &json!(87.5)));
+    assert_eq!(
+        (&tried["overall_score"], &tried["built_in_overall_score"], &tried["counted_overall_score"]),
+        (&json!(85.0), &json!(87.5), &json!(87.5))
+    );
     assert_eq!((&tried["difference"], &tried["same"]), (&json!(-2.5), &json!(false)));
     assert_eq!(tried["criteria"].as_array().unwrap().len(), 5);
     assert_eq!(tried["criteria"][0]["criterion"], json!("greeting"));
@@ -67,7 +79,13 @@ async fn what_a_version_does_wrong_is_in_the_answer() {
     let tenant = app.ready_tenant("acme").await;
     let admin = app.admin(&tenant);
     let call = scored(&app, &tenant).await;
-    let attacks = [("trap_unreachable", "trap"), ("loop_in_score", "fuel"), ("error_of_its_own", "guest_error"), ("settings_refused", "invalid_settings"), ("loop_in_start", "")];
+    let attacks = [
+        ("trap_unreachable", "trap"),
+        ("loop_in_score", "fuel"),
+        ("error_of_its_own", "guest_error"),
+        ("settings_refused", "invalid_settings"),
+        ("loop_in_start", ""),
+    ];
     for (attack, code) in attacks {
         let bytes = attack_named(attack);
         stored(&app, &tenant, &bytes, "scorer").await;
@@ -101,9 +119,7 @@ async fn a_version_is_tried_on_a_pasted_conversation() {
     stored(&app, &tenant, EXAMPLE, "scorer").await;
     let mut pasted = conversation(&tenant.sales);
     pasted["scorecard_id"] = json!(card);
-    let yes = |utterance: u32, quote: &str| {
-        json!({"verdict": "yes", "confidence": 0.9, "rationale": "Heard.", "evidence": [{"utterance": utterance, "quote": quote}]})
-    };
+    let yes = |utterance: u32, quote: &str| json!({"verdict": "yes", "confidence": 0.9, "rationale": "Heard.", "evidence": [{"utterance": utterance, "quote": quote}]});
     let no = json!({"verdict": "no", "confidence": 0.9, "rationale": "Said by Marisela Thackeray.", "evidence": []});
     let answers = json!({
         "greeting": yes(1, "Good morning, Ana here."), "name": no, "next_step": yes(3, "I will send you a new one."),
@@ -160,11 +176,15 @@ async fn an_evaluation_is_replayed_by_the_version_that_scored_it_or_by_another()
     bind(&app, &tenant, EXAMPLE, Bound { settings: EXAMPLE_SETTINGS, ..Bound::default() }).await;
     let call = scored(&app, &tenant).await;
     unbind(&app, &tenant).await;
-    let path = |evaluation: &Value| format!("/api/evaluations/{}/replays", evaluation["evaluation_id"].as_str().unwrap());
+    let path =
+        |evaluation: &Value| format!("/api/evaluations/{}/replays", evaluation["evaluation_id"].as_str().unwrap());
     let (plain, own) = (evaluation(&app, &tenant, &plain).await, evaluation(&app, &tenant, &call).await);
 
     let built_in = admin.post(&path(&plain), &json!({})).await.expect(200);
-    assert_eq!((&built_in["digest"], &built_in["same"], &built_in["overall_score"]), (&Value::Null, &json!(true), &json!(87.5)));
+    assert_eq!(
+        (&built_in["digest"], &built_in["same"], &built_in["overall_score"]),
+        (&Value::Null, &json!(true), &json!(87.5))
+    );
     let again = admin.post(&path(&own), &json!({})).await.expect(200);
     assert_eq!((&again["same"], &again["difference"]), (&json!(true), &json!(0.0)), "{again:#}");
     let harsh = json!({"settings": {"longest_turn_words": 8, "deduct_hundredths": 1000, "channels": ["chat"]}});

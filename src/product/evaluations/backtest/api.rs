@@ -44,14 +44,14 @@ pub struct BacktestsApi {
     pub wake: Wake,
 }
 
-#[OpenApi(prefix_path = "/api/plugins/:digest/backtests", tag = "Tag::Backtests")]
+#[OpenApi(prefix_path = "/api/plugins", tag = "Tag::Backtests")]
 impl BacktestsApi {
     /// Back-test a scorer
     ///
     /// A version, bound or not, scores evaluated calls of an organization from their stored answers: nothing is asked, paid or changed. What would
     /// be otherwise is in the report. With `dry_run` nothing is written, and the answer is how many calls fit. 422 when none does, when the plugin
     /// refuses the settings, and for prompt builders; 409 while another back-test of the organization waits or runs.
-    #[oai(path = "/", method = "post", operation_id = "start_backtest")]
+    #[oai(path = "/:digest/backtests", method = "post", operation_id = "start_backtest")]
     async fn start_backtest(
         &self,
         caller: Caller,
@@ -77,7 +77,7 @@ impl BacktestsApi {
     /// List back-tests of a version
     ///
     /// Newest first, without their reports.
-    #[oai(path = "/", method = "get", operation_id = "list_backtests")]
+    #[oai(path = "/:digest/backtests", method = "get", operation_id = "list_backtests")]
     async fn list_backtests(
         &self,
         caller: Caller,
@@ -96,7 +96,7 @@ impl BacktestsApi {
     /// Get a back-test
     ///
     /// How far it is, and its report once it has ended.
-    #[oai(path = "/:backtest_id", method = "get", operation_id = "get_backtest")]
+    #[oai(path = "/:digest/backtests/:backtest_id", method = "get", operation_id = "get_backtest")]
     async fn get_backtest(
         &self,
         caller: Caller,
@@ -110,7 +110,7 @@ impl BacktestsApi {
     /// Call a back-test off
     ///
     /// It stops within seconds; what was found until then is its report. 409 when it has ended.
-    #[oai(path = "/:backtest_id/cancel", method = "post", operation_id = "cancel_backtest")]
+    #[oai(path = "/:digest/backtests/:backtest_id/cancel", method = "post", operation_id = "cancel_backtest")]
     async fn cancel_backtest(
         &self,
         caller: Caller,
@@ -126,7 +126,7 @@ impl BacktestsApi {
     /// Get the plot of a back-test
     ///
     /// The distribution of the scores that count now and of the version's, as a picture (SVG). 409 before there is a report.
-    #[oai(path = "/:backtest_id/plot.svg", method = "get", operation_id = "get_backtest_plot")]
+    #[oai(path = "/:digest/backtests/:backtest_id/plot.svg", method = "get", operation_id = "get_backtest_plot")]
     async fn get_backtest_plot(
         &self,
         caller: Caller,

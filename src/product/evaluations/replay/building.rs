@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Asked, Component, Replays, ReplayError, Tested};
+use super::{Asked, Component, ReplayError, Replays, Tested};
 use crate::{
     foundation::access::Grant,
     platform::plugins::Trace,
@@ -28,10 +28,7 @@ impl Replays {
         let settings = settings.to_string();
         let ready = self.ready(grant, &component, &settings).await?;
         let builder = ready.and_then(|plugin| plugin.prompt_builder(&settings));
-        let bound = BoundBuilder {
-            builder: builder.as_deref().map_err(Clone::clone),
-            policy: FailurePolicy::Fail,
-        };
+        let bound = BoundBuilder { builder: builder.as_deref().map_err(Clone::clone), policy: FailurePolicy::Fail };
         let criteria: Vec<&Criterion> = asked.criteria.iter().collect();
         let built = match &asked.then {
             Some((parts, _)) => prompt::build_parts(Some(bound), &asked.input, &criteria, parts).await,
@@ -45,9 +42,7 @@ impl Replays {
                 ..Tested::ended(Ended::of(Ok(())), trace)
             },
             Err(PromptError::Plugin(error)) => Tested::ended(Ended::of::<()>(Err(&error)), trace),
-            Err(error) => {
-                Tested::ended(Ended { outcome: error.code(), message: Some(error.to_string()) }, trace)
-            }
+            Err(error) => Tested::ended(Ended { outcome: error.code(), message: Some(error.to_string()) }, trace),
         };
         self.kept(grant, asked.of, component, tested).await
     }

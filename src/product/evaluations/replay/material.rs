@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::{Of, Pasted, Replays, ReplayError};
+use super::{Of, Pasted, ReplayError, Replays};
 use crate::{
     foundation::{
         access::Grant,
@@ -77,13 +77,17 @@ impl Replays {
     }
 
     /// A conversation that is stored nowhere. Guests see it as they see every other: without personal data.
-    pub(super) async fn pasted(&self, grant: &Grant, pasted: Pasted, company: &Company) -> Result<ToScore, ReplayError> {
+    pub(super) async fn pasted(
+        &self,
+        grant: &Grant,
+        pasted: Pasted,
+        company: &Company,
+    ) -> Result<ToScore, ReplayError> {
         let (version, material) = self.material(grant, &pasted, company).await?;
         let raw_answer = without_personal_data(pasted.answers).to_string();
         let questions = beside::questions(&version.definition, &material.transcript, &material.metrics).await;
         let answers = beside::answers(&questions, &raw_answer, &[]).await;
-        let answers =
-            answers.map_err(|error| ReplayError::Invalid { field: "answers", reason: error.to_string() })?;
+        let answers = answers.map_err(|error| ReplayError::Invalid { field: "answers", reason: error.to_string() })?;
         let of = Of { organization_id: version.organization_id, call_id: None, evaluation_id: None };
         Ok(ToScore { of, material, raw_answer, answers, counted: None })
     }
@@ -214,7 +218,9 @@ fn without_personal_data(answers: Value) -> Value {
         Value::Object(members) => members
             .into_iter()
             .map(|(key, value)| match value {
-                Value::String(words) if key == "rationale" || key == "text" => (key, Value::String(redact_note(&words))),
+                Value::String(words) if key == "rationale" || key == "text" => {
+                    (key, Value::String(redact_note(&words)))
+                }
                 other => (key, without_personal_data(other)),
             })
             .collect(),

@@ -273,7 +273,13 @@ impl Replays {
     ///
     /// # Errors
     /// [`ReplayError`], when there is nothing to run or to run it on.
-    pub async fn test(&self, grant: &Grant, version: &Version, on: On, company: &Company) -> Result<Tested, ReplayError> {
+    pub async fn test(
+        &self,
+        grant: &Grant,
+        version: &Version,
+        on: On,
+        company: &Company,
+    ) -> Result<Tested, ReplayError> {
         let component = self.component(grant, &version.digest).await?;
         match component.world {
             World::Scorer => {
@@ -366,13 +372,7 @@ impl Replays {
     }
 
     /// Keeps the run for the author, and counts what it took.
-    async fn kept(
-        &self,
-        grant: &Grant,
-        of: Of,
-        component: Component,
-        tested: Tested,
-    ) -> Result<Tested, ReplayError> {
+    async fn kept(&self, grant: &Grant, of: Of, component: Component, tested: Tested) -> Result<Tested, ReplayError> {
         let Component { digest, name, version, world, .. } = component;
         let run = NewRun {
             organization_id: of.organization_id,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Compared, Component, Replays, ReplayError, Tested, ToScore};
+use super::{Compared, Component, ReplayError, Replays, Tested, ToScore};
 use crate::{
     foundation::access::Grant,
     platform::plugins::CriterionScore,
