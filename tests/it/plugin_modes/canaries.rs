@@ -2,16 +2,20 @@
 
 use plumbline::{
     foundation::ids::{BindingId, CallId},
-    product::plugins::model::{Beside, Binding, FailurePolicy},
+    product::plugins::{
+        beside::Beside,
+        model::{Binding, FailurePolicy},
+    },
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Bound, CANARY, all_runs, bind, ended, evaluation, runs_of, scored, unbind, verified};
 use crate::{
-    hostile::{attack_named, component},
+    hostile::attack_named,
     plugins::EXAMPLE,
     scorers::EXAMPLE_SETTINGS,
+    support::attacks::component,
     support::{TestApp, TestTenant, conversation},
 };
 

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 
 use super::{Bound, CANARY, SHADOW, all_runs, bind, evaluation, runs_of, scored, unbind};
 use crate::{
-    hostile::{attack_named, component},
+    hostile::attack_named,
     plugins::EXAMPLE,
     scorers::EXAMPLE_SETTINGS,
+    support::attacks::component,
     support::{TestApp, TestTenant, conversation, scorecard},
 };
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Bound, SHADOW, all_runs, bind, evaluation, verified};
-use crate::{hostile::component, support::TestApp};
+use crate::support::{TestApp, attacks::component};
 
 /// What was said and no guest may see.
 const PLANTED: &[&str] = &[

@@ -5,10 +5,7 @@ use serde_json::json;
 
 use super::{Bound, SHADOW, bind, evaluation, runs_of, scored, unbind, verified};
 use crate::{
-    hostile::{attack_named, component},
-    plugins::EXAMPLE,
-    scorers::EXAMPLE_SETTINGS,
-    support::TestApp,
+    hostile::attack_named, plugins::EXAMPLE, scorers::EXAMPLE_SETTINGS, support::TestApp, support::attacks::component,
 };
 
 #[tokio::test]

@@ -174,7 +174,7 @@ impl Replays {
                 duration_ms: pasted.utterances.iter().filter_map(|turn| ms(turn.end_ms)).max(),
             },
             transcript: pasted.utterances.iter().zip(texts).map(turn).collect(),
-            metrics: store::metrics(Some(measure(&pasted.utterances))),
+            metrics: store::metrics(serde_json::to_value(measure(&pasted.utterances)).ok()),
             scorecard: version.for_plugins(),
             definition: version.definition.clone(),
             human: vec![],
