@@ -88,7 +88,7 @@ impl Limits {
 pub(super) const INSTANCES: u32 = 64;
 /// Tables of one component.
 pub(super) const TABLES: u32 = 16;
-/// Memories of one component: a Rust guest has 1, one from componentize-qjs 3.
+/// Memories of one component: one from componentize-qjs has 3.
 pub(super) const MEMORIES: u32 = 4;
 
 #[cfg(test)]
