@@ -10,7 +10,7 @@ mod sample;
 #[path = "../support/mod.rs"]
 mod support;
 
-#[path = "search.rs"]
+#[path = "../../plugins/sdk/src/search.rs"]
 mod search;
 
 mod scorer {

@@ -341,6 +341,8 @@
     memory_bytes bigint not null
     overall integer
     counted integer
+    passed boolean
+    counted_passed boolean
     output jsonb
     ran_at timestamp with time zone not null
     constraint plugin_runs_binding_id_fkey FOREIGN KEY (binding_id) REFERENCES plugin_bindings(binding_id)

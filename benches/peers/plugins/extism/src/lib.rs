@@ -3,7 +3,7 @@
 use extism_pdk::{FnResult, plugin_fn};
 use types::Request;
 
-#[path = "../../../../plugins/search.rs"]
+#[path = "../../../../../plugins/sdk/src/search.rs"]
 mod search;
 #[path = "../../rivals/src/types.rs"]
 mod types;

@@ -5,7 +5,7 @@
 
 mod extism_rival;
 mod quickjs;
-#[path = "../../../../plugins/search.rs"]
+#[path = "../../../../../plugins/sdk/src/search.rs"]
 mod search;
 mod subprocess;
 mod types;
