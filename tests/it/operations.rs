@@ -208,7 +208,7 @@ pub fn all(ids: &Ids) -> Vec<Operation> {
             body: Some(json!({"backtest_calls": 10})),
             needs: ManagePlugins,
         },
-        get("compare_plugin_binding", at("plugin-bindings", binding, "/comparison"), ManagePlugins),
+        get("compare_plugin_binding", at("plugin-bindings", binding, "/comparison"), ReadPlugins),
         post("verify_evaluation", at("evaluations", evaluation, "/verify"), no(), VerifyEvaluations),
         get("list_receipt_keys", "/api/receipt-keys".to_owned(), VerifyEvaluations),
         post("rotate_receipt_key", "/api/receipt-keys".to_owned(), no(), ManageReceiptKeys),
