@@ -60,8 +60,11 @@ pub async fn publish(house: &House, definition: Definition) -> Outcome<()> {
 pub struct Line<'a> {
     conversation: fn(usize) -> Vec<Utterance>,
     house: &'a House,
+    /// What the stages work with.
+    pub means: Arc<Means>,
     db: Arc<Db>,
-    wake: Wake,
+    /// Tells the worker that there is work.
+    pub wake: Wake,
     watcher: Client,
     sent: AtomicUsize,
     stop: CancellationToken,
@@ -87,6 +90,7 @@ impl<'a> Line<'a> {
             request_characters: 288_000,
             prices: Prices::default(),
             plugins: Arc::new(PluginHost::new(Limits::default())?),
+            keep_runs: chrono::TimeDelta::days(30),
             transcription_poll: Duration::from_secs(1),
             public_url: None,
             master_key: None,
@@ -98,6 +102,7 @@ impl<'a> Line<'a> {
         Ok(Self {
             conversation,
             house,
+            means,
             db,
             wake,
             watcher: house.client().await?,

@@ -438,6 +438,8 @@ create table plugin_runs (
     memory_bytes bigint not null,
     overall integer,
     counted integer,
+    passed boolean,
+    counted_passed boolean,
     output jsonb,
     ran_at timestamp with time zone not null,
     constraint plugin_runs_counted_check CHECK (((counted >= 0) AND (counted <= 10000))),

@@ -22,7 +22,9 @@ alter table plugin_bindings
     add column least_runs integer not null default 20 check (least_runs between 1 and 10000),
     add column created_by text not null default '',
     add column ended_by text,
-    add column ended_because text check (ended_because in ('replaced', 'unbound', 'rolled_back', 'faults', 'drift')),
+    add column ended_because text check (ended_because in ('replaced', 'unbound', 'promoted', 'rolled_back', 'faults', 'drift')),
+    -- Which active one it took the place of: that comes back when it is rolled back. Null where the built-in one was there.
+    add column replaces uuid references plugin_bindings,
     add constraint plugin_bindings_share check ((mode = 'canary') = (canary_share is not null));
 drop index plugin_bindings_active;
 create unique index plugin_bindings_active on plugin_bindings (organization_id, world) where ended_at is null and mode = 'active';
@@ -61,9 +63,12 @@ create table plugin_runs (
     fuel bigint not null check (fuel >= 0),
     elapsed_us bigint not null check (elapsed_us >= 0),
     memory_bytes bigint not null check (memory_bytes >= 0),
-    -- What it scored, and what the score that counts is, in hundredths.
+    -- What it scored, and what that is held against, in hundredths: the score that counts; of a canary, which counts itself, the score of the
+    -- one that it is tried beside. And whether the call passes by each, where there is a pass mark.
     overall integer check (overall between 0 and 10000),
     counted integer check (counted between 0 and 10000),
+    passed boolean,
+    counted_passed boolean,
     -- What it returned, where that counts for nothing and so stands nowhere else.
     output jsonb,
     ran_at timestamptz not null
@@ -84,10 +89,13 @@ create table backtests (
     filter jsonb not null,
     status text not null check (status in ('waiting', 'running', 'succeeded', 'failed', 'cancelled')),
     cancel_requested boolean not null default false,
+    -- Calls that fitted when it was asked for; those that were looked at; those that the version scored without a fault.
     calls_total integer not null check (calls_total >= 0),
     calls_done integer not null default 0 check (calls_done >= 0),
-    -- Where it goes on, and what was found until there.
-    cursor uuid,
+    calls_scored integer not null default 0 check (calls_scored between 0 and calls_done),
+    -- The call that was looked at last, newest first, and what was found until there: where it goes on.
+    cursor_at timestamptz,
+    cursor_id uuid,
     found jsonb,
     report jsonb,
     failure text check (length(failure) <= 2000),
@@ -96,7 +104,9 @@ create table backtests (
     started_at timestamptz,
     ended_at timestamptz
 );
-create index backtests_newest on backtests (organization_id, created_at desc, backtest_id desc);
+create index backtests_newest on backtests (organization_id, digest, created_at desc, backtest_id desc);
+-- One at a time: it may take every core.
+create unique index backtests_one on backtests (organization_id) where status in ('waiting', 'running');
 create index backtests_of_version on backtests (digest, settings_digest) where status = 'succeeded';
 
 alter table plugin_policies enable row level security;

@@ -66,10 +66,14 @@ ids! {
     LeaseToken,
     /// The use of a plugin by an organization.
     BindingId,
+    /// One run of a plugin, as its author sees it.
+    PluginRunId,
     /// A long-running request.
     OperationId,
     /// A key that signs receipts.
     ReceiptKeyId,
     /// Calls under another scorecard version.
     RescoreId,
+    /// A plugin version over many stored evaluations.
+    BacktestId,
 }

@@ -5,7 +5,9 @@
 
 mod asking;
 mod assess;
+mod backtest;
 mod follow_up;
+mod modes;
 mod plugin;
 mod rerun;
 mod rescore;
@@ -16,12 +18,13 @@ mod webhook;
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 
 use self::{
     assess::Assess,
+    backtest::BacktestRange,
     follow_up::FollowUp,
     rescore::{RescoreOne, RescoreRange},
     score::Score,
@@ -76,6 +79,8 @@ pub struct Means {
     pub prices: Prices,
     /// Where plugins run.
     pub plugins: Arc<PluginHost>,
+    /// How long runs of plugins are kept for their authors.
+    pub keep_runs: TimeDelta,
     /// What seals the keys that sign receipts; without it receipts are unsigned.
     pub master_key: Option<MasterKey>,
     /// How long to wait between two looks at a transcription that runs.
@@ -93,6 +98,7 @@ pub fn handlers(means: &Arc<Means>) -> Vec<Arc<dyn Handler>> {
         Arc::new(FollowUp(means.clone())),
         Arc::new(RescoreRange(means.clone())),
         Arc::new(RescoreOne(means.clone())),
+        Arc::new(BacktestRange(means.clone())),
     ]
 }
 

@@ -22,6 +22,7 @@ async fn furnished(app: &TestApp, tenant: &TestTenant) -> Ids {
     let job = app.jobs(tenant, "dead").await[0]["job_id"].as_str().unwrap().to_owned();
     let analysis = app.analysis(&admin, &call).await.expect(200);
     let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let (plugin, backtest) = crate::backtest::finished(app, tenant).await;
     Ids {
         organization: tenant.sales.clone(),
         user: text(&users["items"][0]["user_id"]),
@@ -31,6 +32,8 @@ async fn furnished(app: &TestApp, tenant: &TestTenant) -> Ids {
         job,
         scorecard: text(&analysis["evaluation"]["scorecard_id"]),
         rescore: rescore(app, tenant).await,
+        plugin,
+        backtest,
         operation: operation(app, tenant).await,
         tenant: tenant.id.to_string(),
     }
@@ -110,6 +113,7 @@ async fn a_tenant_reaches_nothing_of_another() {
         &ids.job,
         &ids.scorecard,
         &ids.rescore,
+        &ids.backtest,
         &ids.operation,
         &ids.tenant,
     ];

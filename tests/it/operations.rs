@@ -17,6 +17,8 @@ pub struct Ids {
     pub job: String,
     pub scorecard: String,
     pub rescore: String,
+    pub plugin: String,
+    pub backtest: String,
     pub operation: String,
     pub tenant: String,
 }
@@ -25,9 +27,23 @@ impl Ids {
     /// Ids of nothing.
     pub fn nowhere() -> Self {
         let id = "00000000-0000-7000-8000-000000000000".to_owned();
-        let [organization, user, agent, call, evaluation, job, scorecard, rescore, operation, tenant] =
+        let [organization, user, agent, call, evaluation, job, scorecard, rescore, backtest, operation, tenant] =
             std::array::from_fn(|_| id.clone());
-        Self { organization, user, agent, call, evaluation, job, scorecard, rescore, operation, tenant }
+        let plugin = "0".repeat(64);
+        Self {
+            organization,
+            user,
+            agent,
+            call,
+            evaluation,
+            job,
+            scorecard,
+            rescore,
+            plugin,
+            backtest,
+            operation,
+            tenant,
+        }
     }
 }
 
@@ -46,7 +62,8 @@ pub const WITHOUT_TOKEN: &[&str] = &["report_transcription"]; // a provider brin
 /// All operations but those of [`WITHOUT_TOKEN`], asked about these things.
 pub fn all(ids: &Ids) -> Vec<Operation> {
     use Permission::*;
-    let Ids { organization, user, agent, call, evaluation, job, scorecard: card, rescore, operation, tenant } = ids;
+    let Ids { organization, user, agent, call, evaluation, job, scorecard: card, rescore, operation, tenant, .. } = ids;
+    let Ids { plugin, backtest, .. } = ids;
     let get = |id, path: String, needs| Operation { id, method: Method::GET, path, body: None, needs };
     let post = |id, path: String, body, needs| Operation { id, method: Method::POST, path, body: Some(body), needs };
     let patch = |id, path: String, body, needs| Operation { id, method: Method::PATCH, path, body: Some(body), needs };
@@ -110,6 +127,16 @@ pub fn all(ids: &Ids) -> Vec<Operation> {
         get("get_rescore", at("rescores", rescore, ""), ReadScorecards),
         post("cancel_rescore", at("rescores", rescore, "/cancel"), no(), RescoreCalls),
         get("get_rescore_report", at("rescores", rescore, "/report"), ReadScorecards),
+        post(
+            "start_backtest",
+            at("plugins", plugin, "/backtests"),
+            json!({"organization_id": organization, "dry_run": true}),
+            ManagePlugins,
+        ),
+        get("list_backtests", at("plugins", plugin, "/backtests"), ManagePlugins),
+        get("get_backtest", at("plugins", plugin, &format!("/backtests/{backtest}")), ManagePlugins),
+        post("cancel_backtest", at("plugins", plugin, &format!("/backtests/{backtest}/cancel")), no(), ManagePlugins),
+        get("get_backtest_plot", at("plugins", plugin, &format!("/backtests/{backtest}/plot.svg")), ManagePlugins),
         get("list_evaluations", of("evaluations"), ReadEvaluations),
         get("get_evaluation", at("evaluations", evaluation, ""), ReadEvaluations),
         post(
@@ -123,6 +150,14 @@ pub fn all(ids: &Ids) -> Vec<Operation> {
         get("list_evaluation_costs", of("evaluation-costs"), ReadCosts),
         get("get_receipt", at("evaluations", evaluation, "/receipt"), ReadEvaluations),
         get("get_receipt_bundle", at("evaluations", evaluation, "/receipt-bundle"), VerifyEvaluations),
+        post("replay_evaluation", at("evaluations", evaluation, "/replays"), no(), ManagePlugins),
+        post(
+            "test_plugin",
+            format!("/api/plugins/{}/test-runs", "0".repeat(64)),
+            json!({"call_id": call}),
+            ManagePlugins,
+        ),
+        get("compare_plugin_binding", at("plugin-bindings", evaluation, "/comparison"), ManagePlugins),
         post("verify_evaluation", at("evaluations", evaluation, "/verify"), no(), VerifyEvaluations),
         get("list_receipt_keys", "/api/receipt-keys".to_owned(), VerifyEvaluations),
         post("rotate_receipt_key", "/api/receipt-keys".to_owned(), no(), ManageReceiptKeys),

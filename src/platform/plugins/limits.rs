@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Allowance;
 
 /// How much a plugin may take. The defaults hold a Rust, JavaScript or Python guest and stop everything else that was tried.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Size of a component, in bytes.
     pub component_bytes: usize,

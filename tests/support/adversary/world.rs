@@ -146,6 +146,7 @@ impl World {
         self.app.drain_all().await;
         self.an_answer_of_a_person(tenant, organization).await;
         self.rescore(tenant, organization).await;
+        self.backtest(tenant, organization).await;
         self.work_at_a_recogniser(tenant, organization).await;
     }
 
@@ -180,6 +181,36 @@ impl World {
             let organization = organization.parse::<Uuid>().unwrap();
             self.owner.execute(&text, &[&organization, &status, &by]).await.unwrap();
         }
+    }
+
+    /// A scorer of the tenant's with bytes of its own, a back-test of it that has ended, and one that nobody works off here.
+    async fn backtest(&mut self, tenant: &TestTenant, organization: &str) {
+        let component = with_a_word(EXAMPLE, &self.word());
+        let digest = plumbline::foundation::digest::of_bytes(&component);
+        let key = format!("{}/plugins/{digest}.wasm", tenant.id);
+        let (name, size) = (self.word(), i64::try_from(component.len()).unwrap());
+        self.app.app.objects().put(&key.as_str().into(), component.into()).await.unwrap();
+        let text = format!(
+            "insert into {}.plugin_versions (digest, organization_id, name, version, world, size_bytes, object_key, created_at)
+             values ($1, $2, $3, '1.0.0', 'scorer', $4, $5, now())",
+            tenant.schema
+        );
+        self.owner.execute(&text, &[&digest, &tenant.root, &name, &size, &key]).await.unwrap();
+        let path = format!("/api/plugins/{digest}/backtests");
+        self.post(tenant, &path, json!({"organization_id": organization, "settings": {}})).await;
+        self.app.drain_all().await;
+        let body = json!({"organization_id": organization, "settings": {}, "dry_run": true});
+        self.sent.push(Sent { method: Method::POST, path, key: None, body });
+        let (settings, by) = (json!({"more": self.text("Settings")}), format!("user:{}", self.word()));
+        let text = format!(
+            "insert into {}.backtests
+                 (backtest_id, organization_id, digest, settings, settings_digest, filter, status, calls_total, requested_by, created_at)
+             values (gen_random_uuid(), $1, $2, $3, $4, '{{\"most_calls\": 10}}', 'waiting', 2, $5, now())",
+            tenant.schema
+        );
+        let settings_digest = plumbline::foundation::digest::of_json(&settings);
+        let organization = organization.parse::<Uuid>().unwrap();
+        self.owner.execute(&text, &[&organization, &digest, &settings, &settings_digest, &by]).await.unwrap();
     }
 
     async fn criteria(&mut self, tenant: &TestTenant, organization: &str) {
@@ -324,6 +355,17 @@ impl World {
         let body = response.into_body().into_bytes().await.unwrap_or_default().to_vec();
         Got { status, headers, body }
     }
+}
+
+const EXAMPLE: &[u8] = include_bytes!("../../../plugins/monologue_deduction/monologue_deduction.wasm");
+
+/// The same component with other bytes: a section that nobody reads.
+fn with_a_word(component: &[u8], word: &str) -> Vec<u8> {
+    let length = u8::try_from(word.len()).unwrap();
+    let mut out = component.to_vec();
+    out.extend([0, length + 1, length]); // both lengths below 128
+    out.extend(word.as_bytes());
+    out
 }
 
 /// Whole, and of a tenant without tables.

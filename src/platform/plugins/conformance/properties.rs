@@ -24,6 +24,7 @@ pub(super) async fn of_a_scorer(plugin: &Plugin, settings: &str) -> Conformance 
         }
     }
     found.checks.push(deterministic(different, runs.iter().all(Option::is_none)));
+    found.checks.push(every_criterion(&calls, &runs));
     let mut not_neutral = None;
     for (call, first) in calls.iter().zip(&runs).filter_map(|(call, run)| Some((call, run.as_ref()?))) {
         if let Err(why) = neutral(plugin, settings, &call.input, first).await {
@@ -58,6 +59,19 @@ pub(super) async fn of_a_prompt_builder(plugin: &Plugin, settings: &str) -> Conf
     }
     found.checks.push(deterministic(different, runs.iter().all(Option::is_none)));
     found
+}
+
+/// A score names each criterion, also one that it gives nothing: else nobody knows whether it was forgotten.
+fn every_criterion(calls: &[Golden], runs: &[Option<ScoreOutput>]) -> Check {
+    for (call, found) in calls.iter().zip(runs).filter_map(|(call, run)| Some((call, run.as_ref()?))) {
+        let (named, asked) = (found.criteria.len(), call.input.scorecard.criteria().count());
+        if named != asked {
+            let why =
+                format!("{}: it names {named} of {asked} criteria; those without a score are named too", call.name);
+            return Check::failed("every_criterion", why);
+        }
+    }
+    Check::passed("every_criterion", "each criterion is named once")
 }
 
 fn deterministic(different: Option<&str>, nothing_ran: bool) -> Check {
