@@ -2,7 +2,9 @@
 
 use std::{thread, time::Duration};
 
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolConcurrencyLimitError, PoolingAllocationConfig, Trap};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolConcurrencyLimitError, PoolingAllocationConfig, Trap,
+};
 
 use super::{
     PluginError,

@@ -1,6 +1,6 @@
 //! Extism: compiled once, a fresh plugin for each call, limits of the same kinds as ours.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use extism::{CompiledPlugin, Manifest, Plugin, PluginBuilder, Wasm};
 
@@ -13,7 +13,7 @@ pub struct Extism(CompiledPlugin);
 
 impl Extism {
     pub fn of(file: &str) -> Outcome<Self> {
-        let manifest = Manifest::new([Wasm::file(file)]).with_memory_max(PAGES).with_timeout(Duration::from_secs(1));
+        let manifest = Manifest::new([Wasm::data(fs::read(file)?)]).with_memory_max(PAGES).with_timeout(Duration::from_secs(1));
         Ok(Self(PluginBuilder::new(manifest).with_cache_disabled().with_fuel_limit(FUEL).compile()?))
     }
 }
