@@ -88,7 +88,9 @@ create table backtests (
     cancel_requested boolean not null default false,
     calls_total integer not null,
     calls_done integer not null default 0,
-    cursor uuid,
+    calls_scored integer not null default 0,
+    cursor_at timestamp with time zone,
+    cursor_id uuid,
     found jsonb,
     report jsonb,
     failure text,
@@ -98,6 +100,7 @@ create table backtests (
     ended_at timestamp with time zone,
     constraint backtests_calls_done_check CHECK ((calls_done >= 0)),
     constraint backtests_calls_total_check CHECK ((calls_total >= 0)),
+    constraint backtests_check CHECK (((calls_scored >= 0) AND (calls_scored <= calls_done))),
     constraint backtests_failure_check CHECK ((length(failure) <= 2000)),
     constraint backtests_pkey PRIMARY KEY (backtest_id),
     constraint backtests_settings_digest_check CHECK ((settings_digest ~ '^[0-9a-f]{64}$'::text)),
@@ -122,8 +125,9 @@ create table plugin_bindings (
     created_by text not null default ''::text,
     ended_by text,
     ended_because text,
+    replaces uuid,
     constraint plugin_bindings_canary_share_check CHECK (((canary_share >= 1) AND (canary_share <= 10000))),
-    constraint plugin_bindings_ended_because_check CHECK ((ended_because = ANY (ARRAY['replaced'::text, 'unbound'::text, 'rolled_back'::text, 'faults'::text, 'drift'::text]))),
+    constraint plugin_bindings_ended_because_check CHECK ((ended_because = ANY (ARRAY['replaced'::text, 'unbound'::text, 'promoted'::text, 'rolled_back'::text, 'faults'::text, 'drift'::text]))),
     constraint plugin_bindings_failure_policy_check CHECK ((failure_policy = ANY (ARRAY['fall_back'::text, 'hold'::text, 'fail'::text]))),
     constraint plugin_bindings_least_runs_check CHECK (((least_runs >= 1) AND (least_runs <= 10000))),
     constraint plugin_bindings_mode_check CHECK ((mode = ANY (ARRAY['active'::text, 'shadow'::text, 'canary'::text]))),
@@ -133,7 +137,8 @@ create table plugin_bindings (
     constraint plugin_bindings_share CHECK (((mode = 'canary'::text) = (canary_share IS NOT NULL))),
     constraint plugin_bindings_world_check CHECK ((world = ANY (ARRAY['scorer'::text, 'prompt_builder'::text]))),
     constraint plugin_bindings_digest_fkey FOREIGN KEY (digest) REFERENCES plugin_versions(digest),
-    constraint plugin_bindings_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+    constraint plugin_bindings_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id),
+    constraint plugin_bindings_replaces_fkey FOREIGN KEY (replaces) REFERENCES plugin_bindings(binding_id)
 );
 create table receipt_keys (
     receipt_key_id uuid not null,
@@ -586,21 +591,22 @@ create table utterances (
 );
 CREATE INDEX agents_newest ON agents USING btree (organization_id, created_at DESC, agent_id DESC);
 CREATE INDEX audit_events_newest ON audit_events USING btree (organization_id, occurred_at DESC, audit_event_id DESC);
-CREATE INDEX backtests_newest ON backtests USING btree (organization_id, created_at DESC, backtest_id DESC);
+CREATE UNIQUE INDEX backtests_one ON backtests USING btree (organization_id) WHERE (status = ANY (ARRAY['waiting'::text, 'running'::text]));
+CREATE INDEX backtests_newest ON backtests USING btree (organization_id, digest, created_at DESC, backtest_id DESC);
 CREATE INDEX backtests_of_version ON backtests USING btree (digest, settings_digest) WHERE (status = 'succeeded'::text);
 CREATE INDEX calls_agent ON calls USING btree (agent_id, received_at DESC, call_id DESC);
 CREATE INDEX calls_newest ON calls USING btree (organization_id, received_at DESC, call_id DESC);
-CREATE UNIQUE INDEX evaluations_one_current ON evaluations USING btree (call_id) WHERE is_current;
-CREATE INDEX evaluations_current ON evaluations USING btree (organization_id, assessed_at DESC, evaluation_id DESC) WHERE is_current;
 CREATE INDEX evaluations_call ON evaluations USING btree (call_id, assessed_at DESC);
 CREATE INDEX evaluations_newest ON evaluations USING btree (organization_id, assessed_at DESC, evaluation_id DESC);
 CREATE UNIQUE INDEX evaluations_revision ON evaluations USING btree (call_id, revision);
+CREATE UNIQUE INDEX evaluations_one_current ON evaluations USING btree (call_id) WHERE is_current;
+CREATE INDEX evaluations_current ON evaluations USING btree (organization_id, assessed_at DESC, evaluation_id DESC) WHERE is_current;
 CREATE INDEX idempotency_keys_created ON idempotency_keys USING btree (created_at);
 CREATE UNIQUE INDEX plugin_bindings_beside ON plugin_bindings USING btree (organization_id, world) WHERE ((ended_at IS NULL) AND (mode <> 'active'::text));
 CREATE INDEX plugin_bindings_newest ON plugin_bindings USING btree (organization_id, world, created_at DESC, binding_id DESC);
 CREATE UNIQUE INDEX plugin_bindings_active ON plugin_bindings USING btree (organization_id, world) WHERE ((ended_at IS NULL) AND (mode = 'active'::text));
-CREATE INDEX plugin_runs_of_binding ON plugin_runs USING btree (binding_id, ran_at DESC) WHERE (binding_id IS NOT NULL);
 CREATE INDEX plugin_runs_newest ON plugin_runs USING btree (organization_id, digest, ran_at DESC, plugin_run_id DESC);
+CREATE INDEX plugin_runs_of_binding ON plugin_runs USING btree (binding_id, ran_at DESC) WHERE (binding_id IS NOT NULL);
 CREATE INDEX plugin_runs_of_call ON plugin_runs USING btree (call_id) WHERE (call_id IS NOT NULL);
 CREATE INDEX plugin_runs_oldest ON plugin_runs USING btree (organization_id, ran_at);
 CREATE INDEX plugin_versions_newest ON plugin_versions USING btree (organization_id, created_at DESC, digest DESC);
@@ -737,4 +743,4 @@ insert into refinery_schema_history (version, name, applied_on, checksum)
 insert into refinery_schema_history (version, name, applied_on, checksum)
     values (6, 'receipts', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '7274113576803981458');
 insert into refinery_schema_history (version, name, applied_on, checksum)
-    values (7, 'plugins', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '11157277552157240916');
+    values (7, 'plugins', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '13896426674899544358');

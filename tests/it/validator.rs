@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::{
     plugins::{EXAMPLE, EXAMPLE_SETTINGS, score_input},
-    support::attacks::attack_named,
+    support::attacks::{attack_named, component},
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_plumbline");
@@ -98,6 +98,70 @@ async fn a_child_holds_components_against_the_golden_calls() {
         assert_eq!(report.problem.unwrap().code, "conformance");
         assert!(report.identity.is_some() && report.manifest.is_some(), "what could be asked is told");
     }
+}
+
+/// A scorer of the frame that names every criterion and then does this.
+fn scorer(score: &str) -> Vec<u8> {
+    component("property", "scorer", &format!(";; in: score\n(call $cover (local.get 0))\n{score}"))
+}
+
+/// Each property fails for the plugin that breaks it, and for no other reason.
+#[tokio::test]
+async fn properties_fail_where_they_are_broken() {
+    let overall =
+        |value: &str| format!("(i32.store8 (i32.const 1036) (i32.const 1)) (i32.store (i32.const 1040) {value})");
+    let names = component("nothing", "scorer", "");
+    let counts = scorer(&overall("(i32.mul (i32.load (i32.const 1032)) (i32.const 10))"));
+    // the first criterion gets a score, also where it is not applicable
+    let scores = scorer("(i32.store8 offset=8 (i32.load (i32.const 1028)) (i32.const 1))");
+    let slow =
+        scorer("(if (i32.gt_u (i32.load offset=68 (local.get 0)) (i32.const 1000)) (then (loop $again (br $again))))");
+    let strict = component(
+        "strict",
+        "scorer",
+        ";; in: score\n(call $cover (local.get 0))\n;; in: validate\n(if (i32.ne (local.get 1) (i32.const 2)) (then (unreachable)))",
+    );
+    let host = PluginHost::new(limits()).unwrap();
+    for (component, expected) in [
+        (scorer(""), vec![]),
+        (scorer(&overall("(i32.const 0)")), vec![]),
+        (scorer(&overall("(i32.const 9000)")), vec![]),
+        (names, vec!["every_criterion"]),
+        (counts, vec!["not_applicable_is_neutral"]),
+        (scores, vec!["not_applicable_is_neutral"]),
+        (slow, vec!["within_budget"]),
+        (strict, vec!["settings_answered"]),
+    ] {
+        let report = host.validate(component).await.unwrap();
+        assert_eq!(failed(&report), expected, "{report:#?}");
+        assert_eq!(report.accepted, expected.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn prompt_builders_are_held_against_the_golden_calls_too() {
+    let host = PluginHost::new(limits()).unwrap();
+    let report = host.validate(component("nothing", "prompt-builder", "")).await.unwrap();
+    assert!(report.accepted && report.measures.len() == 6, "{report:#?}");
+    let report = host.validate(attack_named("prompt_loop")).await.unwrap();
+    assert!(failed(&report).contains(&"builds_support_call") && failed(&report).contains(&"deterministic"));
+    let report = host.validate(attack_named("prompt_is_empty")).await.unwrap();
+    assert!(!report.accepted && report.problem.unwrap().message.contains("empty"));
+}
+
+/// A plugin that sets itself more than there is is told so before it is bound.
+#[tokio::test]
+async fn a_manifest_that_asks_for_more_than_there_is_is_refused() {
+    let text = "limit.memory_bytes99999999999";
+    let describe = r#"(i32.store (i32.const 548) (i32.const 2048)) (i32.store (i32.const 552) (i32.const 1))
+        (i32.store (i32.const 2048) (i32.const 2100)) (i32.store (i32.const 2052) (i32.const 18))
+        (i32.store (i32.const 2056) (i32.const 2118)) (i32.store (i32.const 2060) (i32.const 11))"#;
+    let pieces = format!(
+        ";; in: describe\n{describe}\n;; in: score\n(call $cover (local.get 0))\n;; in: module\n(data (i32.const 2100) \"{text}\")"
+    );
+    let report = PluginHost::new(limits()).unwrap().validate(component("greedy", "scorer", &pieces)).await.unwrap();
+    assert_eq!(failed(&report), ["limits"], "{report:#?}");
+    assert!(report.violations()[0].contains("the most there is here is 67108864"), "{:?}", report.violations());
 }
 
 /// Behaves in front of the golden calls and not afterwards: the version is accepted, and its calls are stopped like any other's.
@@ -204,7 +268,7 @@ async fn compile_bombs_go_off_in_children() {
             exploded.push(name);
         }
     }
-    assert!(exploded.contains(&"a huge function"), "only {exploded:?} kept the compiler busy");
+    assert!(exploded.contains(&"values alive at once"), "only {exploded:?} kept the compiler busy");
     assert_eq!(host.live_instances(), 0);
 }
 
@@ -217,7 +281,7 @@ async fn a_compiler_that_wants_too_much_memory_breaks_down_alone() {
     let problem = host.validate(bomb).await.unwrap().problem.unwrap();
     assert_eq!(problem.code, "compile");
     assert!(host.validate(EXAMPLE).await.unwrap().accepted, "what is of use fits in");
-    assert!(problem.message.contains("128 MiB"), "{problem:?}");
+    assert!(problem.message.contains("broke down"), "{problem:?}");
 }
 
 #[tokio::test]

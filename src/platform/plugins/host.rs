@@ -227,7 +227,7 @@ impl PluginHost {
         let engine = self.rooms.engine.clone();
         let Some(validator) = &self.rooms.validator else {
             let began = Instant::now();
-            let component = blocking(move || compiled(&engine, &bytes)).await??;
+            let component = compiled(engine, bytes).await?;
             let compile_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             if self.rooms.artefacts.is_some() {
                 let code = component.serialize().map_err(|error| PluginError::Host(engine::message(&error)))?;
@@ -246,7 +246,7 @@ impl PluginHost {
     pub(super) async fn compile_alone(&self, bytes: Bytes) -> Result<Vec<u8>, PluginError> {
         begins_like_a_component(&bytes)?;
         let engine = self.rooms.engine.clone();
-        let component = blocking(move || compiled(&engine, &bytes)).await??;
+        let component = compiled(engine, bytes).await?;
         component.serialize().map_err(|error| PluginError::Host(engine::message(&error)))
     }
 
@@ -339,8 +339,11 @@ fn begins_like_a_component(bytes: &[u8]) -> Result<(), PluginError> {
     Err(PluginError::NotAComponent(found.to_owned()))
 }
 
-fn compiled(engine: &Engine, bytes: &[u8]) -> Result<Component, PluginError> {
-    Component::new(engine, bytes).map_err(|error| PluginError::Compile(engine::message(&error)))
+/// Whatever the compiler does, a panic too, it does because of these bytes.
+async fn compiled(engine: Engine, bytes: Bytes) -> Result<Component, PluginError> {
+    let component = tokio::task::spawn_blocking(move || Component::new(&engine, &bytes)).await;
+    let component = component.map_err(|_| PluginError::Compile("the compiler broke down on it".to_owned()))?;
+    component.map_err(|error| PluginError::Compile(engine::message(&error)))
 }
 
 /// A component of machine code. Never to be given anything but what the own compiler made: its child's, or what bears our seal.

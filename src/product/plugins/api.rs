@@ -13,8 +13,8 @@ use poem_openapi::{
     payload::{Binary, Json},
 };
 
-pub use self::bindings::PluginBindingsApi;
 use self::views::{PluginRunView, PluginStatisticsView, PluginView, SettingsBody, SettingsCheckView, StatisticsOf};
+pub use self::{bindings::PluginBindingsApi, views::LogLineView};
 use super::{
     Plugins, VersionFilter,
     model::{PluginRun, PluginVersion, PluginWorld, RunPurpose},
@@ -31,8 +31,9 @@ use crate::{
 /// Days of statistics that are shown when nobody names a time.
 const USUAL_DAYS: i64 = 30;
 
+/// Where plugins stand in the document, also what is asked about them elsewhere.
 #[derive(Tags)]
-enum Tag {
+pub enum PluginTag {
     /// Scorers and prompt builders of the tenant's own: WebAssembly components in a sandbox, and their use by organizations.
     Plugins,
 }
@@ -43,7 +44,7 @@ pub struct PluginsApi {
     pub plugins: Plugins,
 }
 
-#[OpenApi(prefix_path = "/api/plugins", tag = "Tag::Plugins")]
+#[OpenApi(prefix_path = "/api/plugins", tag = "PluginTag::Plugins")]
 impl PluginsApi {
     /// Upload a plugin
     ///

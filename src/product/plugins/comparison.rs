@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use poem_openapi::{Object, OpenApi, Tags, param::Path, payload::Json};
+use poem_openapi::{Object, OpenApi, param::Path, payload::Json};
 use serde::Deserialize;
 use tokio_postgres::types::Json as Column;
 
+use super::api::PluginTag;
 use crate::{
     foundation::{
         access::{Caller, Grant, Permission},
@@ -28,13 +29,7 @@ pub struct ComparisonsApi {
     pub db: Arc<Db>,
 }
 
-#[derive(Tags)]
-enum Tag {
-    /// Scorers and prompt builders of a tenant's own, and their use by organizations.
-    Plugins,
-}
-
-#[OpenApi(prefix_path = "/api", tag = "Tag::Plugins")]
+#[OpenApi(prefix_path = "/api", tag = "PluginTag::Plugins")]
 impl ComparisonsApi {
     /// Compare a shadow or a canary
     ///
@@ -46,7 +41,7 @@ impl ComparisonsApi {
         caller: Caller,
         binding_id: Path<BindingId>,
     ) -> Result<Json<ComparisonView>, Refusal> {
-        let grant = caller.may(Permission::ManagePlugins)?;
+        let grant = caller.may(Permission::ReadPlugins)?;
         let found = compare(&self.db, &grant, binding_id.0).await?;
         found.map(Json).ok_or_else(|| Refusal::not_found("plugin binding"))
     }

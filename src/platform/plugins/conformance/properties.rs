@@ -146,3 +146,31 @@ fn left_out(input: &ScoreInput) -> Option<String> {
     kept.find_map(|section| section.criteria.iter().find(|criterion| not_applicable(&criterion.key)))
         .map(|criterion| criterion.key.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_or_nothing_at_all_is_not_deterministic() {
+        assert!(deterministic(None, false).passed);
+        assert!(!deterministic(Some("support_call"), false).passed);
+        assert!(!deterministic(None, true).passed, "nothing ran, so nothing is shown");
+    }
+
+    #[test]
+    fn the_criterion_that_is_left_out_is_not_alone_in_its_section() {
+        let calls = golden_calls();
+        let found: Vec<_> = calls.iter().map(|call| left_out(&call.input)).collect();
+        let named = |name: &str| Some(name.to_owned());
+        let expected = [
+            named("offers_refund"),
+            named("upsells"),
+            named("uses_name"),
+            named("greets_by_name"),
+            None,
+            named("criterion_1"),
+        ];
+        assert_eq!(found, expected);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use poem_openapi::{Enum, Object, OpenApi, Tags, param::Path, payload::Json, types::Any};
+use poem_openapi::{Object, OpenApi, param::Path, payload::Json, types::Any};
 use serde_json::Value;
 
 use super::{Compared, On, Pasted, Ran, ReplayError, Replays, Tested, Version};
@@ -13,12 +13,16 @@ use crate::{
     },
     platform::{
         http::Refusal,
-        plugins::{CriterionScore, Insight, InsightKind, LogLevel, Prompt, World},
+        plugins::{CriterionScore, Insight, InsightKind, Prompt},
         tenancy::Tenants,
     },
     product::{
         calls::{api::NewConversation, redaction::Company},
-        plugins::runs::{Mark, OK},
+        plugins::{
+            api::{LogLineView, PluginTag},
+            model::PluginWorld,
+            runs::{Mark, OK},
+        },
         scorecards::Side,
     },
 };
@@ -32,12 +36,6 @@ pub struct ReplaysApi {
     pub replays: Replays,
     /// Whose conversations are pasted.
     pub tenants: Arc<Tenants>,
-}
-
-#[derive(Tags)]
-enum Tag {
-    /// Scorers and prompt builders of a tenant's own, and their use by organizations.
-    Plugins,
 }
 
 /// A version with settings, and what it is tried on: a stored call, or a conversation that is pasted with its scorecard and answers.
@@ -69,7 +67,7 @@ struct NewReplay {
     settings: Option<Any<Value>>,
 }
 
-#[OpenApi(prefix_path = "/api", tag = "Tag::Plugins")]
+#[OpenApi(prefix_path = "/api", tag = "PluginTag::Plugins")]
 impl ReplaysApi {
     /// Try a plugin
     ///
@@ -138,16 +136,6 @@ impl NewTestRun {
     }
 }
 
-/// What a plugin is for.
-#[derive(Clone, Copy, Enum)]
-#[oai(rename = "PluginWorld", rename_all = "snake_case")]
-enum WorldView {
-    /// Turns answers into scores.
-    Scorer,
-    /// Turns a transcript and a scorecard into a prompt.
-    PromptBuilder,
-}
-
 /// What came of trying a plugin.
 #[derive(Object)]
 #[oai(rename = "PluginTestRun")]
@@ -163,7 +151,7 @@ struct TestRunView {
     version: Option<String>,
     /// What it is for.
     #[oai(nullable)]
-    world: Option<WorldView>,
+    world: Option<PluginWorld>,
     /// `ok`, or a stable word for what went wrong.
     outcome: String,
     /// What went wrong, in words; null when nothing did.
@@ -208,15 +196,6 @@ struct TestRunView {
     metadata: Vec<MetadataView>,
     /// What it would ask: one prompt, or one for each part of a long conversation. Nobody was asked.
     prompts: Vec<PromptView>,
-}
-
-/// A message that a plugin logged.
-#[derive(Object)]
-#[oai(rename = "PluginLogLine")]
-struct LogLineView {
-    /// `debug`, `info`, `warn` or `error`.
-    level: String,
-    message: String,
 }
 
 /// One criterion as a plugin scored it, and as others did. Scores are 0 to 100, and null where the criterion left the denominator.
@@ -291,13 +270,7 @@ impl From<Tested> for TestRunView {
         let both = overall.zip(counted_overall);
         let is_ok = ended.outcome == OK;
         let (digest, name, version, world) = match ran {
-            Some(Ran { digest, name, version, world }) => {
-                let world = match world {
-                    World::Scorer => WorldView::Scorer,
-                    World::PromptBuilder => WorldView::PromptBuilder,
-                };
-                (Some(digest), Some(name), Some(version), Some(world))
-            }
+            Some(Ran { digest, name, version, world }) => (Some(digest), Some(name), Some(version), Some(world.into())),
             None => (None, None, None, None),
         };
         Self {
@@ -324,18 +297,6 @@ impl From<Tested> for TestRunView {
             metadata: metadata.into_iter().map(|(key, value)| MetadataView { key, value }).collect(),
             prompts: prompts.into_iter().map(PromptView::from).collect(),
         }
-    }
-}
-
-impl From<(LogLevel, String)> for LogLineView {
-    fn from((level, message): (LogLevel, String)) -> Self {
-        let level = match level {
-            LogLevel::Debug => "debug",
-            LogLevel::Info => "info",
-            LogLevel::Warn => "warn",
-            LogLevel::Error => "error",
-        };
-        Self { level: level.to_owned(), message }
     }
 }
 

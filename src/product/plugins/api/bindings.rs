@@ -7,7 +7,7 @@ use poem_openapi::{
 };
 
 use super::{
-    Tag,
+    PluginTag,
     views::{BindingView, NewBindingBody, PolicyBody, PolicyView, RollbackView},
 };
 use crate::{
@@ -30,7 +30,7 @@ pub struct PluginBindingsApi {
     pub plugins: Plugins,
 }
 
-#[OpenApi(prefix_path = "/api", tag = "Tag::Plugins")]
+#[OpenApi(prefix_path = "/api", tag = "PluginTag::Plugins")]
 impl PluginBindingsApi {
     /// Bind a plugin
     ///

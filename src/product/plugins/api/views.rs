@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 
 use crate::{
     foundation::ids::{BindingId, CallId, EvaluationId, OrganizationId, PluginRunId},
-    platform::{http::Refusal, plugins::SettingsFault},
+    platform::{
+        http::Refusal,
+        plugins::{LogLevel, SettingsFault},
+    },
     product::plugins::{
         bindings::RolledBack,
         model::{
@@ -484,13 +487,25 @@ pub(super) struct PluginRunView {
     ran_at: DateTime<Utc>,
 }
 
-/// One message of a plugin.
+/// A message that a plugin logged.
 #[derive(Object)]
 #[oai(rename = "PluginLogLine")]
-struct LogLineView {
+pub struct LogLineView {
     /// `debug`, `info`, `warn` or `error`.
     level: String,
     message: String,
+}
+
+impl From<(LogLevel, String)> for LogLineView {
+    fn from((level, message): (LogLevel, String)) -> Self {
+        let level = match level {
+            LogLevel::Debug => "debug",
+            LogLevel::Info => "info",
+            LogLevel::Warn => "warn",
+            LogLevel::Error => "error",
+        };
+        Self { level: level.to_owned(), message }
+    }
 }
 
 impl From<PluginRun> for PluginRunView {
