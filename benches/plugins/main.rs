@@ -41,6 +41,9 @@ use support::{Outcome, median, met, rounded};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The Rust guest for the tests, which have no WebAssembly toolchain.
+const COMMITTED: &[u8] = include_bytes!("scorer.wasm");
+
 const ROUNDS: usize = 25;
 /// Calls of one round, where a call takes microseconds and where it takes milliseconds.
 const MANY: usize = 200;
@@ -95,6 +98,7 @@ impl Field {
             guests.push((figure, load(&host, &made.join(file)).await?, calls));
         }
         let nothing = load(&host, &made.join("bench_nothing.wasm")).await?;
+        committed(&made.join(GUESTS[0].0))?;
         let input = sample::input();
         let rivals = Rivals::start(made, &input)?;
         Ok(Self { input, nothing, guests, rivals })
@@ -139,12 +143,26 @@ fn nothing(_: &ScoreInput) -> ScoreOutput {
     ScoreOutput { criteria: vec![], overall: None, insights: vec![], metadata: vec![] }
 }
 
-/// A component; a core module of `script/bench` becomes one.
 async fn load(host: &PluginHost, file: &Path) -> Outcome<Plugin> {
+    Ok(host.load(component(file)?).await?)
+}
+
+/// A component; a core module of `script/bench` becomes one.
+fn component(file: &Path) -> Outcome<Vec<u8>> {
     let bytes = fs::read(file)?;
     let is_component = bytes.get(4) == Some(&0x0d);
-    let component = if is_component { bytes } else { ComponentEncoder::default().module(&bytes)?.encode()? };
-    Ok(host.load(component).await?)
+    Ok(if is_component { bytes } else { ComponentEncoder::default().module(&bytes)?.encode()? })
+}
+
+/// Says so if tests/it/bench_scorer.rs has an older component than this one, and leaves the newer one beside the module.
+fn committed(module: &Path) -> Outcome<()> {
+    let made = component(module)?;
+    if made != COMMITTED {
+        let newer = module.with_file_name("scorer.wasm");
+        fs::write(&newer, made)?;
+        println!("benches/plugins/scorer.wasm is not what its source gives here; {} is", newer.display());
+    }
+    Ok(())
 }
 
 fn same(who: &str, found: &Value, expected: &Value) -> Outcome<()> {

@@ -11,6 +11,7 @@ mod authors;
 mod authz;
 mod backtest;
 mod baseline;
+mod bench_scorer;
 mod calls;
 mod carry;
 mod cli;

@@ -1,10 +1,13 @@
 //! Extism: compiled once, a fresh plugin for each call, limits of the same kinds as ours.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use extism::{CompiledPlugin, Manifest, Plugin, PluginBuilder, Wasm};
 
-use crate::{Outcome, Rival, types::{Request, ScoreOutput}};
+use crate::{
+    Outcome, Rival,
+    types::{Request, ScoreOutput},
+};
 
 const PAGES: u32 = 1_024;
 const FUEL: u64 = 10_000_000_000;
@@ -13,7 +16,8 @@ pub struct Extism(CompiledPlugin);
 
 impl Extism {
     pub fn of(file: &str) -> Outcome<Self> {
-        let manifest = Manifest::new([Wasm::file(file)]).with_memory_max(PAGES).with_timeout(Duration::from_secs(1));
+        let manifest =
+            Manifest::new([Wasm::data(fs::read(file)?)]).with_memory_max(PAGES).with_timeout(Duration::from_secs(1));
         Ok(Self(PluginBuilder::new(manifest).with_cache_disabled().with_fuel_limit(FUEL).compile()?))
     }
 }

@@ -1,11 +1,17 @@
 //! QuickJS in this very process, without WebAssembly: the source compiled once to bytecode, a fresh runtime for each call, limits of memory
 //! and time.
 
-use std::{fs, time::{Duration, Instant}};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use rquickjs::{Context, Function, Module, Runtime, WriteOptions};
 
-use crate::{Outcome, Rival, types::{Request, ScoreOutput}};
+use crate::{
+    Outcome, Rival,
+    types::{Request, ScoreOutput},
+};
 
 const MEMORY: usize = 64 << 20;
 const STACK: usize = 512 << 10;

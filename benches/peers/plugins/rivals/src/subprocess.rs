@@ -7,7 +7,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{Outcome, Rival, scorer, types::{Request, ScoreOutput}};
+use crate::{
+    Outcome, Rival, scorer,
+    types::{Request, ScoreOutput},
+};
 
 pub struct Subprocess(PathBuf);
 
