@@ -86,8 +86,8 @@ impl Limits {
 pub(super) const INSTANCES: u32 = 64;
 /// Tables of one component.
 pub(super) const TABLES: u32 = 16;
-/// Memories of one component.
-pub(super) const MEMORIES: u32 = 2;
+/// Memories of one component: one from componentize-qjs has 3.
+pub(super) const MEMORIES: u32 = 4;
 
 #[cfg(test)]
 mod tests {
