@@ -133,7 +133,10 @@ mod tests {
 
     const ALL: [(Language, &[&str]); 3] = [
         (Language::Rust, &["Cargo.toml", "src/lib.rs", "sdk/Cargo.toml", "sdk/src/lib.rs", "sdk/wit/plumbline.wit"]),
-        (Language::Typescript, &["package.json", "package-lock.json", "src/plugin.ts", "sdk/plumbline.ts", "wit/plumbline.wit"]),
+        (
+            Language::Typescript,
+            &["package.json", "package-lock.json", "src/plugin.ts", "sdk/plumbline.ts", "wit/plumbline.wit"],
+        ),
         (Language::Python, &["requirements.txt", "src/plugin.py", "sdk/plumbline.py", "wit/plumbline.wit"]),
     ];
 
@@ -142,7 +145,8 @@ mod tests {
         for (language, wanted) in ALL {
             for world in [ProjectWorld::Scorer, ProjectWorld::PromptBuilder] {
                 let files = files("my_plugin", language, world);
-                let common = ["plugin.toml", "README.md", ".gitignore", "calls/first_call.json", "src/settings.schema.json"];
+                let common =
+                    ["plugin.toml", "README.md", ".gitignore", "calls/first_call.json", "src/settings.schema.json"];
                 for path in wanted.iter().chain(&common) {
                     let found = files.iter().filter(|(known, text)| known == path && !text.is_empty()).count();
                     assert_eq!(found, 1, "{path} of {language:?} {world:?}");

@@ -26,7 +26,8 @@ pub async fn build(project: &Project) -> Result<(), Failure> {
 /// The project's virtual environment with what requirements.txt pins; made anew when that has changed.
 async fn environment(directory: &Path) -> Result<PathBuf, Failure> {
     let requirements = directory.join("requirements.txt");
-    let wanted = fs::read(&requirements).map_err(|error| Failure::Said(format!("{}: {error}", requirements.display())))?;
+    let wanted =
+        fs::read(&requirements).map_err(|error| Failure::Said(format!("{}: {error}", requirements.display())))?;
     let environment = directory.join(".venv");
     let (programs, installed) = (environment.join("bin"), environment.join("plumbline-requirements.txt"));
     if fs::read(&installed).ok().as_deref() == Some(wanted.as_slice()) {
