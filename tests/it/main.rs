@@ -45,6 +45,7 @@ mod planted;
 mod plugin_modes;
 mod plugins;
 mod plugins_bindings;
+mod plugins_remote;
 mod plugins_statistics;
 mod plugins_versions;
 mod providers;

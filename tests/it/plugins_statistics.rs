@@ -1,5 +1,6 @@
 //! What a plugin's author sees of its runs: statistics and the runs themselves, in the organizations that the caller reaches.
 
+use plumbline::foundation::access::{Permission, Role};
 use serde_json::{Value, json};
 
 use crate::{
@@ -106,4 +107,12 @@ async fn runs_are_listed_with_their_logs() {
     assert_eq!(support.get(&path).await.expect(200)["items"], json!([]));
     app.caller(&tenant, "cora", "coach", &["sales"]).get(&path).await.refused(403, "forbidden");
     app.finish().await;
+}
+
+#[test]
+fn whoever_reads_logs_of_plugins_reads_calls() {
+    let may = |permission: Permission| Role::ALL.iter().filter(move |role| role.may(permission));
+    assert!(may(Permission::ReadPlugins).count() > 2);
+    assert!(may(Permission::ReadPlugins).all(|role| role.may(Permission::ReadCalls)));
+    assert!(may(Permission::ManagePlugins).all(|role| role.may(Permission::ReadPlugins)));
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use plumbline::platform::plugins::{
-    ArtefactOptions, HostOptions, Limits, PluginHost, Scorer, ValidationReport, ValidatorOptions,
+    ArtefactOptions, HostOptions, Limits, PluginHost, ValidationReport, ValidatorOptions,
 };
 use tempfile::TempDir;
 

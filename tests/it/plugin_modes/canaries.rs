@@ -210,12 +210,11 @@ const ASKS_ITS_SETTINGS: &str = ";; in: build
 async fn a_canary_builds_the_prompt_that_is_asked() {
     let app = TestApp::start().await;
     let tenant = app.ready_tenant("acme").await;
-    // A document as the built-in builder makes one, of one utterance more than there is: what it asks shows in the answers.
+    // A document as the built-in builder makes one, with one question for all criteria: what it asks shows in the answers.
     let criteria = ["greeting", "name", "refund", "next_step", "insult"].map(|key| {
-        json!({"key": key, "question": "Q?", "guidance": "Yes if the agent says \"good morning\".", "not_applicable_allowed": key == "refund"})
+        json!({"key": key, "question": "Q?", "guidance": "Yes if the agent says \"i will\".", "not_applicable_allowed": key == "refund"})
     });
-    let document =
-        json!({"criteria": criteria, "transcript": [{"n": 1, "speaker": "agent", "text": "Good morning, Ana here."}]});
+    let document = json!({"criteria": criteria, "transcript": [{"n": 3, "speaker": "agent", "text": "I see. Then I will send you a new one."}]});
     let builder = component("asks_its_settings", "prompt-builder", ASKS_ITS_SETTINGS);
     let settings = document.to_string().replace('\'', "''");
     let canary = bind(&app, &tenant, &builder, Bound { world: "prompt_builder", settings: &settings, ..CANARY }).await;

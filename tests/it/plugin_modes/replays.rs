@@ -63,7 +63,7 @@ async fn a_version_is_tried_on_a_stored_call() {
     assert!(tried["criteria"].as_array().unwrap().iter().all(|one| one["differs"] == json!(false)), "{tried:#}");
     assert!(tried["fuel"].as_u64().unwrap() > 0 && tried["memory_bytes"].as_u64().unwrap() > 0);
     assert_eq!(tried["log"][0]["level"], json!("info"));
-    assert_eq!(tried["insights"][0]["kind"], json!("risk"));
+    assert!(tried["insights"].as_array().unwrap().iter().any(|one| one["kind"] == json!("risk")), "{tried:#}");
     // Nothing changed, nobody was asked, and the run is there to see.
     assert_eq!(rows(&app, &tenant).await, before);
     assert_eq!(app.stand_ins.requests().chat_completions, asked);
@@ -116,16 +116,18 @@ async fn a_version_is_tried_on_a_pasted_conversation() {
     let app = TestApp::start().await;
     let tenant = app.ready_tenant("acme").await;
     let admin = app.admin(&tenant);
-    let card = app.publish(&tenant, &tenant.sales, &scorecard()).await;
+    let mut card = scorecard();
+    card["name"] = json!("Another");
+    let card = app.publish(&tenant, &tenant.sales, &card).await;
     stored(&app, &tenant, EXAMPLE, "scorer").await;
     let mut pasted = conversation(&tenant.sales);
     pasted["scorecard_id"] = json!(card);
     let yes = |utterance: u32, quote: &str| json!({"verdict": "yes", "confidence": 0.9, "rationale": "Heard.", "evidence": [{"utterance": utterance, "quote": quote}]});
     let no = json!({"verdict": "no", "confidence": 0.9, "rationale": "Said by Marisela Thackeray.", "evidence": []});
     let answers = json!({
-        "greeting": yes(1, "Good morning, Ana here."), "name": no, "next_step": yes(3, "I will send you a new one."),
+        "greeting": yes(3, "I will send you a new one."), "name": no, "next_step": yes(3, "I will send you a new one."),
         "refund": {"verdict": "not_applicable", "confidence": 1, "rationale": "", "evidence": []},
-        "insult": yes(1, "Good morning, Ana here."),
+        "insult": yes(3, "I will send you a new one."),
     });
     let before = rows(&app, &tenant).await;
     let body = json!({"conversation": pasted, "answers": answers, "settings": settings()});
@@ -206,6 +208,7 @@ async fn shadows_and_canaries_are_compared() {
     let tenant = app.ready_tenant("acme").await;
     let admin = app.admin(&tenant);
     let mut card = scorecard();
+    card["name"] = json!("With a pass mark");
     card["pass_mark"] = json!(86);
     app.publish(&tenant, &tenant.sales, &card).await;
     let shadow = bind(&app, &tenant, EXAMPLE, Bound { settings: EXAMPLE_SETTINGS, ..SHADOW }).await;

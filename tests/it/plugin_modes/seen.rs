@@ -55,7 +55,7 @@ async fn no_guest_ever_sees_personal_data() {
     for run in &runs {
         let seen = run.log.to_string();
         // It was given the call: its words, and quotes of them.
-        assert!(seen.contains("Good morning, my name is Ana") && seen.contains("[CARD_1]"), "{seen}");
+        assert!(seen.contains("Good morning, my name is [NAME_1]") && seen.contains("[CARD_1]"), "{seen}");
         for planted in PLANTED {
             assert!(!seen.contains(planted), "{planted} in {seen}");
         }

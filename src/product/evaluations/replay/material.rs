@@ -1,7 +1,5 @@
 //! What a version is tried on: a stored call, a pasted conversation, or what a receipt was made of.
 
-use std::collections::HashMap;
-
 use serde_json::Value;
 
 use super::{Of, Pasted, ReplayError, Replays};
@@ -21,13 +19,12 @@ use crate::{
             beside,
             model::{Answer, EvaluationStatus, speaker_of},
             parts::Span,
-            prompt,
-            questions::{self, Questions},
-            receipt::{Material, Receipt, bundle::Bundle, prompt_digest, verify},
+            prompt, questions,
+            receipt::{Material, Receipt, bundle::Bundle, verify},
             store,
         },
         plugins::runs::Mark,
-        scorecards::model::{Criterion, Definition, ScorecardVersion},
+        scorecards::model::{Criterion, ScorecardVersion},
     },
 };
 

@@ -25,7 +25,7 @@ use crate::{
         ids::{CallId, EvaluationId, OrganizationId, ScorecardId},
     },
     platform::{
-        db::{Db, DbError, InTenant, Statements},
+        db::{Db, DbError, Statements},
         http::{Kind, Problem, Refusal},
         plugins::{CriterionScore, Insight, Plugin, PluginError, PluginHost, Prompt, ShareLimits, Trace, World},
         tenancy::quotas,
