@@ -88,7 +88,9 @@ create table backtests (
     cancel_requested boolean not null default false,
     calls_total integer not null,
     calls_done integer not null default 0,
-    cursor uuid,
+    calls_scored integer not null default 0,
+    cursor_at timestamp with time zone,
+    cursor_id uuid,
     found jsonb,
     report jsonb,
     failure text,
@@ -98,6 +100,7 @@ create table backtests (
     ended_at timestamp with time zone,
     constraint backtests_calls_done_check CHECK ((calls_done >= 0)),
     constraint backtests_calls_total_check CHECK ((calls_total >= 0)),
+    constraint backtests_check CHECK (((calls_scored >= 0) AND (calls_scored <= calls_done))),
     constraint backtests_failure_check CHECK ((length(failure) <= 2000)),
     constraint backtests_pkey PRIMARY KEY (backtest_id),
     constraint backtests_settings_digest_check CHECK ((settings_digest ~ '^[0-9a-f]{64}$'::text)),
@@ -584,21 +587,22 @@ create table utterances (
 );
 CREATE INDEX agents_newest ON agents USING btree (organization_id, created_at DESC, agent_id DESC);
 CREATE INDEX audit_events_newest ON audit_events USING btree (organization_id, occurred_at DESC, audit_event_id DESC);
-CREATE INDEX backtests_newest ON backtests USING btree (organization_id, created_at DESC, backtest_id DESC);
+CREATE UNIQUE INDEX backtests_one ON backtests USING btree (organization_id) WHERE (status = ANY (ARRAY['waiting'::text, 'running'::text]));
+CREATE INDEX backtests_newest ON backtests USING btree (organization_id, digest, created_at DESC, backtest_id DESC);
 CREATE INDEX backtests_of_version ON backtests USING btree (digest, settings_digest) WHERE (status = 'succeeded'::text);
 CREATE INDEX calls_agent ON calls USING btree (agent_id, received_at DESC, call_id DESC);
 CREATE INDEX calls_newest ON calls USING btree (organization_id, received_at DESC, call_id DESC);
-CREATE UNIQUE INDEX evaluations_one_current ON evaluations USING btree (call_id) WHERE is_current;
-CREATE INDEX evaluations_current ON evaluations USING btree (organization_id, assessed_at DESC, evaluation_id DESC) WHERE is_current;
 CREATE INDEX evaluations_call ON evaluations USING btree (call_id, assessed_at DESC);
 CREATE INDEX evaluations_newest ON evaluations USING btree (organization_id, assessed_at DESC, evaluation_id DESC);
 CREATE UNIQUE INDEX evaluations_revision ON evaluations USING btree (call_id, revision);
+CREATE UNIQUE INDEX evaluations_one_current ON evaluations USING btree (call_id) WHERE is_current;
+CREATE INDEX evaluations_current ON evaluations USING btree (organization_id, assessed_at DESC, evaluation_id DESC) WHERE is_current;
 CREATE INDEX idempotency_keys_created ON idempotency_keys USING btree (created_at);
 CREATE UNIQUE INDEX plugin_bindings_beside ON plugin_bindings USING btree (organization_id, world) WHERE ((ended_at IS NULL) AND (mode <> 'active'::text));
 CREATE INDEX plugin_bindings_newest ON plugin_bindings USING btree (organization_id, world, created_at DESC, binding_id DESC);
 CREATE UNIQUE INDEX plugin_bindings_active ON plugin_bindings USING btree (organization_id, world) WHERE ((ended_at IS NULL) AND (mode = 'active'::text));
-CREATE INDEX plugin_runs_of_binding ON plugin_runs USING btree (binding_id, ran_at DESC) WHERE (binding_id IS NOT NULL);
 CREATE INDEX plugin_runs_newest ON plugin_runs USING btree (organization_id, digest, ran_at DESC, plugin_run_id DESC);
+CREATE INDEX plugin_runs_of_binding ON plugin_runs USING btree (binding_id, ran_at DESC) WHERE (binding_id IS NOT NULL);
 CREATE INDEX plugin_runs_of_call ON plugin_runs USING btree (call_id) WHERE (call_id IS NOT NULL);
 CREATE INDEX plugin_runs_oldest ON plugin_runs USING btree (organization_id, ran_at);
 CREATE INDEX plugin_versions_newest ON plugin_versions USING btree (organization_id, created_at DESC, digest DESC);
@@ -735,4 +739,4 @@ insert into refinery_schema_history (version, name, applied_on, checksum)
 insert into refinery_schema_history (version, name, applied_on, checksum)
     values (6, 'receipts', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '7274113576803981458');
 insert into refinery_schema_history (version, name, applied_on, checksum)
-    values (7, 'plugins', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '11157277552157240916');
+    values (7, 'plugins', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '11802564171709448951');
