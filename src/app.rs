@@ -56,8 +56,14 @@ use crate::{
             human::HumanAnswers,
             reading::Evaluations,
             receipt::{api::ReceiptsApi, keys::ReceiptKeys, reading::Receipts},
+            replay::{Replays, api::ReplaysApi},
             rescore::{Price, Rescores, api::RescoresApi},
             spending::Spending,
+        },
+        plugins::{
+            Plugins,
+            api::{PluginBindingsApi, PluginsApi},
+            comparison::ComparisonsApi,
         },
         scorecards::{Scorecards, api::ScorecardsApi, review::Reviewer},
     },
@@ -155,6 +161,7 @@ impl App {
         let connections = Connections { statements: config.database.prepared_statements, ..connections };
         let db = Arc::new(Db::new(connections.open()?));
         let tenants = Arc::new(Tenants::new(db.clone()));
+        let master_key = means::master_key(&config.crypto)?;
         let means = Arc::new(Means {
             db: db.clone(),
             tenants: tenants.clone(),
@@ -165,9 +172,10 @@ impl App {
             language_model: means::language_model(&config.language_model)?,
             request_characters: config.language_model.request_characters,
             prices: means::prices(&config.prices),
-            plugins: means::plugins()?,
+            plugins: means::plugins(&config.plugins, master_key.as_ref())?,
+            keep_runs: TimeDelta::days(i64::from(config.plugins.keep_runs_days)),
             public_url: config.server.public_url.clone(),
-            master_key: means::master_key(&config.crypto)?,
+            master_key,
             transcription_poll: Duration::from_secs_f64(config.speech.poll_seconds.clamp(0.01, 3_600.0)),
         });
         Ok(Self {
@@ -217,6 +225,7 @@ impl App {
                 stages: Arc::new(Order),
                 wake: self.wake.clone(),
             },
+            self.plugin_apis(),
             ScorecardsApi { scorecards: Scorecards::new(db.clone(), clock.clone()), reviewer: self.reviewer() },
             self.evaluation_apis(),
             JobsApi { db: db.clone(), clock: clock.clone(), wake: self.wake.clone() },
@@ -268,12 +277,7 @@ impl App {
                 },
             },
             ReceiptsApi {
-                receipts: Receipts {
-                    db: db.clone(),
-                    objects: self.objects.clone(),
-                    plugins: self.means.plugins.clone(),
-                    master: self.means.master_key.clone(),
-                },
+                receipts: self.receipts(),
                 keys: ReceiptKeys { db: db.clone(), clock: clock.clone(), master: self.means.master_key.clone() },
             },
             RescoresApi {
@@ -294,7 +298,39 @@ impl App {
             },
             TryoutsApi::new(self.means.clone(), self.patience()),
             RerunApi { db: db.clone(), clock: clock.clone(), tenants: self.tenants.clone(), wake: self.wake.clone() },
+            ReplaysApi {
+                replays: Replays::new(
+                    self.receipts(),
+                    clock.clone(),
+                    self.means.request_characters,
+                    self.means.keep_runs,
+                ),
+                tenants: self.tenants.clone(),
+            },
+            ComparisonsApi { db: db.clone() },
         )
+    }
+
+    /// What is asked about plugins and their use.
+    fn plugin_apis(&self) -> impl OpenApi + 'static {
+        let plugins = Plugins::new(
+            self.db.clone(),
+            self.tenants.clone(),
+            self.clock.clone(),
+            self.objects.clone(),
+            self.means.plugins.clone(),
+            Duration::from_secs(self.config.upload.idle_seconds),
+        );
+        (PluginsApi { plugins: plugins.clone() }, PluginBindingsApi { plugins })
+    }
+
+    fn receipts(&self) -> Receipts {
+        Receipts {
+            db: self.db.clone(),
+            objects: self.objects.clone(),
+            plugins: self.means.plugins.clone(),
+            master: self.means.master_key.clone(),
+        }
     }
 
     /// How long people wait for the language model.

@@ -1,4 +1,4 @@
-//! `plumbline serve | work | operate | migrate | tenant … | demo | try | openapi`.
+//! `plumbline serve | work | operate | migrate | tenant … | plugin … | demo | try | openapi`.
 
 mod commands;
 
@@ -23,7 +23,7 @@ use tokio::{net::TcpListener, signal::unix::SignalKind};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use self::commands::{Failure, migrate, operate, operation, tenant, verify};
+use self::commands::{Failure, migrate, operate, operation, plugin, tenant, verify};
 
 /// A list of calls allocates thousands of small values, and glibc's allocator takes its time over each.
 #[global_allocator]
@@ -79,6 +79,12 @@ enum Command {
     Try(trial::TrialOptions),
     /// Compute an evaluation again from its receipt's bundle, without a server.
     Verify(verify::VerifyOptions),
+    /// Plugins.
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
+    /// Compile and try a component, as a child of a `plumbline` that has to.
+    #[command(hide = true)]
+    PluginValidator(plugin::ValidatorArguments),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -113,7 +119,13 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         &config,
         matches!(
             arguments.command,
-            Command::Demo { .. } | Command::Tenant(_) | Command::Operation(_) | Command::Try(_) | Command::Verify(_)
+            Command::Demo { .. }
+                | Command::Tenant(_)
+                | Command::Operation(_)
+                | Command::Try(_)
+                | Command::Verify(_)
+                | Command::Plugin(_)
+                | Command::PluginValidator(_)
         ),
     )?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -136,6 +148,8 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
                 Ok(if reached { ExitCode::SUCCESS } else { ExitCode::FAILURE })
             }
             Command::Verify(options) => Box::pin(verify::run(options)).await,
+            Command::Plugin(command) => Box::pin(plugin::run(command)).await,
+            Command::PluginValidator(arguments) => plugin::run_validator(&arguments).await,
             Command::Openapi => {
                 let document = App::offline_document(config)?;
                 match writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&document)?) {

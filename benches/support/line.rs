@@ -90,6 +90,7 @@ impl<'a> Line<'a> {
             request_characters: 288_000,
             prices: Prices::default(),
             plugins: Arc::new(PluginHost::new(Limits::default())?),
+            keep_runs: chrono::TimeDelta::days(30),
             transcription_poll: Duration::from_secs(1),
             public_url: None,
             master_key: None,

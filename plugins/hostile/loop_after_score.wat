@@ -1,4 +1,4 @@
 ;; Loops when it is told to free its result.
-;; expect: deadline
+;; expect: fuel
 ;; in: post
 (loop $again (br $again))

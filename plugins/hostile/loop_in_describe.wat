@@ -1,4 +1,4 @@
 ;; Never describes itself.
-;; expect: deadline
+;; expect: fuel
 ;; in: describe
 (loop $again (br $again))

@@ -1,4 +1,4 @@
 ;; Never gives room for the input.
-;; expect: deadline
+;; expect: fuel
 ;; in: realloc
 (loop $again (br $again))

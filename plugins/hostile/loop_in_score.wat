@@ -1,4 +1,4 @@
 ;; Never comes back from score.
-;; expect: deadline
+;; expect: fuel
 ;; in: score
 (loop $again (br $again))

@@ -1,4 +1,4 @@
 ;; Loops before anything is called.
-;; expect: deadline
+;; expect: fuel
 ;; in: module
 (func $begin (loop $again (br $again))) (start $begin)

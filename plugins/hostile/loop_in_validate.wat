@@ -1,4 +1,4 @@
 ;; Never answers whether its settings are fit.
-;; expect: deadline
+;; expect: fuel
 ;; in: validate
 (loop $again (br $again))

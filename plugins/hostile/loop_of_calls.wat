@@ -1,5 +1,5 @@
 ;; Loops by calling itself at the end, without a loop instruction.
-;; expect: deadline
+;; expect: fuel
 ;; in: score
 (call $round (i32.const 1000000))
 ;; in: module

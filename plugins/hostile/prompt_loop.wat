@@ -1,5 +1,5 @@
 ;; Never comes back from build.
-;; expect: deadline
+;; expect: fuel
 ;; frame: prompt-builder
 ;; in: build
 (loop $again (br $again))

@@ -125,8 +125,9 @@ create table plugin_bindings (
     created_by text not null default ''::text,
     ended_by text,
     ended_because text,
+    replaces uuid,
     constraint plugin_bindings_canary_share_check CHECK (((canary_share >= 1) AND (canary_share <= 10000))),
-    constraint plugin_bindings_ended_because_check CHECK ((ended_because = ANY (ARRAY['replaced'::text, 'unbound'::text, 'rolled_back'::text, 'faults'::text, 'drift'::text]))),
+    constraint plugin_bindings_ended_because_check CHECK ((ended_because = ANY (ARRAY['replaced'::text, 'unbound'::text, 'promoted'::text, 'rolled_back'::text, 'faults'::text, 'drift'::text]))),
     constraint plugin_bindings_failure_policy_check CHECK ((failure_policy = ANY (ARRAY['fall_back'::text, 'hold'::text, 'fail'::text]))),
     constraint plugin_bindings_least_runs_check CHECK (((least_runs >= 1) AND (least_runs <= 10000))),
     constraint plugin_bindings_mode_check CHECK ((mode = ANY (ARRAY['active'::text, 'shadow'::text, 'canary'::text]))),
@@ -136,7 +137,8 @@ create table plugin_bindings (
     constraint plugin_bindings_share CHECK (((mode = 'canary'::text) = (canary_share IS NOT NULL))),
     constraint plugin_bindings_world_check CHECK ((world = ANY (ARRAY['scorer'::text, 'prompt_builder'::text]))),
     constraint plugin_bindings_digest_fkey FOREIGN KEY (digest) REFERENCES plugin_versions(digest),
-    constraint plugin_bindings_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
+    constraint plugin_bindings_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id),
+    constraint plugin_bindings_replaces_fkey FOREIGN KEY (replaces) REFERENCES plugin_bindings(binding_id)
 );
 create table receipt_keys (
     receipt_key_id uuid not null,
@@ -441,6 +443,8 @@ create table plugin_runs (
     memory_bytes bigint not null,
     overall integer,
     counted integer,
+    passed boolean,
+    counted_passed boolean,
     output jsonb,
     ran_at timestamp with time zone not null,
     constraint plugin_runs_counted_check CHECK (((counted >= 0) AND (counted <= 10000))),
@@ -739,4 +743,4 @@ insert into refinery_schema_history (version, name, applied_on, checksum)
 insert into refinery_schema_history (version, name, applied_on, checksum)
     values (6, 'receipts', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '7274113576803981458');
 insert into refinery_schema_history (version, name, applied_on, checksum)
-    values (7, 'plugins', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '11802564171709448951');
+    values (7, 'plugins', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '13896426674899544358');

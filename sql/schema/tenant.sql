@@ -76,7 +76,9 @@
     cancel_requested boolean not null default false
     calls_total integer not null
     calls_done integer not null default 0
-    cursor uuid
+    calls_scored integer not null default 0
+    cursor_at timestamp with time zone
+    cursor_id uuid
     found jsonb
     report jsonb
     failure text
@@ -86,14 +88,16 @@
     ended_at timestamp with time zone
     constraint backtests_calls_done_check CHECK ((calls_done >= 0))
     constraint backtests_calls_total_check CHECK ((calls_total >= 0))
+    constraint backtests_check CHECK (((calls_scored >= 0) AND (calls_scored <= calls_done)))
     constraint backtests_digest_fkey FOREIGN KEY (digest) REFERENCES plugin_versions(digest)
     constraint backtests_failure_check CHECK ((length(failure) <= 2000))
     constraint backtests_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
     constraint backtests_pkey PRIMARY KEY (backtest_id)
     constraint backtests_settings_digest_check CHECK ((settings_digest ~ '^[0-9a-f]{64}$'::text))
     constraint backtests_status_check CHECK ((status = ANY (ARRAY['waiting'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text])))
-    CREATE INDEX backtests_newest ON backtests USING btree (organization_id, created_at DESC, backtest_id DESC)
+    CREATE INDEX backtests_newest ON backtests USING btree (organization_id, digest, created_at DESC, backtest_id DESC)
     CREATE INDEX backtests_of_version ON backtests USING btree (digest, settings_digest) WHERE (status = 'succeeded'::text)
+    CREATE UNIQUE INDEX backtests_one ON backtests USING btree (organization_id) WHERE (status = ANY (ARRAY['waiting'::text, 'running'::text]))
     policy member for all to plumbline_member using (organization_id = ANY ((current_setting('app.organizations'::text))::uuid[]))
     grant insert, select, update to plumbline_member
 -- table calls, row level security
@@ -295,9 +299,10 @@
     created_by text not null default ''::text
     ended_by text
     ended_because text
+    replaces uuid
     constraint plugin_bindings_canary_share_check CHECK (((canary_share >= 1) AND (canary_share <= 10000)))
     constraint plugin_bindings_digest_fkey FOREIGN KEY (digest) REFERENCES plugin_versions(digest)
-    constraint plugin_bindings_ended_because_check CHECK ((ended_because = ANY (ARRAY['replaced'::text, 'unbound'::text, 'rolled_back'::text, 'faults'::text, 'drift'::text])))
+    constraint plugin_bindings_ended_because_check CHECK ((ended_because = ANY (ARRAY['replaced'::text, 'unbound'::text, 'promoted'::text, 'rolled_back'::text, 'faults'::text, 'drift'::text])))
     constraint plugin_bindings_failure_policy_check CHECK ((failure_policy = ANY (ARRAY['fall_back'::text, 'hold'::text, 'fail'::text])))
     constraint plugin_bindings_least_runs_check CHECK (((least_runs >= 1) AND (least_runs <= 10000)))
     constraint plugin_bindings_mode_check CHECK ((mode = ANY (ARRAY['active'::text, 'shadow'::text, 'canary'::text])))
@@ -305,6 +310,7 @@
     constraint plugin_bindings_most_faults_check CHECK (((most_faults >= 0) AND (most_faults <= 10000)))
     constraint plugin_bindings_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(organization_id)
     constraint plugin_bindings_pkey PRIMARY KEY (binding_id)
+    constraint plugin_bindings_replaces_fkey FOREIGN KEY (replaces) REFERENCES plugin_bindings(binding_id)
     constraint plugin_bindings_share CHECK (((mode = 'canary'::text) = (canary_share IS NOT NULL)))
     constraint plugin_bindings_world_check CHECK ((world = ANY (ARRAY['scorer'::text, 'prompt_builder'::text])))
     CREATE INDEX plugin_bindings_newest ON plugin_bindings USING btree (organization_id, world, created_at DESC, binding_id DESC)
@@ -341,6 +347,8 @@
     memory_bytes bigint not null
     overall integer
     counted integer
+    passed boolean
+    counted_passed boolean
     output jsonb
     ran_at timestamp with time zone not null
     constraint plugin_runs_binding_id_fkey FOREIGN KEY (binding_id) REFERENCES plugin_bindings(binding_id)

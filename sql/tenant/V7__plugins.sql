@@ -22,7 +22,9 @@ alter table plugin_bindings
     add column least_runs integer not null default 20 check (least_runs between 1 and 10000),
     add column created_by text not null default '',
     add column ended_by text,
-    add column ended_because text check (ended_because in ('replaced', 'unbound', 'rolled_back', 'faults', 'drift')),
+    add column ended_because text check (ended_because in ('replaced', 'unbound', 'promoted', 'rolled_back', 'faults', 'drift')),
+    -- Which active one it took the place of: that comes back when it is rolled back. Null where the built-in one was there.
+    add column replaces uuid references plugin_bindings,
     add constraint plugin_bindings_share check ((mode = 'canary') = (canary_share is not null));
 drop index plugin_bindings_active;
 create unique index plugin_bindings_active on plugin_bindings (organization_id, world) where ended_at is null and mode = 'active';
@@ -61,9 +63,12 @@ create table plugin_runs (
     fuel bigint not null check (fuel >= 0),
     elapsed_us bigint not null check (elapsed_us >= 0),
     memory_bytes bigint not null check (memory_bytes >= 0),
-    -- What it scored, and what the score that counts is, in hundredths.
+    -- What it scored, and what that is held against, in hundredths: the score that counts; of a canary, which counts itself, the score of the
+    -- one that it is tried beside. And whether the call passes by each, where there is a pass mark.
     overall integer check (overall between 0 and 10000),
     counted integer check (counted between 0 and 10000),
+    passed boolean,
+    counted_passed boolean,
     -- What it returned, where that counts for nothing and so stands nowhere else.
     output jsonb,
     ran_at timestamptz not null

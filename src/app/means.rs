@@ -9,13 +9,13 @@ use super::StartError;
 use crate::{
     foundation::{
         config::{
-            CryptoConfig, LanguageModelConfig, ModelPriceConfig, ObjectsConfig, PricesConfig, RedactedAs, SpeechConfig,
-            SpeechProvider,
+            CryptoConfig, LanguageModelConfig, ModelPriceConfig, ObjectsConfig, PluginsConfig, PricesConfig,
+            RedactedAs, SpeechConfig, SpeechProvider,
         },
         crypto::MasterKey,
     },
     platform::{
-        plugins::{Limits, PluginHost},
+        plugins::{ArtefactOptions, HostOptions, Limits, PluginError, PluginHost, ShareLimits, ValidatorOptions},
         providers::{
             PermanentKind, ProviderError, QuickRetries, Tokens, http_client,
             llm::{Completed, Completion, LanguageModel, OpenAi, OpenAiSettings},
@@ -174,8 +174,25 @@ pub(super) fn prices(config: &PricesConfig) -> Prices {
     }
 }
 
-pub(super) fn plugins() -> Result<Arc<PluginHost>, StartError> {
-    Ok(Arc::new(PluginHost::new(Limits::default())?))
+/// What plugins run in. Components are compiled by a child of this program, unless another one is named.
+pub(super) fn plugins(config: &PluginsConfig, master_key: Option<&MasterKey>) -> Result<Arc<PluginHost>, StartError> {
+    let program = config.validator.clone().map_or_else(std::env::current_exe, Ok);
+    let program = program.map_err(|error| PluginError::Host(format!("where this program is: {error}")))?;
+    let options = HostOptions {
+        limits: Limits { concurrency: config.concurrency, ..Limits::default() },
+        share: ShareLimits { concurrency: config.tenant_concurrency, ..ShareLimits::default() },
+        validator: Some(ValidatorOptions {
+            program,
+            compile_seconds: config.compile_seconds,
+            memory_bytes: config.compile_memory_bytes,
+        }),
+        artefacts: master_key.map(|key| ArtefactOptions {
+            directory: config.artefacts.clone(),
+            max_bytes: config.artefacts_max_bytes,
+            key: key.derive("machine code of plugins"),
+        }),
+    };
+    Ok(Arc::new(PluginHost::with(options)?))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ pub mod life;
 pub mod migrate;
 pub mod operate;
 pub mod operation;
+pub mod plugin;
 pub mod quotas;
 pub mod tenant;
 pub mod verify;

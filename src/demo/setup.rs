@@ -149,7 +149,7 @@ impl Settled {
     }
 
     /// Lets the example plugin score an organization.
-    #[allow(clippy::disallowed_methods, reason = "the demo provisions; uploading plugins by API is not there yet")]
+    #[allow(clippy::disallowed_methods, reason = "the demo provisions")]
     pub async fn bind_plugin(&self, app: &App, organization: &str) -> Result<(), DemoError> {
         let id: OrganizationId =
             self.organizations[organization].parse().map_err(|_| DemoError::Unexpected("organization_id"))?;

@@ -66,6 +66,8 @@ ids! {
     LeaseToken,
     /// The use of a plugin by an organization.
     BindingId,
+    /// One run of a plugin, as its author sees it.
+    PluginRunId,
     /// A long-running request.
     OperationId,
     /// A key that signs receipts.

@@ -1,11 +1,9 @@
 //! One conversation with the language model about a call: the question, and one request to mend what cannot be used; of a long call, that for each of
 //! its parts, one after the other. Every answer is stored before anything is done with it, and a question that was answered is not paid again.
 
-use chrono::{DateTime, Utc};
-
-use super::{Means, plugin};
+use super::{Means, modes};
 use crate::{
-    foundation::{access::Grant, ids::EvaluationId},
+    foundation::access::Grant,
     platform::{
         db::{DbError, TenantTx},
         jobs::JobError,
@@ -20,12 +18,12 @@ use crate::{
             answer::{self, AnswerError},
             memory::{self, Of},
             parts::said,
-            prompt::{self, BoundBuilder, Built},
+            prompt::Built,
             questions::unusable,
             schema,
-            store::{ForAssess, NewEvaluation},
+            store::NewEvaluation,
         },
-        scorecards::model::{Criterion, ScorecardVersion},
+        scorecards::model::Criterion,
     },
 };
 
@@ -116,6 +114,7 @@ impl Asking<'_> {
         let heard = self.ask_all(built, asked, &mut ledger).await;
         if heard.is_err() {
             self.lose(ledger).await?;
+            modes::record_alone(self.means, self.grant, &built.runs).await?;
         }
         heard
     }
@@ -285,35 +284,6 @@ fn note(names: &mut Vec<String>, name: Option<&String>) {
     if let Some(name) = name.filter(|name| !names.contains(name)) {
         names.push(name.clone());
     }
-}
-
-/// The question, by the organization's prompt builder or the built-in one.
-pub(super) async fn build(
-    means: &Means,
-    material: &ForAssess,
-    scorecard: &ScorecardVersion,
-    asked: &[&Criterion],
-    evaluation_id: EvaluationId,
-    now: DateTime<Utc>,
-) -> Result<Built, JobError> {
-    let input = material.prompt_input(scorecard, asked, evaluation_id, now);
-    let built = match &material.prompt_builder {
-        None => prompt::build_with(None, &input, asked, means.request_characters).await,
-        Some(binding) => {
-            let loaded = plugin::load(means, binding).await?;
-            let builder = loaded.and_then(|plugin| plugin.prompt_builder(&binding.settings.to_string()));
-            let bound = BoundBuilder { builder: builder.as_deref().map_err(Clone::clone), policy: binding.policy };
-            prompt::build_with(Some(bound), &input, asked, means.request_characters).await
-        }
-    };
-    built.map_err(|error| {
-        // Of a plugin's failure only the name leaves the tenant: its words may quote the call.
-        if error.is_temporary() {
-            JobError::Temporary { reason: error.code().to_owned(), retry_after: None }
-        } else {
-            JobError::Confidential { kind: error.code(), words: error.to_string() }
-        }
-    })
 }
 
 /// Counts an evaluation with what was paid for it: the tenant's tokens of the day, where a language model was asked, and the organization's costs. The

@@ -7,8 +7,10 @@ use futures_util::TryFutureExt;
 
 use super::{
     AssessCall, Means,
-    asking::{Asking, Heard, account, build},
-    bury, enqueue, grant, show_failure, waits_for,
+    asking::{Asking, Heard, account},
+    bury, enqueue, grant,
+    modes::{self, Question},
+    show_failure, waits_for,
 };
 use crate::{
     foundation::{
@@ -59,24 +61,37 @@ impl Handler for Assess {
             beside::questions(&scorecard.definition, &material.call.utterances, &material.call.metrics).await;
         let evaluation_id = EvaluationId::new();
         let asked_at = means.clock.now();
-        let (built, heard) = match questions.asked() {
+        let asked = questions.asked().to_vec();
+        let question = Question {
+            call_id,
+            material: &material,
+            scorecard,
+            asked: &asked,
+            seed: evaluation_id,
+            now: asked_at,
+            is_trial: false,
+        };
+        let (built, heard) = match asked.as_slice() {
             [] => (prompt::nothing(), None),
-            _ => {
-                let built = build(means, &material, scorecard, questions.asked(), evaluation_id, asked_at).await?;
+            asked => {
+                let built = modes::build(means, &grant, &question).await?;
                 let of =
                     Of { call_id, organization_id: material.call.organization_id, agent_id: material.call.agent_id };
-                let heard = Asking { means, grant: &grant, of }.ask(&built, questions.asked()).await?;
+                let heard = Asking { means, grant: &grant, of }.ask(&built, asked).await?;
                 (built, Some(heard))
             }
         };
         let now = means.clock.now().trunc_subsecs(6);
         let parameters = heard.as_ref().map_or_else(|| serde_json::json!({}), |heard| heard.parameters.clone());
         let human = material.carried(&scorecard.definition);
-        let mut about = material.about(evaluation_id, asked_at, now, &built.builder, parameters, &human);
+        let mut about = material.about(evaluation_id, asked_at, now, built.bound.as_ref(), parameters, &human);
         about.asked = questions.asked_keys();
         about.parts.clone_from(&built.parts);
         let assessed = Assessed { call_id, about, now, material: &material, scorecard, questions, built, heard, human };
-        Box::pin(self.record(&grant, lease, assessed)).await
+        Box::pin(self.record(&grant, lease, assessed)).await?;
+        // The call goes its way already.
+        modes::shadow_prompt(means, &grant, &question).await;
+        Ok(())
     }
 
     async fn gave_up(&self, lease: &Lease, error: &JobError) -> Result<(), DbError> {
@@ -139,16 +154,18 @@ impl Assess {
         let version = scorecard.scorecard_version_id;
         tracing::info!(call = %call_id, scorecard_version = %version, asked = questions.asked().len(), quotes, rejected, "assessed");
         let tokens = due.map_or((0, 0), |due| (due.prompt_tokens, due.completion_tokens));
+        let runs = modes::of_evaluation(&built.runs, evaluation_id);
         let micros = price(tokens.0, tokens.1);
         self.0
             .db
             .tenant(grant, "assess.record", async |tx| {
-                let ((), moved, (), _, ()) = tokio::try_join!(
+                let ((), moved, (), _, (), ()) = tokio::try_join!(
                     biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
                     jobs::finish(tx, lease),
                     calls::store::mark_assessed(tx, call_id).err_into(),
                     store::record_assessed(tx, &new).err_into(),
                     enqueue(tx, material.call.organization_id, call_id, Stage::Score, now).err_into(),
+                    modes::record(tx, &self.0, &runs, now).err_into(),
                     // Last: its locks are waited for by other jobs.
                     account(tx, &new, due, micros).err_into(),
                 )?;

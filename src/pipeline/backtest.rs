@@ -18,7 +18,7 @@ use crate::{
             run::{Pace, Runner, Went},
             store,
         },
-        plugins::binding,
+        plugins::versions,
     },
 };
 
@@ -84,7 +84,7 @@ impl BacktestRange {
     async fn load(&self, tenant: TenantId, standing: &Standing) -> Result<Result<Plugin, PluginError>, JobError> {
         let version = &standing.version;
         let (plugins, objects) = (&self.0.plugins, self.0.objects.as_ref());
-        let fetched = binding::fetch_version(plugins, objects, &version.digest, &version.object_key).await;
+        let fetched = versions::load(plugins, objects, &version.digest, &version.object_key).await;
         // Its calls wait for each other, and for those of the same tenant, before they wait for anybody else's.
         let share = plugins.share(&tenant.to_string(), ShareLimits::default());
         Ok(fetched.map_err(super::plugin::unavailable)?.map(|plugin| plugin.in_share(&share)))

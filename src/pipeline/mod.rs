@@ -7,6 +7,7 @@ mod asking;
 mod assess;
 mod backtest;
 mod follow_up;
+mod modes;
 mod plugin;
 mod rerun;
 mod rescore;
@@ -17,7 +18,7 @@ mod webhook;
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +79,8 @@ pub struct Means {
     pub prices: Prices,
     /// Where plugins run.
     pub plugins: Arc<PluginHost>,
+    /// How long runs of plugins are kept for their authors.
+    pub keep_runs: TimeDelta,
     /// What seals the keys that sign receipts; without it receipts are unsigned.
     pub master_key: Option<MasterKey>,
     /// How long to wait between two looks at a transcription that runs.

@@ -2,20 +2,26 @@
 
 use super::Means;
 use crate::{
+    foundation::ids::TenantId,
     platform::{
         jobs::JobError,
-        plugins::{Plugin, PluginError},
+        plugins::{Plugin, PluginError, ShareLimits},
     },
     product::plugins::{binding, model::Binding},
 };
 
-/// The bound plugin; the inner error is the plugin's own fault and falls under its failure policy.
+/// The bound plugin, in the share of its tenant: what it waits for and takes is not taken from others. The inner error is the plugin's own fault and falls under its failure policy.
 ///
 /// # Errors
 /// [`JobError::Temporary`] when the object store does not give it: that is nobody's plugin's fault.
-pub(super) async fn load(means: &Means, binding: &Binding) -> Result<Result<Plugin, PluginError>, JobError> {
+pub(super) async fn load(
+    means: &Means,
+    tenant: TenantId,
+    binding: &Binding,
+) -> Result<Result<Plugin, PluginError>, JobError> {
     let fetched = binding::fetch(&means.plugins, means.objects.as_ref(), binding).await;
-    fetched.map_err(unavailable)
+    let share = means.plugins.share(&tenant.to_string(), ShareLimits::default());
+    fetched.map(|loaded| loaded.map(|plugin| plugin.in_share(&share))).map_err(unavailable)
 }
 
 /// The object store did not give a plugin: that is tried again.

@@ -7,9 +7,10 @@ use futures_util::TryFutureExt;
 
 use super::{
     Means,
-    asking::{Asking, Heard, account, build},
+    asking::{Asking, Heard, account},
     assess::unusable,
     enqueue, grant,
+    modes::{self, Question},
 };
 use crate::{
     foundation::{access::Grant, ids::EvaluationId},
@@ -116,7 +117,10 @@ impl Handler for RescoreOne {
         for _ in 0..LOADS {
             let Some((item, material)) = self.load(&grant, lease, &job).await? else { return Ok(()) };
             let assessed = self.assess(&grant, &job, &item, &material).await?;
+            let (evaluation_id, asked_at, asked) =
+                (assessed.about.evaluation_id, assessed.about.asked_at_ms, assessed.plan.asked.clone());
             if Box::pin(self.record(&grant, lease, &job, &item, &material, assessed)).await? {
+                self.shadow(&grant, &job, (&item, &material), (evaluation_id, asked_at), &asked).await;
                 return Ok(());
             }
             tracing::info!(call = %job.call_id, rescore = %job.rescore_id, "the call was changed meanwhile");
@@ -205,7 +209,17 @@ impl RescoreOne {
         let asked = match now.as_slice() {
             [] => None,
             now => {
-                let built = build(&self.0, material, &item.version, now, evaluation_id, asked_at).await?;
+                let (call_id, scorecard) = (job.call_id, &item.version);
+                let question = Question {
+                    call_id,
+                    material,
+                    scorecard,
+                    asked: now,
+                    seed: evaluation_id,
+                    now: asked_at,
+                    is_trial: false,
+                };
+                let built = modes::build(&self.0, grant, &question).await?;
                 let heard = Asking { means: &self.0, grant, of: asked_of(job, material) }.ask(&built, now).await?;
                 Some((built, heard))
             }
@@ -222,15 +236,13 @@ impl RescoreOne {
         let human = human.unwrap_or_default();
         let answers = beside::answers(&questions, &raw_answer, &human).await.map_err(unusable)?;
         let assessed_at = self.0.clock.now().trunc_subsecs(6);
-        let nothing = prompt::nothing();
         let mut about = match (&asked, current.and_then(|current| current.receipt.about.as_ref())) {
             (Some((built, heard)), _) => {
-                material.about(evaluation_id, asked_at, assessed_at, &built.builder, heard.parameters.clone(), &human)
+                let parameters = heard.parameters.clone();
+                material.about(evaluation_id, asked_at, assessed_at, built.bound.as_ref(), parameters, &human)
             }
             (None, Some(before)) => of_stored(material, before, evaluation_id, assessed_at),
-            (None, None) => {
-                material.about(evaluation_id, asked_at, assessed_at, &nothing.builder, serde_json::json!({}), &human)
-            }
+            (None, None) => material.about(evaluation_id, asked_at, assessed_at, None, serde_json::json!({}), &human),
         };
         about.cause = RevisionCause::Rescore;
         about.human_answers = receipt::human_digest(&human);
@@ -314,15 +326,34 @@ impl RescoreOne {
                     return Ok::<_, JobError>(false);
                 }
                 jobs::finish(tx, lease).await?;
-                self.write(tx, job, &new, heard, &outcome).await?;
+                self.write(tx, job, &new, (built, heard), &outcome).await?;
                 Ok(true)
             })
             .await?;
         if let (false, Some(heard)) = (recorded, heard) {
             let of = asked_of(job, material);
             Asking { means: &self.0, grant, of }.count(&heard.due, &heard.model).await?;
+            modes::record_alone(&self.0, grant, &built.runs).await?;
         }
         Ok(recorded)
+    }
+
+    /// A shadow builds the prompt as well, of what was asked.
+    async fn shadow(
+        &self,
+        grant: &Grant,
+        job: &RescoreCall,
+        (item, material): (&Item, &ForAssess),
+        (seed, asked_at_ms): (EvaluationId, i64),
+        keys: &[String],
+    ) {
+        let scorecard = &item.version;
+        let asked: Vec<&Criterion> =
+            scorecard.definition.criteria().filter(|criterion| keys.contains(&criterion.key)).collect();
+        let now = DateTime::from_timestamp_millis(asked_at_ms).unwrap_or_else(|| self.0.clock.now());
+        let question =
+            Question { call_id: job.call_id, material, scorecard, asked: &asked, seed, now, is_trial: false };
+        modes::shadow_prompt(&self.0, grant, &question).await;
     }
 
     async fn write(
@@ -330,7 +361,7 @@ impl RescoreOne {
         tx: &TenantTx<'_>,
         job: &RescoreCall,
         new: &NewEvaluation<'_>,
-        heard: Option<&Heard>,
+        (built, heard): (&Built, Option<&Heard>),
         outcome: &Outcome<'_>,
     ) -> Result<(), JobError> {
         let due = heard.map(|heard| &heard.due);
@@ -338,6 +369,7 @@ impl RescoreOne {
             Some(heard) => self.0.prices.tokens(&heard.model, heard.due.prompt_tokens, heard.due.completion_tokens),
             None => Some(0),
         };
+        let runs = modes::of_evaluation(&built.runs, new.evaluation_id);
         let (from, to) = (CallStatus::Evaluated, CallStatus::Assessed);
         if !calls::store::move_status(tx, job.call_id, from, to).await? {
             return Err(JobError::LeaseLost);
@@ -349,6 +381,7 @@ impl RescoreOne {
         tokio::try_join!(
             biased;
             enqueue(tx, new.organization_id, job.call_id, Stage::Score, new.assessed_at),
+            modes::record(tx, &self.0, &runs, new.assessed_at),
             // Last: its lock is waited for by the tenant's other jobs.
             account(tx, new, due, micros).err_into(),
         )?;

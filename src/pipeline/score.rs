@@ -5,13 +5,17 @@ use std::sync::Arc;
 use futures_util::TryFutureExt;
 use rust_decimal::Decimal;
 
-use super::{Means, ScoreCall, bury, enqueue, grant, plugin, show_failure, waits_for};
+use super::{
+    Means, ScoreCall, bury, enqueue, grant,
+    modes::{self, Judged},
+    show_failure, waits_for,
+};
 use crate::{
     foundation::{access::Grant, ids::CallId},
     platform::{
         db::DbError,
         jobs::{self, Handler, Job, JobError, Lease},
-        plugins::{PluginError, ScoreInput, Scorer, Used},
+        plugins::ScoreInput,
         tenancy::quotas,
     },
     product::{
@@ -19,7 +23,7 @@ use crate::{
         evaluations::{
             insights,
             receipt::keys::{self, ReceiptKeyError},
-            scoring::{self, BoundScorer, Case, Outcome, Scored, ScorerFailed},
+            scoring::{self, Case, Outcome, Scored},
             store::{self, ForScore, NewScores},
         },
     },
@@ -55,13 +59,17 @@ impl Handler for Score {
         let made_of = material.material();
         let input = made_of.score_input(&material.answers);
         let case = Case::of(&made_of, &material.raw_answer, &material.answers, &input);
-        let (outcome, used) = self.score(&material, &case).await?;
-        match outcome {
-            Outcome::Held { note } => self.hold(&grant, lease, call_id, &material, (&note, used)).await,
+        let judged = modes::score(means, &grant, call_id, &material, &case).await?;
+        let mark = judged.mark(&material.scorecard.definition);
+        match &judged.outcome {
+            Outcome::Held { note } => self.hold(&grant, lease, call_id, &material, (note, &judged)).await?,
             Outcome::Scored(scored) => {
-                Box::pin(self.record(&grant, lease, call_id, &material, &input, (*scored, used))).await
+                Box::pin(self.record(&grant, lease, call_id, &material, &input, (scored, &judged))).await?;
             }
         }
+        // The call goes its way already.
+        modes::shadow_score(means, &grant, call_id, &material, &case, mark).await;
+        Ok(())
     }
 
     async fn gave_up(&self, lease: &Lease, error: &JobError) -> Result<(), DbError> {
@@ -71,41 +79,15 @@ impl Handler for Score {
 }
 
 impl Score {
-    /// What came of it, and what the bound scorer took for it.
-    async fn score(&self, material: &ForScore, case: &Case<'_>) -> Result<(Outcome, Used), JobError> {
-        let mut used = Used::default();
-        let scored = match &material.scorer {
-            None => scoring::score_with(None, case).await,
-            Some(binding) => {
-                let loaded = plugin::load(&self.0, binding).await?;
-                let scorer: Result<Arc<dyn Scorer>, PluginError> =
-                    loaded.and_then(|plugin| plugin.scorer(&binding.settings.to_string()));
-                let bound = BoundScorer { scorer: scorer.as_deref().map_err(Clone::clone), policy: binding.policy };
-                let scored = scoring::score_with(Some(bound), case).await;
-                used = scorer.map_or_else(|_| Used::default(), |scorer| scorer.used());
-                scored
-            }
-        };
-        let scored = scored.map_err(|ScorerFailed(error)| {
-            // Of a plugin's failure only the name leaves the tenant: its words may quote the call.
-            if error.is_temporary() {
-                JobError::Temporary { reason: error.code().to_owned(), retry_after: None }
-            } else {
-                JobError::Confidential { kind: error.code(), words: error.to_string() }
-            }
-        })?;
-        Ok((scored, used))
-    }
-
     async fn hold(
         &self,
         grant: &Grant,
         lease: &Lease,
         call_id: CallId,
         material: &ForScore,
-        (note, used): (&str, Used),
+        (note, judged): (&str, &Judged<'_>),
     ) -> Result<(), JobError> {
-        let now = self.0.clock.now();
+        let (now, used) = (self.0.clock.now(), judged.used);
         let failure = calls::model::Failure { stage: Stage::Score, kind: "held".to_owned(), reason: note.to_owned() };
         self.0
             .db
@@ -115,6 +97,7 @@ impl Score {
                     jobs::finish(tx, lease),
                     store::mark_held(tx, material.evaluation_id, note, used).err_into(),
                     calls::store::mark_failed(tx, call_id, super::entry(Stage::Score), &failure).err_into(),
+                    modes::record(tx, &self.0, &judged.runs, now).err_into(),
                     quotas::count_plugin_run(tx, material.call.organization_id, (used.fuel, used.elapsed_us), now).err_into(),
                 )?;
                 Ok(())
@@ -129,25 +112,23 @@ impl Score {
         call_id: CallId,
         material: &ForScore,
         input: &ScoreInput,
-        (scored, used): (Scored, Used),
+        (scored, judged): (&Scored, &Judged<'_>),
     ) -> Result<(), JobError> {
-        let now = self.0.clock.now();
+        let (now, used) = (self.0.clock.now(), judged.used);
         let Scored { output, scorer, note, answered } = scored;
         let needs_review = answered.as_ref().map(|own| insights::needs_review(&own.answers, &material.call.utterances));
-        let (answers, input) = match &answered {
+        let (answers, input) = match answered {
             Some(answered) => (&answered.answers, &answered.input),
             None => (&material.answers, input),
         };
-        let mut insights = insights::of(&input.scorecard, answers, &output);
+        let mut insights = insights::of(&input.scorecard, answers, output);
         insights.extend(insights::of_voices(&input.utterances));
-        // The binding is part of the receipt only when the bound scorer is the one that scored.
-        let bound = material.scorer.as_ref().filter(|_| scorer.sha256.is_some());
         let mut receipt = material.receipt.clone().scored(
-            (&scorer, note.as_deref()),
-            bound.map(|binding| (binding.binding_id, &binding.settings)),
+            (scorer, note.as_deref()),
+            judged.by.map(|binding| (binding.binding_id, &binding.settings)),
             answers,
             input,
-            &output,
+            output,
             &insights,
         );
         let key = material.receipt_key.as_ref();
@@ -164,7 +145,7 @@ impl Score {
             scorer: &name,
             note: note.as_deref(),
             overall: output.overall,
-            passed: scoring::passed(&material.scorecard.definition, &output),
+            passed: scoring::passed(&material.scorecard.definition, output),
             receipt: &receipt,
             plugin: used,
             signed: &signed,
@@ -174,12 +155,13 @@ impl Score {
         self.0
             .db
             .tenant(grant, "score.record", async |tx| {
-                let ((), recorded, moved, _, ()) = tokio::try_join!(
+                let ((), recorded, moved, _, (), ()) = tokio::try_join!(
                     biased; // the first refusal is the one to tell: after it, the others only say that the transaction is over
                     jobs::finish(tx, lease),
                     store::record_scored(tx, &scores).err_into(),
                     calls::store::mark_evaluated(tx, call_id, now, overall).err_into(),
                     enqueue(tx, material.call.organization_id, call_id, Stage::FollowUp, now).err_into(),
+                    modes::record(tx, &self.0, &judged.runs, now).err_into(),
                     // Last: its lock is waited for by other jobs.
                     quotas::count_plugin_run(tx, material.call.organization_id, (used.fuel, used.elapsed_us), now).err_into(),
                 )?;

@@ -3,80 +3,28 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use plumbline::platform::plugins::{Limits, Plugin, PluginError, PluginHost, ScoreInput, ScoreOutput, Scorer, World};
-use wit_component::{ComponentEncoder, StringEncoding};
 
-use crate::plugins::{EXAMPLE, EXAMPLE_SETTINGS, prompt_input, score_input};
+use crate::{
+    plugins::{EXAMPLE, EXAMPLE_SETTINGS, prompt_input, score_input},
+    support::attacks::{Attack, attacks, component},
+};
+
+pub use crate::support::attacks::attack_named;
 
 /// The guest's own time in these tests.
-const BUDGET: Duration = Duration::from_millis(100);
+const BUDGET: Duration = Duration::from_secs(2);
 /// Instructions that every call may run in these tests, few enough that a loop runs out of them before its time ends.
-const FUEL: u64 = 10_000_000;
+const FUEL: u64 = 100_000_000;
 /// In which a call must come to its end on a busy machine, compiling included.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// One file of `plugins/hostile`.
-struct Attack {
-    name: String,
-    /// Codes of which one must come of it.
-    expect: Vec<String>,
-    component: Vec<u8>,
-}
-
 fn host() -> PluginHost {
     PluginHost::new(Limits { call_budget: BUDGET, fuel_base: FUEL, concurrency: 4, ..Limits::default() }).unwrap()
-}
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins/hostile")
-}
-
-fn attacks() -> Vec<Attack> {
-    let files = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|kind| kind == "wat")).collect();
-    files.retain(|path| !path.file_stem().unwrap().to_str().unwrap().starts_with("frame-"));
-    files.sort();
-    files.iter().map(|path| attack(path)).collect()
-}
-
-fn attack(path: &Path) -> Attack {
-    let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-    let text = fs::read_to_string(path).unwrap();
-    let header = |key: &str| text.lines().find_map(|line| line.strip_prefix(&format!(";; {key}: ")));
-    let expect = header("expect").unwrap_or_else(|| panic!("{name} expects nothing"));
-    let component = match header("frame").unwrap_or("scorer") {
-        "none" => wat::parse_str(&text).unwrap_or_else(|error| panic!("{name}: {error}")),
-        frame => component(&name, frame, &text),
-    };
-    Attack { name, expect: expect.split(' ').map(str::to_owned).collect(), component }
-}
-
-/// The frame with the pieces of an attack put in at its marks, as a component of the frame's world.
-fn component(name: &str, frame: &str, pieces: &str) -> Vec<u8> {
-    let mut text = fs::read_to_string(folder().join(format!("frame-{frame}.wat"))).unwrap();
-    for piece in pieces.split(";; in: ").skip(1) {
-        let (mark, code) = piece.split_once('\n').unwrap();
-        let begin = text.find(&format!("{{{{{mark}")).unwrap_or_else(|| panic!("{name}: no mark {mark}"));
-        let end = begin + text[begin..].find("}}").unwrap() + 2;
-        text.replace_range(begin..end, code);
-    }
-    while let Some(begin) = text.find("{{") {
-        let end = begin + text[begin..].find("}}").unwrap();
-        let default = text[begin..end].split_once(": ").map(|(_, code)| code.to_owned()).unwrap_or_default();
-        text.replace_range(begin..end + 2, &default);
-    }
-    let mut module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
-    let mut resolve = wit_parser::Resolve::default();
-    let (package, _) = resolve.push_path("wit/v1").unwrap();
-    let world = resolve.select_world(&[package], Some(frame)).unwrap();
-    wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    let mut encoder = ComponentEncoder::default().module(&module).unwrap();
-    encoder.encode().unwrap_or_else(|error| panic!("{name}: {error:#}"))
 }
 
 /// Everything that happens to a plugin in its life, until something fails.
@@ -87,11 +35,6 @@ async fn live(host: &PluginHost, component: Vec<u8>) -> Result<(), PluginError> 
         World::Scorer => plugin.scorer("{}")?.score(&score_input()).await.map(drop),
         World::PromptBuilder => plugin.prompt_builder("{}")?.build(&prompt_input()).await.map(drop),
     }
-}
-
-/// One attack as a component.
-pub fn attack_named(name: &str) -> Vec<u8> {
-    attack(&folder().join(format!("{name}.wat"))).component
 }
 
 struct Good {
@@ -146,7 +89,7 @@ async fn every_attack_is_stopped_with_its_reason() {
     let host = host();
     let good = Good::on(&host).await;
     let attacks = attacks();
-    assert!(attacks.len() >= 60, "only {} attacks were found", attacks.len());
+    assert!(attacks.len() >= 80, "only {} attacks were found", attacks.len());
     let mut wrong = Vec::new();
     for Attack { name, expect, component } in attacks {
         let began = Instant::now();
@@ -203,7 +146,7 @@ async fn flipped_bytes_never_bring_the_host_down() {
 async fn memory_is_given_back() {
     let host = host();
     let good = Good::on(&host).await;
-    let bomb = host.load(attack(&folder().join("memory_grows.wat")).component).await.unwrap();
+    let bomb = host.load(attack_named("memory_grows")).await.unwrap();
     let bomb = bomb.scorer("{}").unwrap();
     let input = score_input();
     let mut after_first = 0;
@@ -223,9 +166,15 @@ async fn memory_is_given_back() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_loop_does_not_hold_up_the_others() {
     // Long enough that only giving way, and not the loop's end, can explain that the others come through.
-    let host = PluginHost::new(Limits { call_budget: Duration::from_secs(60), ..Limits::default() }).unwrap();
+    let host = PluginHost::new(Limits {
+        call_budget: Duration::from_secs(60),
+        fuel_base: u64::MAX,
+        fuel_most: u64::MAX,
+        ..Limits::default()
+    })
+    .unwrap();
     let good = Good::on(&host).await;
-    let stuck = host.load(attack(&folder().join("loop_in_score.wat")).component).await.unwrap();
+    let stuck = host.load(attack_named("loop_in_score")).await.unwrap();
     let stuck = stuck.scorer("{}").unwrap();
     let loops = tokio::spawn(async move { stuck.score(&score_input()).await });
     // A task like any other: the future of block_on has its turn only after 61 of them.
@@ -244,9 +193,11 @@ async fn a_loop_does_not_hold_up_the_others() {
 /// A caller that goes away (a drained worker, a client that left) takes its guest along.
 #[tokio::test]
 async fn a_dropped_call_leaves_nothing_behind() {
-    let host = PluginHost::new(Limits { concurrency: 1, ..Limits::default() }).unwrap();
+    let host =
+        PluginHost::new(Limits { concurrency: 1, fuel_base: u64::MAX, fuel_most: u64::MAX, ..Limits::default() });
+    let host = host.unwrap();
     let good = Good::on(&host).await;
-    let stuck = host.load(attack(&folder().join("loop_in_score.wat")).component).await.unwrap();
+    let stuck = host.load(attack_named("loop_in_score")).await.unwrap();
     let stuck = stuck.scorer("{}").unwrap();
     for _ in 0..3 {
         let input = score_input();

@@ -18,6 +18,7 @@ pub struct Ids {
     pub scorecard: String,
     pub rescore: String,
     pub plugin: String,
+    pub binding: String,
     pub backtest: String,
     pub operation: String,
     pub tenant: String,
@@ -27,8 +28,20 @@ impl Ids {
     /// Ids of nothing.
     pub fn nowhere() -> Self {
         let id = "00000000-0000-7000-8000-000000000000".to_owned();
-        let [organization, user, agent, call, evaluation, job, scorecard, rescore, backtest, operation, tenant] =
-            std::array::from_fn(|_| id.clone());
+        let [
+            organization,
+            user,
+            agent,
+            call,
+            evaluation,
+            job,
+            scorecard,
+            rescore,
+            binding,
+            backtest,
+            operation,
+            tenant,
+        ] = std::array::from_fn(|_| id.clone());
         let plugin = "0".repeat(64);
         Self {
             organization,
@@ -40,6 +53,7 @@ impl Ids {
             scorecard,
             rescore,
             plugin,
+            binding,
             backtest,
             operation,
             tenant,
@@ -63,7 +77,7 @@ pub const WITHOUT_TOKEN: &[&str] = &["report_transcription"]; // a provider brin
 pub fn all(ids: &Ids) -> Vec<Operation> {
     use Permission::*;
     let Ids { organization, user, agent, call, evaluation, job, scorecard: card, rescore, operation, tenant, .. } = ids;
-    let Ids { plugin, backtest, .. } = ids;
+    let Ids { plugin, binding, backtest, .. } = ids;
     let get = |id, path: String, needs| Operation { id, method: Method::GET, path, body: None, needs };
     let post = |id, path: String, body, needs| Operation { id, method: Method::POST, path, body: Some(body), needs };
     let patch = |id, path: String, body, needs| Operation { id, method: Method::PATCH, path, body: Some(body), needs };
@@ -150,6 +164,51 @@ pub fn all(ids: &Ids) -> Vec<Operation> {
         get("list_evaluation_costs", of("evaluation-costs"), ReadCosts),
         get("get_receipt", at("evaluations", evaluation, "/receipt"), ReadEvaluations),
         get("get_receipt_bundle", at("evaluations", evaluation, "/receipt-bundle"), VerifyEvaluations),
+        post("replay_evaluation", at("evaluations", evaluation, "/replays"), no(), ManagePlugins),
+        post(
+            "test_plugin",
+            format!("/api/plugins/{}/test-runs", "0".repeat(64)),
+            json!({"call_id": call}),
+            ManagePlugins,
+        ),
+        Operation {
+            id: "upload_plugin",
+            method: Method::POST,
+            path: "/api/plugins".to_owned(),
+            body: Some(json!("these bytes are no component")),
+            needs: ManagePlugins,
+        },
+        get("list_plugins", "/api/plugins".to_owned(), ReadPlugins),
+        get("get_plugin", at("plugins", plugin, ""), ReadPlugins),
+        get("download_plugin", at("plugins", plugin, "/component"), ManagePlugins),
+        post(
+            "check_plugin_settings",
+            at("plugins", plugin, "/settings-checks"),
+            json!({"settings": {}}),
+            ManagePlugins,
+        ),
+        get("get_plugin_statistics", at("plugins", plugin, "/statistics"), ReadPlugins),
+        get("list_plugin_runs", at("plugins", plugin, "/runs"), ReadPlugins),
+        post(
+            "bind_plugin",
+            "/api/plugin-bindings".to_owned(),
+            json!({"organization_id": organization, "digest": plugin}),
+            ManagePlugins,
+        ),
+        get("list_plugin_bindings", of("plugin-bindings"), ReadPlugins),
+        get("get_plugin_binding", at("plugin-bindings", binding, ""), ReadPlugins),
+        post("end_plugin_binding", at("plugin-bindings", binding, "/end"), no(), ManagePlugins),
+        post("roll_back_plugin_binding", at("plugin-bindings", binding, "/rollback"), no(), ManagePlugins),
+        post("promote_plugin_binding", at("plugin-bindings", binding, "/promote"), no(), ManagePlugins),
+        get("get_plugin_policy", at("plugin-policies", organization, ""), ReadPlugins),
+        Operation {
+            id: "set_plugin_policy",
+            method: Method::PUT,
+            path: at("plugin-policies", organization, ""),
+            body: Some(json!({"backtest_calls": 10})),
+            needs: ManagePlugins,
+        },
+        get("compare_plugin_binding", at("plugin-bindings", binding, "/comparison"), ReadPlugins),
         post("verify_evaluation", at("evaluations", evaluation, "/verify"), no(), VerifyEvaluations),
         get("list_receipt_keys", "/api/receipt-keys".to_owned(), VerifyEvaluations),
         post("rotate_receipt_key", "/api/receipt-keys".to_owned(), no(), ManageReceiptKeys),

@@ -152,7 +152,7 @@ async fn a_million_words_are_scored() {
 }
 
 /// The score in hundredths by other means than the plugin's: over the least common multiple of all denominators.
-fn reference(input: &ScoreInput) -> Option<u32> {
+pub fn reference(input: &ScoreInput) -> Option<u32> {
     let verdict = |key: &str| input.answers.iter().find(|answer| answer.criterion == key).map(|answer| answer.verdict);
     let failed = |section: &Section, kind: AutoFail| {
         section.criteria.iter().any(|one| one.auto_fail == kind && verdict(&one.key) == Some(Verdict::No))
@@ -190,7 +190,7 @@ fn reference(input: &ScoreInput) -> Option<u32> {
 }
 
 /// Scorecards whose denominators keep their least common multiple within 128 bits.
-fn any_input() -> impl Strategy<Value = ScoreInput> {
+pub fn any_input() -> impl Strategy<Value = ScoreInput> {
     let verdict = prop_oneof![
         6 => Just(Some(Verdict::Yes)),
         4 => Just(Some(Verdict::No)),

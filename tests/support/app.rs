@@ -294,5 +294,7 @@ fn settings(stand_ins: &StandIns, objects: &std::path::Path) -> Config {
     config.language_model.organization = None;
     config.language_model.project = None;
     config.worker.abandoned_upload_seconds = 0;
+    config.plugins.validator = Some(env!("CARGO_BIN_EXE_plumbline").into());
+    config.plugins.artefacts = objects.join("artefacts");
     config
 }

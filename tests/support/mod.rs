@@ -2,6 +2,7 @@
 
 pub mod adversary;
 mod app;
+pub mod attacks;
 mod client;
 mod database;
 mod golden;

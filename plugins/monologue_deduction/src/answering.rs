@@ -1,6 +1,8 @@
 //! Answering a criterion of the scorecard that is left to the plugin.
 
-use crate::{arithmetic::FULL_SCORE, exports::plumbline::plugin::scoring::CriterionScore, monologue::Monologue};
+use plumbline_plugin::{CriterionScore, arithmetic::FULL_SCORE};
+
+use crate::monologue::Monologue;
 
 /// The key of the input's metadata that names a criterion which waits for this plugin's answer, once for each.
 const AWAITS: &str = "awaits_plugin";

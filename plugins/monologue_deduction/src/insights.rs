@@ -1,11 +1,8 @@
 //! What stands out, in sentences.
 
-use crate::{
-    arithmetic,
-    exports::plumbline::plugin::scoring::{Insight, InsightKind},
-    monologue::Monologue,
-    plumbline::plugin::types::{Answer, AutoFail, Criterion, Scorecard},
-};
+use plumbline_plugin::{Answer, AutoFail, Criterion, Insight, InsightKind, Scorecard, arithmetic::Verdicts};
+
+use crate::monologue::Monologue;
 
 /// More of one sort would not be read.
 const AT_MOST: usize = 20;
@@ -16,14 +13,15 @@ const QUESTION: usize = 200;
 /// A strength for each section without a failure, a risk for each failure with a consequence.
 pub fn of_criteria(scorecard: &Scorecard, answers: &[Answer]) -> Vec<Insight> {
     let mut found = Vec::new();
+    let known = Verdicts::of(answers);
     for section in &scorecard.sections {
-        let verdicts: Vec<_> = section.criteria.iter().filter_map(|one| arithmetic::fulfilled(one, answers)).collect();
+        let verdicts: Vec<_> = section.criteria.iter().filter_map(|one| known.fulfilled(one)).collect();
         if !verdicts.is_empty() && verdicts.iter().all(|yes| *yes) {
             let text = format!("Everything that applied in \"{}\" was fulfilled.", beginning(&section.name));
             found.push(Insight { kind: InsightKind::Strength, text, criterion: None, utterances: Vec::new() });
         }
-        let failed = section.criteria.iter().filter(|one| arithmetic::fulfilled(one, answers) == Some(false));
-        found.extend(failed.filter_map(|criterion| failure(criterion, answers)));
+        let failed = section.criteria.iter().filter(|one| known.fulfilled(one) == Some(false));
+        found.extend(failed.filter_map(|criterion| failure(criterion, &known)));
     }
     found.truncate(AT_MOST);
     found
@@ -40,13 +38,13 @@ pub fn of_monologues(monologues: &[Monologue], answers: Option<&str>) -> Vec<Ins
     monologues.iter().take(AT_MOST).map(tell).collect()
 }
 
-fn failure(criterion: &Criterion, answers: &[Answer]) -> Option<Insight> {
+fn failure(criterion: &Criterion, known: &Verdicts<'_>) -> Option<Insight> {
     let failed = match criterion.auto_fail {
         AutoFail::None => return None,
         AutoFail::Section => "its section",
         AutoFail::Evaluation => "the evaluation",
     };
-    let answer = answers.iter().find(|answer| answer.criterion == criterion.key)?;
+    let answer = known.answer(&criterion.key)?;
     Some(Insight {
         kind: InsightKind::Risk,
         text: format!("\"{}\" was not fulfilled, which fails {failed}.", beginning(&criterion.question)),

@@ -3,50 +3,50 @@
 //! See README.md for the settings and a worked example.
 
 mod answering;
-mod arithmetic;
 mod insights;
 mod monologue;
 mod settings;
-mod whole;
 
-wit_bindgen::generate!({ world: "scorer", path: "../../wit/v1" });
-
-use exports::plumbline::plugin::scoring::{CriterionScore, Description, Guest, ScoreInput, ScoreOutput};
-use plumbline::plugin::{
-    host::{Level, log},
-    types,
+use plumbline_plugin::{
+    About, Criterion, Field, ScoreInput, ScoreOutput, Scorer,
+    arithmetic::{self, Verdicts},
+    export_scorer, info,
 };
 
-use crate::{arithmetic::FULL_SCORE, settings::Settings};
+use crate::settings::Settings;
 
 /// The plugin.
 pub struct MonologueDeduction;
 
-// Its symbols are names that only WebAssembly knows; native tests do without them.
-#[cfg(target_arch = "wasm32")]
-export!(MonologueDeduction);
+export_scorer!(MonologueDeduction);
 
-impl Guest for MonologueDeduction {
-    fn describe() -> Description {
-        Description {
-            name: "monologue_deduction".into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            summary:
-                "The weighted score of the scorecard, minus points for every turn in which the agent talks too long."
-                    .into(),
-            settings_schema: Some(settings::SCHEMA.into()),
-            metadata: Vec::new(),
-        }
+impl Scorer for MonologueDeduction {
+    type Settings = Settings;
+
+    fn about() -> About {
+        let summary =
+            "The weighted score of the scorecard, minus points for every turn in which the agent talks too long.";
+        let reads = [
+            Field::CallChannel,
+            Field::UtterancesText,
+            Field::UtterancesSpeaker,
+            Field::ScorecardText,
+            Field::AnswersEvidence,
+            Field::Metadata,
+        ];
+        About::new("monologue_deduction", env!("CARGO_PKG_VERSION"), summary)
+            .settings_schema(settings::SCHEMA)
+            .reads(&reads)
     }
 
-    fn validate_settings(settings: String) -> Result<(), String> {
-        Settings::parse(&settings).map(drop)
+    fn check(settings: &Settings) -> Result<(), String> {
+        settings.check()
     }
 
-    fn score(settings: String, input: ScoreInput) -> Result<ScoreOutput, String> {
-        let output = score(&Settings::parse(&settings)?, &input);
+    fn score(settings: &Settings, input: &ScoreInput) -> Result<ScoreOutput, String> {
+        let output = score(settings, input);
         for (key, value) in &output.metadata {
-            log(Level::Info, &format!("{key}: {value}"));
+            info(&format!("{key}: {value}"));
         }
         Ok(output)
     }
@@ -59,14 +59,15 @@ fn score(settings: &Settings, input: &ScoreInput) -> ScoreOutput {
         false => Vec::new(),
     };
     let deduction = settings.deduction(monologues.len());
+    let verdicts = Verdicts::of(&input.answers);
     let own = settings.answers.as_deref().filter(|_| settings.applies_to(&input.call.channel));
-    let criterion = |criterion: &types::Criterion| match own {
+    let criterion = |criterion: &Criterion| match own {
         Some(own) if own == criterion.key && answering::is_awaited(own, &input.metadata) => {
             answering::answer(own, &monologues)
         }
-        _ => criterion_score(criterion, &input.answers),
+        _ => arithmetic::score(criterion, verdicts.fulfilled(criterion)),
     };
-    let all = || input.scorecard.sections.iter().flat_map(|section| &section.criteria);
+    let all = || arithmetic::criteria(&input.scorecard);
     // An insight may only belong to a criterion of the scorecard.
     let answered = own.filter(|own| all().any(|criterion| criterion.key == *own));
     let mut found = insights::of_criteria(&input.scorecard, &input.answers);
@@ -82,12 +83,30 @@ fn score(settings: &Settings, input: &ScoreInput) -> ScoreOutput {
     }
 }
 
-fn criterion_score(criterion: &types::Criterion, answers: &[types::Answer]) -> CriterionScore {
-    let fulfilled = arithmetic::fulfilled(criterion, answers);
-    CriterionScore {
-        key: criterion.key.clone(),
-        score: fulfilled.map(|yes| if yes { FULL_SCORE } else { 0 }),
-        passed: fulfilled,
-        note: None,
+#[cfg(test)]
+mod tests {
+    use plumbline_plugin::{
+        Verdict,
+        testing::{self, Conversation},
+    };
+
+    use super::*;
+
+    #[test]
+    fn the_worked_example_of_the_readme() {
+        let spoken = Conversation::new().agent("One two three four five.").customer("Yes.");
+        let opening = spoken.section("opening", 1).criterion("greeting", 1, Verdict::Yes);
+        let resolution = opening.criterion("identity", 2, Verdict::No).section("resolution", 2);
+        let input = resolution.criterion("next_step", 1, Verdict::Yes).criterion("refund", 1, Verdict::NotApplicable);
+        let settings = r#"{"longest_turn_words": 4}"#;
+        let output = testing::score::<MonologueDeduction>(settings, &input.score_input()).unwrap();
+        assert_eq!(output.overall, Some(7_778 - 250));
+        let logged: Vec<_> = testing::logged().into_iter().map(|(_, text)| text).collect();
+        assert_eq!(logged, ["weighted_score: 7778", "deduction: 250"]);
+    }
+
+    #[test]
+    fn golden_calls() {
+        testing::score_golden_calls::<MonologueDeduction>("{}").unwrap();
     }
 }

@@ -1,6 +1,6 @@
 //! Finding the turns in which the agent talks too long.
 
-use crate::plumbline::plugin::types::{Speaker, Utterance};
+use plumbline_plugin::{Speaker, Utterance};
 
 /// A turn of the agent that is too long.
 #[derive(Debug, Clone, PartialEq, Eq)]

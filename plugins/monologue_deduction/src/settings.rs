@@ -34,20 +34,15 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads the settings; the error is a sentence for the person who wrote them.
-    pub fn parse(json: &str) -> Result<Self, String> {
-        // serde would take the fields from an array, too.
-        if !json.trim_start().starts_with('{') {
-            return Err("the settings must be a JSON object".into());
-        }
-        let settings: Self = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        if settings.longest_turn_words == 0 {
+    /// Whether they make sense; the error is a sentence for the person who wrote them.
+    pub fn check(&self) -> Result<(), String> {
+        if self.longest_turn_words == 0 {
             return Err("longest_turn_words must be at least 1".into());
         }
-        if settings.deduct_hundredths > 10_000 || settings.deduct_at_most_hundredths > 10_000 {
+        if self.deduct_hundredths > 10_000 || self.deduct_at_most_hundredths > 10_000 {
             return Err("deduct_hundredths and deduct_at_most_hundredths must be at most 10000".into());
         }
-        Ok(settings)
+        Ok(())
     }
 
     /// Whether a long turn is a fault on this channel.
@@ -64,12 +59,15 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
+    use plumbline_plugin::testing::validate;
+
     use super::*;
+    use crate::MonologueDeduction;
 
     #[test]
     fn what_is_not_said_is_the_default() {
-        assert_eq!(Settings::parse("{}"), Ok(Settings::default()));
-        let settings = Settings::parse(r#"{"longest_turn_words": 80}"#).unwrap();
+        assert_eq!(plumbline_plugin::settings("{}"), Ok(Settings::default()));
+        let settings: Settings = plumbline_plugin::settings(r#"{"longest_turn_words": 80}"#).unwrap();
         assert_eq!((settings.longest_turn_words, settings.deduct_hundredths), (80, 250));
     }
 
@@ -83,7 +81,7 @@ mod tests {
             r#"{"longest_turn_words": 0}"#,
             r#"{"deduct_hundredths": 10001}"#,
         ] {
-            assert!(Settings::parse(wrong).is_err(), "{wrong}");
+            assert!(validate::<MonologueDeduction>(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -5,7 +5,9 @@ select c.organization_id, c.agent_id, c.status, c.channel, coalesce(t.language, 
     b.human_answers as previous_human_answers, d.definition as previous_definition, t.redaction_digest, u.ns, u.speakers, u.starts_ms, u.ends_ms, u.texts, u.unredacted,
     v.scorecard_version_id, v.scorecard_id, v.version, v.definition, v.digest, v.published_at, v.published_by,
     p.binding_id as prompt_binding_id, p.settings as prompt_settings, p.failure_policy as prompt_policy,
-    pv.digest as prompt_digest, pv.name as prompt_name, pv.version as prompt_version, pv.object_key as prompt_object_key
+    pv.digest as prompt_digest, pv.name as prompt_name, pv.version as prompt_version, pv.object_key as prompt_object_key,
+    n.binding_id as beside_binding_id, n.settings as beside_settings, n.failure_policy as beside_policy, n.canary_share as beside_canary_share,
+    nv.digest as beside_digest, nv.name as beside_name, nv.version as beside_version, nv.object_key as beside_object_key
 from tenant.calls c
 left join tenant.transcriptions t on t.call_id = c.call_id and t.organization_id = any ($2)
 left join tenant.audio_files a on a.call_id = c.call_id and a.organization_id = any ($2)
@@ -65,5 +67,9 @@ left join tenant.plugin_bindings p
     on p.organization_id = c.organization_id and p.world = 'prompt_builder' and p.ended_at is null
     and p.mode = 'active' and p.organization_id = any ($2)
 left join tenant.plugin_versions pv on pv.digest = p.digest and pv.organization_id = any ($3)
+left join tenant.plugin_bindings n
+    on n.organization_id = c.organization_id and n.world = 'prompt_builder' and n.ended_at is null
+    and n.mode <> 'active' and n.organization_id = any ($2)
+left join tenant.plugin_versions nv on nv.digest = n.digest and nv.organization_id = any ($3)
 where c.call_id = $1
   and c.organization_id = any ($2)

@@ -5,6 +5,8 @@ select c.organization_id, c.agent_id, c.status, c.channel, coalesce(t.language, 
     v.scorecard_version_id, v.scorecard_id, v.version, v.definition, v.digest, v.published_at, v.published_by,
     s.binding_id as scorer_binding_id, s.settings as scorer_settings, s.failure_policy as scorer_policy,
     sv.digest as scorer_digest, sv.name as scorer_name, sv.version as scorer_version, sv.object_key as scorer_object_key,
+    b.binding_id as beside_binding_id, b.settings as beside_settings, b.failure_policy as beside_policy, b.canary_share as beside_canary_share,
+    bv.digest as beside_digest, bv.name as beside_name, bv.version as beside_version, bv.object_key as beside_object_key,
     k.receipt_key_id, k.public_key as receipt_public_key, k.sealed_private_key
 from tenant.calls c
 join lateral (
@@ -39,5 +41,9 @@ left join tenant.plugin_bindings s
     on s.organization_id = c.organization_id and s.world = 'scorer' and s.ended_at is null
     and s.mode = 'active' and s.organization_id = any ($2)
 left join tenant.plugin_versions sv on sv.digest = s.digest and sv.organization_id = any ($3)
+left join tenant.plugin_bindings b
+    on b.organization_id = c.organization_id and b.world = 'scorer' and b.ended_at is null
+    and b.mode <> 'active' and b.organization_id = any ($2)
+left join tenant.plugin_versions bv on bv.digest = b.digest and bv.organization_id = any ($3)
 where c.call_id = $1
   and c.organization_id = any ($2)

@@ -1,7 +1,6 @@
--- plugins/end_binding: the organization's active binding of a world is replaced
+-- plugins/end_binding: a binding ends; no row when it has ended already
 update tenant.plugin_bindings
-set ended_at = $3
-where organization_id = $1
-  and world = $2
+set ended_at = $3, ended_by = $4, ended_because = $5
+where binding_id = $1
+  and organization_id = any ($2)
   and ended_at is null
-  and mode = 'active'

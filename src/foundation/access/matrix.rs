@@ -69,7 +69,9 @@ permissions! {
     RetryJobs = "retry-jobs",
     /// Read the audit log.
     ReadAudit = "read-audit",
-    /// Bind plugins to organizations.
+    /// See plugins, their use by organizations, and what came of their runs.
+    ReadPlugins = "read-plugins",
+    /// Upload plugins and bind them to organizations.
     ManagePlugins = "manage-plugins",
     /// Create, suspend, resume, restore and end tenants, and bring their schemas to new versions.
     ManageTenants = "manage-tenants",
@@ -152,8 +154,10 @@ impl Role {
                 ) || reads(permission)
             }
             Role::Evaluator => {
-                matches!(permission, UploadCalls | RetryCalls | RevealTranscripts | CorrectTranscripts | AnswerCriteria)
-                    || sees_calls(permission)
+                matches!(
+                    permission,
+                    UploadCalls | RetryCalls | RevealTranscripts | CorrectTranscripts | AnswerCriteria | ReadPlugins
+                ) || sees_calls(permission)
             }
             Role::Coach => sees_calls(permission),
             Role::Agent => matches!(permission, ReadCalls | ListenCalls | ReadEvaluations),
@@ -177,5 +181,5 @@ fn sees_calls(permission: Permission) -> bool {
 
 fn reads(permission: Permission) -> bool {
     use Permission::*;
-    sees_calls(permission) || matches!(permission, ReadUsers | ReadJobs | ReadAudit | ReadCosts)
+    sees_calls(permission) || matches!(permission, ReadUsers | ReadJobs | ReadAudit | ReadCosts | ReadPlugins)
 }

@@ -37,6 +37,8 @@ const NOT_SETTINGS: &[&str] = &[
     "PLUMBLINE_PLUGINS_DIR",
     "PLUMBLINE_SPEECH_MAX_BYTES",
     "PLUMBLINE_SPEECH_THREADS",
+    "PLUMBLINE_TOKEN",
+    "PLUMBLINE_URL",
 ];
 
 /// Why settings cannot be used.
@@ -136,10 +138,16 @@ fn ranges(config: &Config) -> Result<(), ConfigError> {
         ("speech.timeout_seconds", config.speech.timeout_seconds, 1, DAY_S),
         ("language_model.timeout_seconds", config.language_model.timeout_seconds, 1, DAY_S),
         ("language_model.request_characters", config.language_model.request_characters as u64, 1_000, 100_000_000),
+        ("plugins.compile_seconds", config.plugins.compile_seconds, 1, 3_600),
+        ("plugins.compile_memory_bytes", config.plugins.compile_memory_bytes, 64 << 20, TIB),
+        ("plugins.artefacts_max_bytes", config.plugins.artefacts_max_bytes, 0, TIB),
+        ("plugins.concurrency", config.plugins.concurrency.into(), 1, 500),
+        ("plugins.tenant_concurrency", config.plugins.tenant_concurrency.into(), 1, 500),
         ("worker.concurrency", config.worker.concurrency as u64, 1, 10_000),
         ("worker.lease_seconds", config.worker.lease_seconds, 3, DAY_S),
         ("worker.drain_seconds", config.worker.drain_seconds, 0, DAY_S),
         ("worker.abandoned_upload_seconds", config.worker.abandoned_upload_seconds, 0, 365 * DAY_S),
+        ("plugins.keep_runs_days", u64::from(config.plugins.keep_runs_days), 1, 3_650),
     ];
     for (setting, value, least, most) in numbers {
         if !(least..=most).contains(&value) {

@@ -38,6 +38,8 @@ pub struct Config {
     pub language_model: LanguageModelConfig,
     /// What providers cost.
     pub prices: PricesConfig,
+    /// How plugins run.
+    pub plugins: PluginsConfig,
     /// How jobs are worked off.
     pub worker: WorkerConfig,
     /// What is logged.
@@ -221,6 +223,28 @@ pub struct LanguageModelConfig {
     pub timeout_seconds: u64,
     /// How long people wait for its answers who try criteria or have questions reviewed; what comes later is kept all the same.
     pub patience_seconds: u64,
+}
+
+/// How plugins run.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PluginsConfig {
+    /// The program that compiles and tries them in a process of its own; this very program when absent.
+    pub validator: Option<PathBuf>,
+    /// Processor time that the compiler may take for one of them.
+    pub compile_seconds: u64,
+    /// Memory that the compiler may take.
+    pub compile_memory_bytes: u64,
+    /// Where their machine code is kept, sealed under the master key; without one it is not kept.
+    pub artefacts: PathBuf,
+    /// All of that machine code together.
+    pub artefacts_max_bytes: u64,
+    /// Calls of all tenants' plugins that run at once in this process.
+    pub concurrency: u32,
+    /// Calls of one tenant's plugins that run at once in this process.
+    pub tenant_concurrency: u32,
+    /// How long runs are kept for their authors, with what the plugins logged.
+    pub keep_runs_days: u32,
 }
 
 /// How jobs are worked off.

@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
+    hkdf::{HKDF_SHA256, Prk, Salt},
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -16,6 +19,7 @@ const VERSION: &str = "v1";
 #[derive(Clone)]
 pub struct MasterKey {
     key: Arc<RandomizedNonceKey>,
+    derivation: Prk,
     name: KeyName,
 }
 
@@ -35,7 +39,8 @@ impl MasterKey {
         let key = RandomizedNonceKey::new(&AES_256_GCM, &bytes).map_err(|_| CryptoError::MasterKey)?;
         let mut name = [0; 16];
         name.copy_from_slice(&digest::of_bytes(&bytes).as_bytes()[..16]);
-        Ok(Self { key: Arc::new(key), name: KeyName(name) })
+        let derivation = Salt::new(HKDF_SHA256, b"plumbline").extract(&bytes);
+        Ok(Self { key: Arc::new(key), derivation, name: KeyName(name) })
     }
 
     /// A fresh key as a setting.
@@ -46,6 +51,18 @@ impl MasterKey {
         let mut bytes = [0; 32];
         aws_lc_rs::rand::fill(&mut bytes).map_err(|_| CryptoError::Random)?;
         Ok(STANDARD.encode(bytes).into())
+    }
+
+    /// A key for one purpose (HKDF-SHA256): the same in every process of the installation, and nothing of it leads back to the master key.
+    ///
+    /// # Panics
+    /// Never: 32 bytes can always be derived.
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        let mut key = [0; 32];
+        let info = [purpose.as_bytes()];
+        let filled = self.derivation.expand(&info, HKDF_SHA256).and_then(|derived| derived.fill(&mut key));
+        filled.expect("32 bytes can be derived");
+        key
     }
 
     /// Seals a secret for one place, `table/column/row`: `v1.<key name>.<base64 of nonce, ciphertext and tag>`.
@@ -110,6 +127,16 @@ mod tests {
             assert!(key.open(&changed, "here").is_err(), "byte {at}");
             assert!(key.open(&sealed[..at], "here").is_err(), "cut at {at}");
         }
+    }
+
+    #[test]
+    fn a_derived_key_belongs_to_its_purpose_and_its_master() {
+        let setting = MasterKey::generate().unwrap();
+        let (key, same) = (MasterKey::parse(&setting).unwrap(), MasterKey::parse(&setting).unwrap());
+        let other = MasterKey::parse(&MasterKey::generate().unwrap()).unwrap();
+        assert_eq!(key.derive("one"), same.derive("one"));
+        assert_ne!(key.derive("one"), key.derive("other"));
+        assert_ne!(key.derive("one"), other.derive("one"));
     }
 
     #[test]

@@ -16,8 +16,9 @@ use tracing::Instrument;
 pub use self::api::TryoutsApi;
 use super::{
     Means,
-    asking::{Asking, Heard, build},
+    asking::{Asking, Heard},
     assess::unusable,
+    modes::{self, Question},
 };
 use crate::{
     foundation::{
@@ -43,6 +44,7 @@ use crate::{
             spending::{Share, shares},
             store::{self, ForAssess},
         },
+        plugins::runs::NewRun,
         scorecards::{
             ScorecardError, Scorecards, Side,
             model::{Criterion, Definition, ScorecardVersion},
@@ -249,8 +251,8 @@ impl One {
         }
         let definition = &self.version.definition;
         let questions = beside::questions(definition, &call.utterances, &call.metrics).await.about(&self.keys);
-        let (heard, plugin) = self.ask(&questions).await?;
-        let paid = self.settle(heard.as_ref(), plugin).await?;
+        let (heard, plugin, runs) = self.ask(&questions).await?;
+        let paid = self.settle(heard.as_ref(), plugin, &runs).await?;
         let raw = heard.as_ref().map_or(questions::NOTHING, |heard| heard.raw.as_str());
         let mut answers = beside::answers(&questions, raw, &[]).await.map_err(unusable)?;
         answers.retain(|answer| self.keys.contains(&answer.criterion));
@@ -275,20 +277,30 @@ impl One {
     }
 
     /// Asks as the stage does; a prompt builder has the same seed in every try, so that the same question stays the same.
-    async fn ask(&self, questions: &Questions<'_>) -> Result<(Option<Heard>, Used), JobError> {
+    async fn ask(&self, questions: &Questions<'_>) -> Result<(Option<Heard>, Used, Vec<NewRun>), JobError> {
         if questions.asked().is_empty() {
-            return Ok((None, Used::default()));
+            return Ok((None, Used::default(), vec![]));
         }
         let (means, call) = (&self.means, &self.material.call);
         let seed = EvaluationId(uuid::Uuid::nil());
-        let built = build(means, &self.material, &self.version, questions.asked(), seed, means.clock.now()).await?;
+        let (call_id, material, now) = (self.call_id, &self.material, means.clock.now());
+        let question = Question {
+            call_id,
+            material,
+            scorecard: &self.version,
+            asked: questions.asked(),
+            seed,
+            now,
+            is_trial: true,
+        };
+        let built = modes::build(means, &self.grant, &question).await?;
         let of = Of { call_id: self.call_id, organization_id: call.organization_id, agent_id: call.agent_id };
         let heard = Asking { means, grant: &self.grant, of }.ask(&built, questions.asked()).await?;
-        Ok((Some(heard), built.used))
+        Ok((Some(heard), built.used, built.runs))
     }
 
     /// Counts what was paid now, and each answer once, whoever asks for it at the same time.
-    async fn settle(&self, heard: Option<&Heard>, plugin: Used) -> Result<Spent, JobError> {
+    async fn settle(&self, heard: Option<&Heard>, plugin: Used, runs: &[NewRun]) -> Result<Spent, JobError> {
         let Some(heard) = heard else { return Ok(self.spent(None, (0, 0))) };
         let (now, organization) = (self.means.clock.now().trunc_subsecs(6), self.material.call.organization_id);
         self.means
@@ -298,6 +310,7 @@ impl One {
                 let unkept = heard.due.unkept;
                 let tokens = (prompt + unkept.prompt, completion + unkept.completion);
                 let paid = self.spent(Some(heard), tokens);
+                modes::record(tx, &self.means, runs, now).await?;
                 quotas::count_plugin_run(tx, organization, (plugin.fuel, plugin.elapsed_us), now).await?;
                 if tokens != (0, 0) {
                     quotas::count_paid(tx, organization, tokens, paid.micros, now).await?;

@@ -1,7 +1,8 @@
 //! What a refused request gets: RFC 9457 problem details with a stable type, the same from every room and from poem itself.
 
 use poem::{IntoResponse, Response, http::StatusCode};
-use poem_openapi::{ApiResponse, Object, payload::Json};
+use poem_openapi::{ApiResponse, Object, payload::Json, types::Any};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::request_id;
@@ -78,6 +79,8 @@ kinds! {
     IllegalState = "illegal-state", 409, "Not possible in this state";
     /// A tenant under legal hold is not destroyed. Lift the hold first.
     LegalHold = "legal-hold", 409, "The tenant is under legal hold";
+    /// The organization's policy asks for a finished back-test of the plugin and its settings before it may score. Make one, then bind it again.
+    BacktestRequired = "backtest-required", 409, "A back-test is needed first";
     /// An operation of this kind is open about the tenant; `resource_id` names it where the caller may know.
     OperationOpen = "operation-open", 409, "Such an operation is open already";
     /// Somebody changed it since it was read. Read it again, then repeat the edit with the new `ETag`.
@@ -96,6 +99,10 @@ kinds! {
     TruncatedAudio = "truncated-audio", 422, "The recording is incomplete";
     /// The scorecard cannot be published as it is: weights, keys or rules contradict each other; `errors` lists what.
     InvalidScorecard = "invalid-scorecard", 422, "The scorecard makes no sense";
+    /// The component did not pass its validation; `detail` says why in a sentence, `report` all that was found. Nothing of it was kept.
+    PluginRefused = "plugin-refused", 422, "The plugin is refused";
+    /// The settings do not fit the plugin's schema, or the plugin itself refuses them; `errors` says why.
+    InvalidPluginSettings = "invalid-plugin-settings", 422, "The plugin does not take these settings";
     /// The archive is damaged, incomplete, or none: a digest or a count in it is wrong. Nothing of it was kept.
     InvalidArchive = "invalid-archive", 422, "The archive cannot be restored";
     /// The archive was made by a newer version of Plumbline than this one. Restore it there, or bring this one up to date.
@@ -153,6 +160,8 @@ pub struct Problem {
     pub errors: Vec<FieldProblem>,
     /// The thing that the request collides with.
     pub resource_id: Option<Uuid>,
+    /// What a validation found; with `plugin-refused` alone.
+    pub report: Option<Any<Value>>,
     #[oai(skip)]
     retry_after_s: Option<u32>,
 }
@@ -182,6 +191,7 @@ impl Problem {
             instance: request_id::current(),
             errors: Vec::new(),
             resource_id: None,
+            report: None,
             retry_after_s: None,
         }
     }
@@ -197,6 +207,13 @@ impl Problem {
     #[must_use]
     pub fn resource(mut self, id: Uuid) -> Self {
         self.resource_id = Some(id);
+        self
+    }
+
+    /// Adds what a validation found.
+    #[must_use]
+    pub fn report(mut self, report: Value) -> Self {
+        self.report = Some(Any(report));
         self
     }
 

@@ -1,6 +1,6 @@
 //! What a guest returned, held against the scorecard and the contract before anything of it is believed.
 
-use std::collections::HashSet;
+use std::{cell::LazyCell, collections::HashSet};
 
 use super::{Description, FULL_SCORE, PluginError, Prompt, ScoreInput, ScoreOutput};
 
@@ -45,7 +45,12 @@ pub(super) fn description(found: &Description) -> Result<(), PluginError> {
 /// A score of the criteria that were asked for, within the range, pointing only at what exists.
 pub(super) fn score(found: &ScoreOutput, input: &ScoreInput) -> Result<(), PluginError> {
     let known: HashSet<&str> = input.scorecard.criteria().map(|criterion| criterion.key.as_str()).collect();
-    let utterances: HashSet<u32> = input.utterances.iter().map(|utterance| utterance.n).collect();
+    // Nearly always an utterance stands where its number says: the set is for whoever points elsewhere.
+    let spoken = LazyCell::new(|| input.utterances.iter().map(|utterance| utterance.n).collect::<HashSet<u32>>());
+    let is_spoken = |n: &u32| {
+        let there = (*n as usize).checked_sub(1).and_then(|place| input.utterances.get(place));
+        there.is_some_and(|utterance| utterance.n == *n) || spoken.contains(n)
+    };
     if found.criteria.len() > known.len() {
         return invalid("it scores more criteria than there are");
     }
@@ -68,7 +73,7 @@ pub(super) fn score(found: &ScoreOutput, input: &ScoreInput) -> Result<(), Plugi
             return invalid("an insight belongs to a criterion that is not in the scorecard");
         }
         at_most("utterances of an insight", insight.utterances.len(), UTTERANCES_PER_INSIGHT)?;
-        if !insight.utterances.iter().all(|n| utterances.contains(n)) {
+        if !insight.utterances.iter().all(is_spoken) {
             return invalid("an insight points at an utterance that is not in the transcript");
         }
     }

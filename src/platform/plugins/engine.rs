@@ -2,7 +2,9 @@
 
 use std::{thread, time::Duration};
 
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolConcurrencyLimitError, PoolingAllocationConfig, Trap};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolConcurrencyLimitError, PoolingAllocationConfig, Trap,
+};
 
 use super::{
     PluginError,
@@ -20,9 +22,18 @@ pub(super) const TICK: Duration = Duration::from_millis(2);
 /// How long a message of the engine or of a guest may become, in bytes.
 const MESSAGE_BYTES: usize = 500;
 
+/// Where instances come from. Machine code is the same for both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Instances {
+    /// From slots that are kept ready: quick to make.
+    Pooled,
+    /// One by one: nothing is reserved.
+    OnDemand,
+}
+
 /// Builds the engine and starts its ticker, which ends with the engine's last user.
-pub(super) fn start(limits: &Limits) -> Result<Engine, PluginError> {
-    let engine = Engine::new(&config(limits)).map_err(|error| PluginError::Host(message(&error)))?;
+pub(super) fn start(limits: &Limits, instances: Instances) -> Result<Engine, PluginError> {
+    let engine = Engine::new(&config(limits, instances)).map_err(|error| PluginError::Host(message(&error)))?;
     let weak = engine.weak();
     let tick = move || {
         loop {
@@ -38,7 +49,7 @@ pub(super) fn start(limits: &Limits) -> Result<Engine, PluginError> {
     Ok(engine)
 }
 
-fn config(limits: &Limits) -> Config {
+fn config(limits: &Limits, instances: Instances) -> Config {
     let mut config = Config::new();
     config.wasm_component_model(true);
     config.epoch_interruption(true);
@@ -50,7 +61,10 @@ fn config(limits: &Limits) -> Config {
     // Equal input, equal score: on every processor, in every run.
     config.cranelift_nan_canonicalization(true);
     config.wasm_relaxed_simd(false);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
+    config.allocation_strategy(match instances {
+        Instances::Pooled => InstanceAllocationStrategy::Pooling(pool(limits)),
+        Instances::OnDemand => InstanceAllocationStrategy::OnDemand,
+    });
     config
 }
 
@@ -73,7 +87,9 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
         .table_elements(limits.table_elements)
         .max_unused_warm_slots(calls)
         .linear_memory_keep_resident(1 << 20)
-        .table_keep_resident(64 << 10);
+        .table_keep_resident(64 << 10)
+        // Where Linux says which pages a guest wrote, those alone are cleaned; elsewhere a call pays for the first MiB of its memory.
+        .pagemap_scan(Enabled::Auto);
     pool
 }
 
@@ -138,7 +154,7 @@ mod tests {
     #[test]
     fn the_ticker_ends_with_the_engine() {
         let limits = Limits { concurrency: 1, ..Limits::default() };
-        let engine = start(&limits).unwrap();
+        let engine = start(&limits, Instances::Pooled).unwrap();
         let weak = engine.weak();
         drop(engine);
         // The ticker may hold the engine for the length of one tick.

@@ -8,17 +8,20 @@ use std::{
 
 use bytes::Bytes;
 use moka::future::Cache;
-use tokio::sync::{AcquireError, Semaphore};
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use wasmtime::{Engine, component::Component};
 
 use super::{
-    Description, Identity, Limits, Manifest, Plugin, PluginError, Run, Share, ShareLimits,
+    ArtefactOptions, Description, Identity, Limits, Manifest, Plugin, PluginError, Run, Share, ShareLimits,
     abi::v1::{self, Program},
+    artefacts::Artefacts,
     call::{Call, Describe},
-    check, engine,
+    check,
+    engine::{self, Instances},
     pool::{self, Pace, Pool},
     run::{Permits, Turn},
     share::{Shares, processors},
+    validator::{self, Task, ValidatorOptions},
 };
 use crate::foundation::digest;
 
@@ -31,17 +34,34 @@ pub struct PluginHost {
     rooms: Arc<Rooms>,
 }
 
+/// How plugins run here. The defaults compile in this very process and keep nothing on disk.
+#[derive(Debug, Clone, Default)]
+pub struct HostOptions {
+    /// What plugins may take.
+    pub limits: Limits,
+    /// What the plugins of one tenant may take at once, see [`PluginHost::usual_share`].
+    pub share: ShareLimits,
+    /// Who compiles; none: this very process, which is for components that somebody trusts.
+    pub validator: Option<ValidatorOptions>,
+    /// Where machine code is kept; none: nowhere.
+    pub artefacts: Option<ArtefactOptions>,
+}
+
 struct Rooms {
     engine: Engine,
     limits: Limits,
+    share: ShareLimits,
+    validator: Option<ValidatorOptions>,
+    artefacts: Option<Artefacts>,
     turns: Arc<Semaphore>,
     shares: Shares,
     /// For calls without a share: as many processors as there are.
     lanes: Arc<Semaphore>,
     pool: Pool,
-    /// A compiler that works on hostile bytes must not take every core: one at a time. It cannot be interrupted either, so
-    /// uploads (issue 6) are to be compiled in a child process with limits of its own before they ever come here.
+    /// A compiler that works on hostile bytes must not take every core: one at a time.
     compiler: Semaphore,
+    /// Uploads wait for each other, and not what is bound already for them.
+    validations: Semaphore,
     compiled: Cache<String, Arc<Compiled>>,
 }
 
@@ -70,12 +90,26 @@ impl fmt::Debug for PluginHost {
 }
 
 impl PluginHost {
+    /// A host that compiles in this very process and keeps nothing on disk.
+    ///
+    /// # Errors
+    /// As [`PluginHost::with`].
+    pub fn new(limits: Limits) -> Result<Self, PluginError> {
+        Self::with(HostOptions { limits, ..HostOptions::default() })
+    }
+
     /// Starts the engine. It ends with the last host and plugin that use it.
     ///
     /// # Errors
-    /// [`PluginError::Host`] if the machine does not give what the limits ask for (address space, a thread).
-    pub fn new(limits: Limits) -> Result<Self, PluginError> {
-        let engine = engine::start(&limits)?;
+    /// [`PluginError::Host`] if the machine does not give what the options ask for (address space, a thread).
+    pub fn with(options: HostOptions) -> Result<Self, PluginError> {
+        Self::with_instances(options, Instances::Pooled)
+    }
+
+    pub(super) fn with_instances(options: HostOptions, instances: Instances) -> Result<Self, PluginError> {
+        let HostOptions { limits, share, validator, artefacts } = options;
+        let engine = engine::start(&limits, instances)?;
+        let artefacts = artefacts.map(|options| Artefacts::of(options, &engine));
         let compiled = Cache::builder()
             .max_capacity(limits.cache_bytes)
             .weigher(|_, compiled: &Arc<Compiled>| compiled.linked.code_bytes)
@@ -84,10 +118,14 @@ impl PluginHost {
             engine,
             turns: Arc::new(Semaphore::new(limits.concurrency as usize)),
             limits,
+            share,
+            validator,
+            artefacts,
             shares: Shares::default(),
             lanes: Arc::new(Semaphore::new(processors())),
             pool: Pool::default(),
             compiler: Semaphore::new(1),
+            validations: Semaphore::new(1),
             compiled,
         };
         Ok(Self { rooms: Arc::new(rooms) })
@@ -132,12 +170,40 @@ impl PluginHost {
         self.rooms.shares.get(key, limits)
     }
 
+    /// How large a share is that no plan says anything about.
+    pub fn usual_share(&self) -> ShareLimits {
+        self.rooms.share
+    }
+
+    pub(super) fn validator(&self) -> Option<&ValidatorOptions> {
+        self.rooms.validator.as_ref()
+    }
+
+    /// Waits for the turn of an upload.
+    pub(super) async fn validator_turn(&self) -> Result<SemaphorePermit<'_>, PluginError> {
+        self.rooms.validations.acquire().await.map_err(|error| PluginError::Host(error.to_string()))
+    }
+
     pub(super) fn engine(&self) -> &Engine {
         &self.rooms.engine
     }
 
     async fn compile(&self, bytes: Bytes, sha256: String) -> Result<Arc<Compiled>, PluginError> {
-        let linked = Arc::new(self.link(bytes).await?);
+        let linked = self.linked(bytes, &sha256).await?;
+        self.described(linked, sha256).await
+    }
+
+    /// Takes machine code that this process ordered, and gives the plugin of it.
+    pub(super) async fn adopt(&self, sha256: String, code: Vec<u8>, compile_ms: u64) -> Result<Plugin, PluginError> {
+        let engine = self.rooms.engine.clone();
+        let linked = blocking(move || link(&engine, &revived(&engine, &code)?, compile_ms)).await??;
+        let described = self.described(linked, sha256.clone());
+        let compiled = self.rooms.compiled.try_get_with(sha256, described).await.map_err(|error| (*error).clone())?;
+        Ok(Plugin::new(self.clone(), compiled))
+    }
+
+    async fn described(&self, linked: Linked, sha256: String) -> Result<Arc<Compiled>, PluginError> {
+        let linked = Arc::new(linked);
         let description = self.ask(&linked, &self.rooms.limits, None, &Describe).await?.outcome?;
         check::description(&description)?;
         let manifest = Manifest::of(&description)?;
@@ -151,17 +217,71 @@ impl PluginHost {
         Ok(Arc::new(Compiled { linked, identity, description, manifest }))
     }
 
-    async fn link(&self, bytes: Bytes) -> Result<Linked, PluginError> {
-        if !bytes.starts_with(&COMPONENT_PREAMBLE) {
-            let found = if bytes.starts_with(b"\0asm") { "it is a core module" } else { "it does not begin like one" };
-            return Err(PluginError::NotAComponent(found.to_owned()));
+    /// Machine code from disk, from a child's compiler or from our own, in this order.
+    async fn linked(&self, bytes: Bytes, sha256: &str) -> Result<Linked, PluginError> {
+        begins_like_a_component(&bytes)?;
+        if let Some(linked) = self.kept(sha256).await? {
+            return Ok(linked);
         }
-        let host_failed = |error: &dyn fmt::Display| PluginError::Host(error.to_string());
-        let _permit = self.rooms.compiler.acquire().await.map_err(|error| host_failed(&error))?;
+        let _permit = self.rooms.compiler.acquire().await.map_err(|error| PluginError::Host(error.to_string()))?;
         let engine = self.rooms.engine.clone();
-        tokio::task::spawn_blocking(move || compile_and_link(&engine, &bytes))
-            .await
-            .map_err(|error| host_failed(&error))?
+        let Some(validator) = &self.rooms.validator else {
+            let began = Instant::now();
+            let component = compiled(engine, bytes).await?;
+            let compile_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            if self.rooms.artefacts.is_some() {
+                let code = component.serialize().map_err(|error| PluginError::Host(engine::message(&error)))?;
+                self.keep(sha256.to_owned(), code).await;
+            }
+            return link(&self.rooms.engine, &component, compile_ms);
+        };
+        let done = validator::order(validator, &self.rooms.limits, Task::Compile, &bytes).await?;
+        let code = done.code.ok_or_else(|| PluginError::Host("the validator gave no code".to_owned()))?;
+        let compile_ms = done.compile_ms;
+        self.keep(sha256.to_owned(), code.clone()).await;
+        blocking(move || link(&engine, &revived(&engine, &code)?, compile_ms)).await?
+    }
+
+    /// The machine code of a component and nothing else: in the process that was made for it.
+    pub(super) async fn compile_alone(&self, bytes: Bytes) -> Result<Vec<u8>, PluginError> {
+        begins_like_a_component(&bytes)?;
+        let engine = self.rooms.engine.clone();
+        let component = compiled(engine, bytes).await?;
+        component.serialize().map_err(|error| PluginError::Host(engine::message(&error)))
+    }
+
+    /// What is kept on disk; code that the engine does not take all the same is as good as none.
+    async fn kept(&self, sha256: &str) -> Result<Option<Linked>, PluginError> {
+        if self.rooms.artefacts.is_none() {
+            return Ok(None);
+        }
+        let (rooms, sha256) = (Arc::clone(&self.rooms), sha256.to_owned());
+        blocking(move || {
+            let code = rooms.artefacts.as_ref().and_then(|artefacts| artefacts.read(&sha256));
+            let component = code.map(|code| revived(&rooms.engine, &code));
+            match component {
+                Some(Ok(component)) => link(&rooms.engine, &component, 0).map(Some),
+                Some(Err(error)) => {
+                    tracing::warn!(plugin = sha256, %error, "the engine does not take kept machine code; it is made again");
+                    Ok(None)
+                }
+                None => Ok(None),
+            }
+        })
+        .await?
+    }
+
+    /// Keeps machine code on disk, where that is wanted.
+    pub(super) async fn keep(&self, sha256: String, code: Vec<u8>) {
+        let rooms = Arc::clone(&self.rooms);
+        let kept = blocking(move || {
+            if let Some(artefacts) = &rooms.artefacts {
+                artefacts.write(&sha256, &code);
+            }
+        });
+        if let Err(error) = kept.await {
+            tracing::warn!(%error, "machine code of a plugin is not kept");
+        }
     }
 
     /// Asks a guest: on this very thread if its calls are short, else in the pool. Waits for the share's turn first, so that who waits for the
@@ -207,11 +327,32 @@ impl PluginHost {
     }
 }
 
-fn compile_and_link(engine: &Engine, bytes: &[u8]) -> Result<Linked, PluginError> {
-    let began = Instant::now();
-    let component = Component::new(engine, bytes).map_err(|error| PluginError::Compile(engine::message(&error)))?;
-    let compile_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    link(engine, &component, compile_ms)
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, PluginError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| PluginError::Host(error.to_string()))
+}
+
+fn begins_like_a_component(bytes: &[u8]) -> Result<(), PluginError> {
+    if bytes.starts_with(&COMPONENT_PREAMBLE) {
+        return Ok(());
+    }
+    let found = if bytes.starts_with(b"\0asm") { "it is a core module" } else { "it does not begin like one" };
+    Err(PluginError::NotAComponent(found.to_owned()))
+}
+
+/// Whatever the compiler does, a panic too, it does because of these bytes.
+async fn compiled(engine: Engine, bytes: Bytes) -> Result<Component, PluginError> {
+    let component = tokio::task::spawn_blocking(move || Component::new(&engine, &bytes)).await;
+    let component = component.map_err(|_| PluginError::Compile("the compiler broke down on it".to_owned()))?;
+    component.map_err(|error| PluginError::Compile(engine::message(&error)))
+}
+
+/// A component of machine code. Never to be given anything but what the own compiler made: its child's, or what bears our seal.
+#[allow(unsafe_code, reason = "machine code is trusted code; the two ways here are the child's and the seal's")]
+fn revived(engine: &Engine, code: &[u8]) -> Result<Component, PluginError> {
+    // SAFETY: the bytes were made by this program's own compiler and came here from a directory that only the child could write to, or under a
+    // seal over all of them that only an installation's own processes can make.
+    let component = unsafe { Component::deserialize(engine, code) };
+    component.map_err(|error| PluginError::Host(engine::message(&error)))
 }
 
 /// Looks at a compiled component from outside, and makes it callable.

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Allowance;
 
 /// How much a plugin may take. The defaults hold a Rust, JavaScript or Python guest and stop everything else that was tried.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Size of a component, in bytes.
     pub component_bytes: usize,
@@ -86,8 +88,8 @@ impl Limits {
 pub(super) const INSTANCES: u32 = 64;
 /// Tables of one component.
 pub(super) const TABLES: u32 = 16;
-/// Memories of one component.
-pub(super) const MEMORIES: u32 = 2;
+/// Memories of one component: one from componentize-qjs has 3.
+pub(super) const MEMORIES: u32 = 4;
 
 #[cfg(test)]
 mod tests {

@@ -64,7 +64,7 @@ fields! {
     AnswersRationale = "answers.rationale",
     /// The quotes that answers rest on; blank: none.
     AnswersEvidence = "answers.evidence",
-    /// What the organization and the call carry along; blank: nothing.
+    /// What the organization and the call carry along, and which criteria wait for the plugin's own answer; blank: nothing.
     Metadata = "metadata",
 }
 

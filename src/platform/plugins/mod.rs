@@ -4,6 +4,7 @@
 //! [`ScoreOutput`]. Nothing here knows a tenant, an organization or a table.
 
 mod abi;
+mod artefacts;
 mod call;
 mod check;
 pub mod conformance;
@@ -18,16 +19,20 @@ mod pool;
 mod report;
 mod run;
 mod sandbox;
+mod settings_schema;
 mod share;
 mod text;
+mod trace;
 mod validate;
+mod validator;
 
 use async_trait::async_trait;
 
+pub use artefacts::ArtefactOptions;
 pub use check::BUILT_IN;
 pub use engine::ENGINE;
 pub use error::PluginError;
-pub use host::PluginHost;
+pub use host::{HostOptions, PluginHost};
 pub use limits::Limits;
 pub use manifest::{Allowance, Field, Manifest};
 pub use model::{
@@ -39,7 +44,10 @@ pub use plugin::{Plugin, World};
 pub use report::{Check, Measure, Problem, ValidationReport};
 pub use run::{Run, Used};
 pub use sandbox::{LogLevel, PluginLog};
+pub use settings_schema::{SettingsFault, SettingsSchema};
 pub use share::{Share, ShareLimits};
+pub use trace::Trace;
+pub use validator::{ValidatorOptions, run_validator};
 
 /// Turns answers into scores. Its settings are part of it: equal input gives an equal output.
 #[async_trait]
@@ -53,9 +61,14 @@ pub trait Scorer: Send + Sync {
     /// Any [`PluginError`] that a call can meet; a scorer that is part of the product has none.
     async fn score(&self, input: &ScoreInput) -> Result<ScoreOutput, PluginError>;
 
-    /// What its runs took until now, also those that failed; nothing for what is part of the product.
+    /// What its runs left behind until now, also those that failed; nothing for what is part of the product.
+    fn trace(&self) -> Trace {
+        Trace::default()
+    }
+
+    /// What its runs took until now.
     fn used(&self) -> Used {
-        Used::default()
+        self.trace().used
     }
 }
 
@@ -71,8 +84,13 @@ pub trait PromptBuilder: Send + Sync {
     /// Any [`PluginError`] that a call can meet; a builder that is part of the product has none.
     async fn build(&self, input: &PromptInput) -> Result<Prompt, PluginError>;
 
-    /// What its runs took until now, also those that failed; nothing for what is part of the product.
+    /// What its runs left behind until now, also those that failed; nothing for what is part of the product.
+    fn trace(&self) -> Trace {
+        Trace::default()
+    }
+
+    /// What its runs took until now.
     fn used(&self) -> Used {
-        Used::default()
+        self.trace().used
     }
 }

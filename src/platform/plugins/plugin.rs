@@ -11,7 +11,7 @@ use tracing::debug;
 
 use super::{
     Description, Identity, Limits, Manifest, PluginError, PluginHost, Prompt, PromptBuilder, PromptInput, Run,
-    ScoreInput, ScoreOutput, Scorer, Share, Used,
+    ScoreInput, ScoreOutput, Scorer, Share, Trace,
     abi::v1::Program,
     call::{Build, Call, Score, ValidateSettings},
     check, engine,
@@ -214,22 +214,22 @@ impl Plugin {
 struct Bound {
     plugin: Plugin,
     settings: String,
-    used: Mutex<Used>,
+    trace: Mutex<Trace>,
 }
 
 impl Bound {
     fn of(plugin: &Plugin, settings: &str) -> Self {
-        Self { plugin: plugin.clone(), settings: settings.to_owned(), used: Mutex::default() }
+        Self { plugin: plugin.clone(), settings: settings.to_owned(), trace: Mutex::default() }
     }
 
     fn outcome<T>(&self, run: Run<T>) -> Result<T, PluginError> {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        *used = used.and(Used { fuel: run.fuel, elapsed_us: run.elapsed_us });
+        let mut trace = self.trace.lock().unwrap_or_else(PoisonError::into_inner);
+        trace.add(&run, self.plugin.limits());
         run.outcome
     }
 
-    fn used(&self) -> Used {
-        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    fn trace(&self) -> Trace {
+        self.trace.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -243,8 +243,8 @@ impl Scorer for Bound {
         self.outcome(self.plugin.run_score(&self.settings, input).await?)
     }
 
-    fn used(&self) -> Used {
-        Bound::used(self)
+    fn trace(&self) -> Trace {
+        Bound::trace(self)
     }
 }
 
@@ -258,7 +258,7 @@ impl PromptBuilder for Bound {
         self.outcome(self.plugin.run_build(&self.settings, input).await?)
     }
 
-    fn used(&self) -> Used {
-        Bound::used(self)
+    fn trace(&self) -> Trace {
+        Bound::trace(self)
     }
 }

@@ -82,10 +82,10 @@ impl Check {
 
 impl ValidationReport {
     /// Of a component that was refused before it could be asked anything.
-    pub(super) fn refused(error: &PluginError) -> Self {
+    pub fn refused(problem: impl Into<Problem>) -> Self {
         Self {
             accepted: false,
-            problem: Some(error.into()),
+            problem: Some(problem.into()),
             identity: None,
             world: None,
             description: None,

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     limits::{INSTANCES, Limits, MEMORIES, TABLES},
     text::bounded,
@@ -22,7 +24,8 @@ pub(super) enum Stopped {
 }
 
 /// How serious a log message is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LogLevel {
     /// For the author's own search.
     Debug,
@@ -42,6 +45,28 @@ pub struct PluginLog {
     /// Messages that were cut or not kept.
     pub truncated: u32,
     bytes: usize,
+}
+
+impl PluginLog {
+    /// Appends what another call logged, as far as there is room.
+    pub(super) fn add(&mut self, more: &Self, limits: &Limits) {
+        self.truncated = self.truncated.saturating_add(more.truncated);
+        for (level, message) in &more.messages {
+            self.keep(*level, message, limits);
+        }
+    }
+
+    fn keep(&mut self, level: LogLevel, message: &str, limits: &Limits) {
+        let room = limits.log_bytes_kept.saturating_sub(self.bytes);
+        if self.messages.len() >= limits.log_messages_kept || room == 0 {
+            self.truncated = self.truncated.saturating_add(1);
+            return;
+        }
+        let kept = bounded(message, room);
+        self.truncated = self.truncated.saturating_add(u32::from(kept.len() < message.len()));
+        self.bytes += kept.len();
+        self.messages.push((level, kept.to_owned()));
+    }
 }
 
 /// The state of one call.
@@ -86,15 +111,7 @@ impl Sandbox {
         if self.logged > self.limits.log_messages {
             return Err(Stopped::LogFlood);
         }
-        let room = self.limits.log_bytes_kept.saturating_sub(self.log.bytes);
-        if self.log.messages.len() >= self.limits.log_messages_kept || room == 0 {
-            self.log.truncated += 1;
-            return Ok(());
-        }
-        let kept = bounded(message, room);
-        self.log.truncated += u32::from(kept.len() < message.len());
-        self.log.bytes += kept.len();
-        self.log.messages.push((level, kept.to_owned()));
+        self.log.keep(level, message, &self.limits);
         Ok(())
     }
 }
@@ -156,6 +173,21 @@ mod tests {
         assert_eq!(sandbox.log.truncated, 2);
         sandbox.log(LogLevel::Info, "").unwrap();
         assert_eq!(sandbox.log(LogLevel::Info, ""), Err(Stopped::LogFlood));
+    }
+
+    #[test]
+    fn logs_of_several_calls_have_the_room_of_one() {
+        let limits = Limits { log_messages_kept: 3, log_bytes_kept: 100, ..Limits::default() };
+        let one = PluginLog {
+            messages: vec![(LogLevel::Info, "one".into()), (LogLevel::Warn, "two".into())],
+            truncated: 1,
+            bytes: 6,
+        };
+        let mut both = PluginLog::default();
+        both.add(&one, &limits);
+        assert_eq!(both, one);
+        both.add(&one, &limits);
+        assert_eq!((both.messages.len(), both.truncated), (3, 3));
     }
 
     #[test]

@@ -2,7 +2,11 @@
 
 use bytes::Bytes;
 
-use super::{Check, Limits, Manifest, Plugin, PluginError, PluginHost, ValidationReport, World, conformance};
+use super::{
+    Check, Limits, Manifest, Plugin, PluginError, PluginHost, SettingsSchema, ValidationReport, World, conformance,
+    validator::{self, Task},
+};
+use crate::foundation::digest;
 
 impl PluginHost {
     /// Looks at a component that nobody has looked at yet: whether it may become a version, and why not.
@@ -10,12 +14,44 @@ impl PluginHost {
     /// # Errors
     /// [`PluginError::Host`] when that could not be found out. What the component does wrong is in the report.
     pub async fn validate(&self, component: impl Into<Bytes>) -> Result<ValidationReport, PluginError> {
-        self.validate_here(component.into()).await
+        let component = component.into();
+        let Some(validator) = self.validator() else {
+            return self.validate_here(component).await;
+        };
+        let limit = self.limits().component_bytes;
+        if component.len() > limit {
+            return Ok(ValidationReport::refused(&PluginError::TooLarge { bytes: component.len(), limit }));
+        }
+        let _turn = self.validator_turn().await?;
+        let done = match validator::order(validator, self.limits(), Task::Validate, &component).await {
+            Ok(done) => done,
+            Err(PluginError::Host(why)) => return Err(PluginError::Host(why)),
+            Err(error) => return Ok(ValidationReport::refused(&error)),
+        };
+        let report = done.report.ok_or_else(|| PluginError::Host("the validator gave no report".to_owned()))?;
+        if let Some(code) = done.code.filter(|_| report.accepted) {
+            self.keep(digest::of_bytes(&component), code).await;
+        }
+        Ok(report)
     }
 
-    /// Compiles and runs it in this very process.
-    pub(super) async fn validate_here(&self, component: Bytes) -> Result<ValidationReport, PluginError> {
-        let plugin = match self.load(component).await {
+    /// Tries a component whose machine code is there already.
+    pub(super) async fn validate_compiled(
+        &self,
+        component: Bytes,
+        code: Vec<u8>,
+        compile_ms: u64,
+    ) -> Result<ValidationReport, PluginError> {
+        self.report(self.adopt(digest::of_bytes(&component), code, compile_ms).await).await
+    }
+
+    /// Compiles and tries it in this very process.
+    async fn validate_here(&self, component: Bytes) -> Result<ValidationReport, PluginError> {
+        self.report(self.load(component).await).await
+    }
+
+    async fn report(&self, loaded: Result<Plugin, PluginError>) -> Result<ValidationReport, PluginError> {
+        let plugin = match loaded {
             Ok(plugin) => plugin,
             Err(PluginError::Host(why)) => return Err(PluginError::Host(why)),
             Err(error) => return Ok(ValidationReport::refused(&error)),
@@ -64,7 +100,21 @@ fn first_checks(plugin: &Plugin, limits: &Limits) -> Vec<Check> {
         Check::passed("description", format!("{} {}", identity.name, identity.version)),
         Check::passed("manifest", reads),
         declared_limits(plugin.manifest(), limits),
+        settings_schema(plugin),
     ]
+}
+
+/// Settings are held against the schema by the host, and no schema asks for a secret.
+fn settings_schema(plugin: &Plugin) -> Check {
+    const NAME: &str = "settings_schema";
+    let Some(text) = &plugin.description().settings_schema else {
+        return Check::passed(NAME, "it gives no schema of its settings, so it alone judges them");
+    };
+    let schema = serde_json::from_str(text).map_err(|_| "it is not JSON".to_owned());
+    match schema.and_then(|schema| SettingsSchema::parse(&schema)) {
+        Ok(_) => Check::passed(NAME, "settings can be held against it, and it asks for no secret"),
+        Err(why) => Check::failed(NAME, why),
+    }
 }
 
 /// A plugin that sets itself more than there is would be stopped where its author does not expect it.

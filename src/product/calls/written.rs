@@ -81,7 +81,11 @@ pub fn digest(utterances: &[Utterance]) -> String {
     digest::of_json(&utterances)
 }
 
-fn check(utterances: &[Utterance]) -> Result<(), CallError> {
+/// Whether that can be a conversation.
+///
+/// # Errors
+/// [`CallError::Invalid`] names the first thing that cannot.
+pub fn check(utterances: &[Utterance]) -> Result<(), CallError> {
     let invalid = |field: String, reason: &str| Err(CallError::Invalid { field, reason: reason.to_owned() });
     if utterances.is_empty() || utterances.len() > MAX_UTTERANCES {
         return invalid("utterances".to_owned(), &format!("1 to {MAX_UTTERANCES} are taken"));

@@ -5,6 +5,7 @@
 //! for the pipeline and once for who computes it again, and what takes long is computed [`beside`] the threads that serve; [`scoring`] turns the verdicts into scores by exact [`arithmetic`], or lets the
 //! organization's plugin do it;
 //! [`insights`] says what follows; [`receipt`] keeps the digests of everything that went in. [`store`] writes it down for the stages.
+//! [`replay`] tries plugins by hand, and changes nothing.
 //! [`rescore`] applies another scorecard version to many calls, and [`reuse`]s the answers that still stand; those of people are [`carry`]ed.
 //! [`backtest`] lets a plugin version score many stored evaluations, and changes none.
 
@@ -27,6 +28,7 @@ pub mod questions;
 pub mod quote_checks;
 pub mod reading;
 pub mod receipt;
+pub mod replay;
 pub mod rescore;
 pub mod reuse;
 pub mod rules;

@@ -16,7 +16,10 @@ use super::{
 };
 use crate::{
     platform::plugins::{BUILT_IN, Identity, PluginError, Prompt, PromptBuilder, PromptInput, Used},
-    product::plugins::model::FailurePolicy,
+    product::plugins::{
+        model::{Binding, FailurePolicy},
+        runs::NewRun,
+    },
     product::scorecards::model::{AnswerKind, AnswerType, Choice, Criterion},
 };
 
@@ -215,8 +218,21 @@ pub struct Built {
     pub builder: Identity,
     /// Why another builder than the bound one.
     pub note: Option<String>,
-    /// What the bound builder took, also when it failed.
+    /// Why the bound builder failed, when another one took its place.
+    pub failure: Option<PluginError>,
+    /// The binding of the plugin that built it; none for the built-in one.
+    pub bound: Option<Binding>,
+    /// What the plugins took, also those that failed.
     pub used: Used,
+    /// What their runs left for their authors.
+    pub runs: Vec<NewRun>,
+}
+
+impl Built {
+    fn by(builder: Identity, prompts: Vec<Prompt>, schema: Value) -> Self {
+        let used = Used::default();
+        Self { prompts, parts: vec![], schema, builder, note: None, failure: None, bound: None, used, runs: vec![] }
+    }
 }
 
 /// Why there is no prompt.
@@ -262,7 +278,7 @@ impl PromptError {
 pub fn nothing() -> Built {
     let prompt = Prompt { system: String::new(), user: String::new(), max_output_tokens: None };
     let builder = BuiltIn::its_identity().clone();
-    Built { prompts: vec![prompt], parts: vec![], schema: schema::of(&[]), builder, note: None, used: Used::default() }
+    Built::by(builder, vec![prompt], schema::of(&[]))
 }
 
 /// Builds the prompt by the bound builder, or by the built-in one: of the whole conversation where it has at most so many characters, and of its parts
@@ -318,20 +334,21 @@ pub async fn build_parts(
 ) -> Result<Built, PromptError> {
     let built_in = BuiltIn::its_identity();
     let counted = bound.as_ref().and_then(|bound| bound.builder.as_ref().ok().copied());
-    let (prompts, builder, note) = match bound {
+    let (prompts, builder, failure) = match bound {
         None => (all(&BuiltIn, input, spans).await?, built_in.clone(), None),
         Some(BoundBuilder { builder, policy }) => match attempt(builder, input, spans).await {
             Ok((prompts, identity)) => (prompts, identity, None),
             Err(error) if policy == FailurePolicy::FallBack => {
-                let note =
-                    format!("The bound prompt builder failed ({}); the built-in one took its place.", error.code());
-                (all(&BuiltIn, input, spans).await?, built_in.clone(), Some(note))
+                (all(&BuiltIn, input, spans).await?, built_in.clone(), Some(error))
             }
             Err(error) => return Err(error.into()),
         },
     };
+    let note = failure
+        .as_ref()
+        .map(|error| format!("The bound prompt builder failed ({}); the built-in one took its place.", error.code()));
     let used = counted.map_or_else(Used::default, PromptBuilder::used);
-    Ok(Built { prompts, parts: spans.to_vec(), schema: schema::of(asked), builder, note, used })
+    Ok(Built { parts: spans.to_vec(), note, failure, used, ..Built::by(builder, prompts, schema::of(asked)) })
 }
 
 /// One prompt for each part, by one builder.

@@ -246,6 +246,18 @@ pub async fn score_with(bound: Option<BoundScorer<'_>>, case: &Case<'_>) -> Resu
         Ok(scorer) => score_by(scorer, case).await,
         Err(error) => Err(error),
     };
+    settled(scored, policy, case).await
+}
+
+/// What comes of a bound scorer's attempt under the policy of its binding.
+///
+/// # Errors
+/// [`ScorerFailed`] under the policy [`FailurePolicy::Fail`].
+pub async fn settled(
+    scored: Result<Scored, PluginError>,
+    policy: FailurePolicy,
+    case: &Case<'_>,
+) -> Result<Outcome, ScorerFailed> {
     let error = match scored {
         Ok(scored) => return Ok(Outcome::Scored(Box::new(scored))),
         Err(error) => error,
@@ -305,7 +317,7 @@ fn covers(output: &ScoreOutput, scorecard: &Scorecard) -> Result<(), PluginError
 }
 
 /// The message, at most as long as a note may be.
-fn short(error: &PluginError) -> String {
+pub fn short(error: &PluginError) -> String {
     error.to_string().chars().map(|c| if c == '\0' { '\u{fffd}' } else { c }).take(1_500).collect()
 }
 

@@ -16,14 +16,17 @@ use crate::{
     },
     platform::{
         db::{DbError, InTenant, Statements, TenantTx},
-        plugins::{CallFacts, CriterionScore, Identity, PromptInput, Scorecard, Used, Utterance},
+        plugins::{CallFacts, CriterionScore, PromptInput, Scorecard, Used, Utterance},
     },
     product::{
         calls::{
             self,
             redaction::{self, Company, Redaction, redact},
         },
-        plugins::model::{Binding, FailurePolicy},
+        plugins::{
+            beside::Beside,
+            model::{Binding, FailurePolicy},
+        },
         scorecards::model::{Criterion, Definition, ScorecardVersion},
     },
     sql,
@@ -76,6 +79,8 @@ pub struct ForAssess {
     pub scorecard: Option<ScorecardVersion>,
     /// The organization's prompt builder.
     pub prompt_builder: Option<Binding>,
+    /// The one that is tried beside it.
+    pub beside: Option<Beside>,
     /// The call's current evaluation, when it has one already.
     pub previous: Option<Previous>,
 }
@@ -105,17 +110,17 @@ impl ForAssess {
         }
     }
 
-    /// Which evaluation comes of it, and the circumstances; the receipt's part besides digests. `asked_at` is what the prompt builder was told.
+    /// Which evaluation comes of it, and the circumstances; the receipt's part besides digests. `asked_at` is what the prompt builder was told, `bound`
+    /// the binding of the plugin that built the prompt.
     pub fn about(
         &self,
         evaluation_id: EvaluationId,
         asked_at: DateTime<Utc>,
         assessed_at: DateTime<Utc>,
-        builder: &Identity,
+        bound: Option<&Binding>,
         parameters: Value,
         human: &[HumanAnswer],
     ) -> About {
-        let bound = self.prompt_builder.as_ref().filter(|_| builder.sha256.is_some());
         let previous = self.previous.as_ref();
         About {
             evaluation_id,
@@ -173,6 +178,8 @@ pub struct ForScore {
     pub scorecard: ScorecardVersion,
     /// The organization's scorer.
     pub scorer: Option<Binding>,
+    /// The one that is tried beside it.
+    pub beside: Option<Beside>,
     /// The key that signs the tenant's receipts, once there is one.
     pub receipt_key: Option<StoredKey>,
 }
@@ -279,7 +286,8 @@ pub async fn load_for_assess(on: &impl InTenant, call_id: CallId) -> Result<Opti
     let call = call(&row, call_id)?;
     let published: Option<ScorecardVersionId> = row.try_get("scorecard_version_id")?;
     let scorecard = published.map(|_| scorecard(&row, call.organization_id)).transpose()?;
-    Ok(Some(ForAssess { scorecard, prompt_builder: binding(&row, "prompt")?, previous: previous(&row)?, call }))
+    let (prompt_builder, beside) = (binding(&row, "prompt")?, beside(&row)?);
+    Ok(Some(ForAssess { scorecard, prompt_builder, beside, previous: previous(&row)?, call }))
 }
 
 /// Records what the language model answered, before anything is scored.
@@ -357,6 +365,7 @@ pub async fn load_for_score(on: &impl InTenant, call_id: CallId) -> Result<Optio
         assessed_at: row.try_get("assessed_at")?,
         scorecard: scorecard(&row, call.organization_id)?,
         scorer: binding(&row, "scorer")?,
+        beside: beside(&row)?,
         receipt_key: row
             .try_get::<_, Option<ReceiptKeyId>>("receipt_key_id")?
             .map(|_| receipt::keys::stored(&row))
@@ -587,6 +596,12 @@ pub(super) fn scorecard(row: &Row, organization_id: OrganizationId) -> Result<Sc
         published_at: row.try_get("published_at")?,
         published_by: row.try_get("published_by")?,
     })
+}
+
+fn beside(row: &Row) -> Result<Option<Beside>, DbError> {
+    let Some(binding) = binding(row, "beside")? else { return Ok(None) };
+    let share: Option<i32> = row.try_get("beside_canary_share")?;
+    Ok(Some(Beside { binding, canary_share: share.map(i32::unsigned_abs) }))
 }
 
 pub(super) fn binding(row: &Row, world: &str) -> Result<Option<Binding>, DbError> {

@@ -209,8 +209,27 @@ impl World {
             tenant.schema
         );
         let settings_digest = plumbline::foundation::digest::of_json(&settings);
-        let organization = organization.parse::<Uuid>().unwrap();
-        self.owner.execute(&text, &[&organization, &digest, &settings, &settings_digest, &by]).await.unwrap();
+        let id = organization.parse::<Uuid>().unwrap();
+        self.owner.execute(&text, &[&id, &digest, &settings, &settings_digest, &by]).await.unwrap();
+        self.use_of_a_plugin(tenant, organization, &digest).await;
+    }
+
+    /// An organization's use of a version, what it asks of one, and what a run of one said.
+    async fn use_of_a_plugin(&mut self, tenant: &TestTenant, organization: &str, digest: &str) {
+        let body = json!({"organization_id": organization, "digest": digest, "mode": "shadow"});
+        let binding = self.post(tenant, "/api/plugin-bindings", body).await.text("binding_id");
+        let (message, by) = (self.text("It trapped"), format!("user:{}", self.word()));
+        let text = format!(
+            "with asked as (
+                 insert into {0}.plugin_policies (organization_id, backtest_calls, updated_by, updated_at) values ($1, 5, $5, now())
+             )
+             insert into {0}.plugin_runs
+                 (plugin_run_id, organization_id, digest, binding_id, purpose, outcome, message, fuel, elapsed_us, memory_bytes, ran_at)
+             values (gen_random_uuid(), $1, $2, $3, 'shadow', 'trap', $4, 1, 1, 1, now())",
+            tenant.schema
+        );
+        let (organization, binding) = (organization.parse::<Uuid>().unwrap(), binding.parse::<Uuid>().unwrap());
+        self.owner.execute(&text, &[&organization, &digest, &binding, &message, &by]).await.unwrap();
     }
 
     async fn criteria(&mut self, tenant: &TestTenant, organization: &str) {
@@ -341,7 +360,9 @@ impl World {
         headers: &[(String, String)],
         body: Vec<u8>,
     ) -> Got {
-        let mut request = poem::Request::builder().method(method.clone()).uri(path.parse().unwrap());
+        // Names are filters, too, and have blanks.
+        let uri = path.replace(' ', "%20").parse().unwrap();
+        let mut request = poem::Request::builder().method(method.clone()).uri(uri);
         if let Some(token) = &caller.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }

@@ -24,6 +24,7 @@ pub(super) async fn of_a_scorer(plugin: &Plugin, settings: &str) -> Conformance 
         }
     }
     found.checks.push(deterministic(different, runs.iter().all(Option::is_none)));
+    found.checks.push(every_criterion(&calls, &runs));
     let mut not_neutral = None;
     for (call, first) in calls.iter().zip(&runs).filter_map(|(call, run)| Some((call, run.as_ref()?))) {
         if let Err(why) = neutral(plugin, settings, &call.input, first).await {
@@ -58,6 +59,19 @@ pub(super) async fn of_a_prompt_builder(plugin: &Plugin, settings: &str) -> Conf
     }
     found.checks.push(deterministic(different, runs.iter().all(Option::is_none)));
     found
+}
+
+/// A score names each criterion, also one that it gives nothing: else nobody knows whether it was forgotten.
+fn every_criterion(calls: &[Golden], runs: &[Option<ScoreOutput>]) -> Check {
+    for (call, found) in calls.iter().zip(runs).filter_map(|(call, run)| Some((call, run.as_ref()?))) {
+        let (named, asked) = (found.criteria.len(), call.input.scorecard.criteria().count());
+        if named != asked {
+            let why =
+                format!("{}: it names {named} of {asked} criteria; those without a score are named too", call.name);
+            return Check::failed("every_criterion", why);
+        }
+    }
+    Check::passed("every_criterion", "each criterion is named once")
 }
 
 fn deterministic(different: Option<&str>, nothing_ran: bool) -> Check {
@@ -131,4 +145,32 @@ fn left_out(input: &ScoreInput) -> Option<String> {
     let mut kept = input.scorecard.sections.iter().filter(|section| section.criteria.len() > 1);
     kept.find_map(|section| section.criteria.iter().find(|criterion| not_applicable(&criterion.key)))
         .map(|criterion| criterion.key.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_or_nothing_at_all_is_not_deterministic() {
+        assert!(deterministic(None, false).passed);
+        assert!(!deterministic(Some("support_call"), false).passed);
+        assert!(!deterministic(None, true).passed, "nothing ran, so nothing is shown");
+    }
+
+    #[test]
+    fn the_criterion_that_is_left_out_is_not_alone_in_its_section() {
+        let calls = golden_calls();
+        let found: Vec<_> = calls.iter().map(|call| left_out(&call.input)).collect();
+        let named = |name: &str| Some(name.to_owned());
+        let expected = [
+            named("offers_refund"),
+            named("upsells"),
+            named("uses_name"),
+            named("greets_by_name"),
+            None,
+            named("criterion_1"),
+        ];
+        assert_eq!(found, expected);
+    }
 }

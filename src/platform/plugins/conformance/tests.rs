@@ -49,6 +49,7 @@ async fn the_example_conforms() {
         "scores_empty_call",
         "within_budget",
         "deterministic",
+        "every_criterion",
         "not_applicable_is_neutral",
     ];
     assert_eq!(names, expected);

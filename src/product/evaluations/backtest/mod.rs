@@ -37,7 +37,7 @@ use crate::{
         plugins::{PluginError, PluginHost},
         tenancy::quotas::{Exceeded, QuotaError, Quotas, UnreadableQuotas, room_for_a_job},
     },
-    product::plugins::binding,
+    product::plugins::versions,
 };
 
 /// Works through the calls of a back-test, for a while.
@@ -238,7 +238,7 @@ impl Backtests {
             return Err(BacktestError::PromptBuilder);
         }
         let fetched =
-            binding::fetch_version(&self.plugins, self.objects.as_ref(), &version.digest, &version.object_key).await?;
+            versions::load(&self.plugins, self.objects.as_ref(), &version.digest, &version.object_key).await?;
         Ok(fetched?.validate_settings(&new.settings.to_string()).await?)
     }
 

@@ -220,17 +220,7 @@ async fn built_prompt(bundle: &Bundle, receipt: &Receipt, about: &About, provide
         return;
     }
     asked_in_parts(bundle, about, report);
-    let keys = about.asked.as_ref();
-    let asked: Vec<&Criterion> =
-        bundle.scorecard.criteria().filter(|one| keys.is_none_or(|keys| keys.contains(&one.key))).collect();
-    let input = PromptInput {
-        call: about.call.clone(),
-        utterances: bundle.transcript.clone(),
-        scorecard: asked_of(bundle, about),
-        seed: about.asked_in.0.as_u64_pair().1,
-        evaluated_at_ms: about.asked_at_ms,
-        metadata: prompt::metadata(&asked),
-    };
+    let (input, asked) = prompt_input(bundle, about);
     let built = match &receipt.prompt_builder.sha256 {
         None => prompt::build_parts(None, &input, &asked, &about.parts).await,
         Some(sha256) => {
@@ -253,6 +243,22 @@ async fn built_prompt(bundle: &Bundle, receipt: &Receipt, about: &About, provide
     let elsewhere = || "the question was asked for an earlier evaluation, perhaps by another version".to_owned();
     let unlike = of_another_reader(about).or_else(|| (about.asked_in != about.evaluation_id).then(elsewhere));
     report.compare("schema", digest::of_json(&built.schema) == receipt.schema, unlike.as_deref());
+}
+
+/// What the prompt builder was given, and the criteria that were asked about.
+pub fn prompt_input<'a>(bundle: &'a Bundle, about: &About) -> (PromptInput, Vec<&'a Criterion>) {
+    let keys = about.asked.as_ref();
+    let asked: Vec<&Criterion> =
+        bundle.scorecard.criteria().filter(|one| keys.is_none_or(|keys| keys.contains(&one.key))).collect();
+    let input = PromptInput {
+        call: about.call.clone(),
+        utterances: bundle.transcript.clone(),
+        scorecard: asked_of(bundle, about),
+        seed: about.asked_in.0.as_u64_pair().1,
+        evaluated_at_ms: about.asked_at_ms,
+        metadata: prompt::metadata(&asked),
+    };
+    (input, asked)
 }
 
 /// Where the language model was asked about parts: that they leave nothing out, and that each was answered.
@@ -289,7 +295,6 @@ async fn scored(
     provided: &Provided,
     report: &mut Report,
 ) {
-    let scorecard = bundle.scorecard.for_plugins(bundle.scorecard_version);
     let settings = bundle.scorer_settings.as_ref();
     report.note("settings", settings.map(digest::of_json) == scoring.settings);
     let answers = match answers(bundle) {
@@ -301,18 +306,8 @@ async fn scored(
             };
         }
     };
-    let Some(assessed_at) = DateTime::from_timestamp_millis(about.assessed_at_ms) else {
+    let Some(material) = material_of(bundle, about) else {
         return report.cannot("input", "the time of the assessment is out of range");
-    };
-    let material = Material {
-        evaluation_id: about.evaluation_id,
-        assessed_at,
-        call: about.call.clone(),
-        transcript: bundle.transcript.clone(),
-        metrics: bundle.metrics.clone(),
-        scorecard,
-        definition: bundle.scorecard.clone(),
-        human: bundle.human_answers.clone(),
     };
     let input = material.score_input(&answers);
     let case = Case::of(&material, &bundle.raw_answer, &answers, &input);
@@ -397,7 +392,25 @@ fn compared(
     }
 }
 
-fn answers(bundle: &Bundle) -> Result<Vec<Answer>, String> {
+/// What the scorer's input was made of; none when the time of the assessment is out of range.
+pub fn material_of(bundle: &Bundle, about: &About) -> Option<Material> {
+    Some(Material {
+        evaluation_id: about.evaluation_id,
+        assessed_at: DateTime::from_timestamp_millis(about.assessed_at_ms)?,
+        call: about.call.clone(),
+        transcript: bundle.transcript.clone(),
+        metrics: bundle.metrics.clone(),
+        scorecard: bundle.scorecard.for_plugins(bundle.scorecard_version),
+        definition: bundle.scorecard.clone(),
+        human: bundle.human_answers.clone(),
+    })
+}
+
+/// The answers before any of a plugin's.
+///
+/// # Errors
+/// Why the language model's text cannot be read.
+pub fn answers(bundle: &Bundle) -> Result<Vec<Answer>, String> {
     let questions = Questions::of(&bundle.scorecard, &bundle.transcript, &bundle.metrics);
     questions.answers(&bundle.raw_answer, &bundle.human_answers).map_err(|error| error.to_string())
 }

@@ -1,34 +1,88 @@
 //! The weighted score, exactly: fractions of whole numbers of any size, rounded once at the end.
 
-use crate::{
-    plumbline::plugin::types::{Answer, AutoFail, Criterion, Scorecard, Section, Verdict},
-    whole::Whole,
-};
+use std::cell::Cell;
+
+use crate::{Answer, AutoFail, Criterion, CriterionScore, ScoreOutput, Scorecard, Section, Verdict, Whole};
 
 /// 100.00, in hundredths.
 pub const FULL_SCORE: u32 = 10_000;
 
-/// Whether a criterion is fulfilled. None if it leaves the denominator: not applicable, unverified or not answered.
-pub fn fulfilled(criterion: &Criterion, answers: &[Answer]) -> Option<bool> {
-    let answer = answers.iter().find(|answer| answer.criterion == criterion.key)?;
-    match answer.verdict {
-        Verdict::Yes => Some(true),
-        Verdict::No => Some(false),
-        Verdict::NotApplicable | Verdict::Unverified => None,
+/// The answers, found by their criterion.
+#[derive(Debug)]
+pub struct Verdicts<'a> {
+    answers: &'a [Answer],
+    /// Where the next answer is expected: they mostly come in the order of the criteria.
+    next: Cell<usize>,
+}
+
+impl<'a> Verdicts<'a> {
+    /// The answers of an input.
+    pub fn of(answers: &'a [Answer]) -> Self {
+        Self { answers, next: Cell::new(0) }
+    }
+
+    /// The answer to a criterion.
+    pub fn answer(&self, criterion: &str) -> Option<&'a Answer> {
+        let next = self.next.get();
+        let place = match self.answers.get(next) {
+            Some(answer) if answer.criterion == criterion => next,
+            _ => self.answers.iter().position(|answer| answer.criterion == criterion)?,
+        };
+        self.next.set(place + 1);
+        self.answers.get(place)
+    }
+
+    /// Whether a criterion is fulfilled. None if it leaves the denominator: not applicable, unverified or not answered.
+    pub fn fulfilled(&self, criterion: &Criterion) -> Option<bool> {
+        match self.answer(&criterion.key)?.verdict {
+            Verdict::Yes => Some(true),
+            Verdict::No => Some(false),
+            Verdict::NotApplicable | Verdict::Unverified => None,
+        }
+    }
+}
+
+/// All criteria of a scorecard, in order, whatever their section.
+pub fn criteria(scorecard: &Scorecard) -> impl Iterator<Item = &Criterion> {
+    scorecard.sections.iter().flat_map(|section| &section.criteria)
+}
+
+/// What a scorer gives that adds nothing of its own: every criterion's score, and the overall score.
+pub fn weighted(scorecard: &Scorecard, answers: &[Answer]) -> ScoreOutput {
+    let verdicts = Verdicts::of(answers);
+    ScoreOutput {
+        criteria: criteria(scorecard).map(|criterion| score(criterion, verdicts.fulfilled(criterion))).collect(),
+        overall: overall(scorecard, answers),
+        insights: Vec::new(),
+        metadata: Vec::new(),
+    }
+}
+
+/// The score of a criterion that is fulfilled, not fulfilled, or leaves the denominator.
+pub fn score(criterion: &Criterion, fulfilled: Option<bool>) -> CriterionScore {
+    CriterionScore {
+        key: criterion.key.clone(),
+        score: fulfilled.map(|yes| if yes { FULL_SCORE } else { 0 }),
+        passed: fulfilled,
+        note: None,
     }
 }
 
 /// The overall score in hundredths, rounded half up. None if no criterion is applicable.
 ///
 /// `Σ section weight · section / Σ section weight` over the sections that have an applicable criterion, where a section is
-/// `Σ weight of the fulfilled / Σ weight of the applicable`. The sum is kept as one fraction over the product of all
-/// denominators, which outgrows every machine integer for a scorecard of many sections: hence whole numbers of any size.
+/// `Σ weight of the fulfilled / Σ weight of the applicable`. A failed criterion with auto-fail `section` makes its section 0, one with
+/// `evaluation` everything. The sum is kept as one fraction over the product of all denominators, which outgrows every machine integer
+/// for a scorecard of many sections: hence whole numbers of any size.
 pub fn overall(scorecard: &Scorecard, answers: &[Answer]) -> Option<u32> {
+    let verdicts = Verdicts::of(answers);
     let mut numerator = Whole::from(0);
     let mut denominator = Whole::from(1);
     let mut weights = 0u64;
+    let mut failed = false;
     for section in &scorecard.sections {
-        let Share { fulfilled, applicable } = share(section, answers);
+        let Share { fulfilled, applicable, fails_all } = share(section, &verdicts);
+        failed |= fails_all;
         if applicable == 0 {
             continue;
         }
@@ -40,38 +94,47 @@ pub fn overall(scorecard: &Scorecard, answers: &[Answer]) -> Option<u32> {
     if weights == 0 {
         return None;
     }
-    if scorecard.sections.iter().any(|section| fails(section, answers, AutoFail::Evaluation)) {
+    if failed {
         return Some(0);
     }
+    Some(rounded(&numerator, &denominator.times(weights)))
+}
+
+/// A fraction of 1 in hundredths of a percent, rounded half up; what is more than 1 is 1. `whole` is not 0.
+pub fn rounded(part: &Whole, whole: &Whole) -> u32 {
     // Half up: ⌊(2 · 10000 · n + d) / 2d⌋ of n / d.
-    let whole = denominator.times(weights);
-    let doubled = numerator.times(2 * u64::from(FULL_SCORE)).plus(&whole);
-    Some(doubled.contains(&whole.times(2), FULL_SCORE))
+    let doubled = part.times(2 * u64::from(FULL_SCORE)).plus(whole);
+    doubled.contains(&whole.times(2), FULL_SCORE)
 }
 
 /// The weights of a section's criteria.
 struct Share {
     fulfilled: u64,
     applicable: u64,
+    /// Whether a criterion failed that fails the evaluation.
+    fails_all: bool,
 }
 
-fn share(section: &Section, answers: &[Answer]) -> Share {
-    let mut share = Share { fulfilled: 0, applicable: 0 };
+fn share(section: &Section, verdicts: &Verdicts<'_>) -> Share {
+    let mut share = Share { fulfilled: 0, applicable: 0, fails_all: false };
+    let mut fails_section = false;
     for criterion in &section.criteria {
-        let Some(yes) = fulfilled(criterion, answers) else { continue };
+        let Some(yes) = verdicts.fulfilled(criterion) else { continue };
         share.applicable += u64::from(criterion.weight);
-        share.fulfilled += if yes { u64::from(criterion.weight) } else { 0 };
+        if yes {
+            share.fulfilled += u64::from(criterion.weight);
+            continue;
+        }
+        match criterion.auto_fail {
+            AutoFail::None => {}
+            AutoFail::Section => fails_section = true,
+            AutoFail::Evaluation => share.fails_all = true,
+        }
     }
-    if fails(section, answers, AutoFail::Section) {
+    if fails_section {
         share.fulfilled = 0;
     }
     share
-}
-
-/// Whether a criterion with this consequence is not fulfilled.
-fn fails(section: &Section, answers: &[Answer], consequence: AutoFail) -> bool {
-    let mut grave = section.criteria.iter().filter(|criterion| criterion.auto_fail == consequence);
-    grave.any(|criterion| fulfilled(criterion, answers) == Some(false))
 }
 
 #[cfg(test)]
@@ -158,5 +221,15 @@ mod tests {
             })
             .collect();
         assert_eq!(score(sections), Some(5_000));
+    }
+
+    #[test]
+    fn answers_are_found_in_any_order() {
+        let (one, mut answers) = section("s", 1, &[YES, NO, YES]);
+        answers.rotate_left(1);
+        let output = weighted(&Scorecard { name: String::new(), version: 1, sections: vec![one] }, &answers);
+        let passed: Vec<_> = output.criteria.iter().map(|one| (one.key.as_str(), one.passed)).collect();
+        assert_eq!(passed, [("s_0", Some(true)), ("s_1", Some(false)), ("s_2", Some(true))]);
+        assert_eq!(output.overall, Some(6_667));
     }
 }
