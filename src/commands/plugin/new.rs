@@ -14,6 +14,8 @@ use crate::commands::Failure;
 
 /// The contract, as every project has it.
 const CONTRACT: &str = include_str!("../../../wit/v1/plumbline.wit");
+/// The versions with which the SDK for Rust was tested; cargo leaves out what a project does not need.
+const LOCK: &str = include_str!("../../../plugins/Cargo.lock");
 
 #[derive(RustEmbed)]
 #[folder = "plugins/templates"]
@@ -116,6 +118,9 @@ fn files(name: &str, language: Language, world: ProjectWorld) -> Vec<(String, St
         Language::Typescript => sdk::<TypescriptSdk>(),
         Language::Python => sdk::<PythonSdk>(),
     });
+    if language == Language::Rust {
+        files.push(("Cargo.lock".to_owned(), LOCK.to_owned()));
+    }
     let contract = if language == Language::Rust { "sdk/wit/plumbline.wit" } else { "wit/plumbline.wit" };
     files.push((contract.to_owned(), CONTRACT.to_owned()));
     files
@@ -136,7 +141,7 @@ mod tests {
     use super::*;
 
     const ALL: [(Language, &[&str]); 3] = [
-        (Language::Rust, &["Cargo.toml", "src/lib.rs", "sdk/Cargo.toml", "sdk/src/lib.rs", "sdk/wit/plumbline.wit"]),
+        (Language::Rust, &["Cargo.toml", "Cargo.lock", "src/lib.rs", "sdk/Cargo.toml", "sdk/src/lib.rs", "sdk/wit/plumbline.wit"]),
         (
             Language::Typescript,
             &["package.json", "package-lock.json", "src/plugin.ts", "sdk/plumbline.ts", "wit/plumbline.wit"],
