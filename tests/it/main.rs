@@ -17,6 +17,7 @@ mod carry;
 mod cli;
 mod cli_archive;
 mod cli_life;
+mod cli_plugin;
 mod cli_try;
 mod crash;
 mod demo;

@@ -14,6 +14,8 @@ use crate::commands::Failure;
 
 /// The contract, as every project has it.
 const CONTRACT: &str = include_str!("../../../wit/v1/plumbline.wit");
+/// The versions with which the SDK for Rust was tested; cargo leaves out what a project does not need.
+const LOCK: &str = include_str!("../../../plugins/Cargo.lock");
 
 #[derive(RustEmbed)]
 #[folder = "plugins/templates"]
@@ -66,9 +68,13 @@ pub fn run(options: &NewOptions) -> Result<ExitCode, Failure> {
 fn make(name: &str, language: Language, world: ProjectWorld, directory: &Path) -> Result<(), Failure> {
     let refused = |why: String| Failure::Said(format!("{}: {why}", directory.display()));
     match fs::read_dir(directory) {
-        Ok(entries) if entries.count() > 0 => return Err(refused("it is not empty".into())),
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(refused(error.to_string())),
-        _ => {}
+        Ok(mut entries) => {
+            if entries.next().is_some() {
+                return Err(refused("it is not empty".into()));
+            }
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(refused(error.to_string())),
     }
     for (path, text) in files(name, language, world) {
         let path = directory.join(path);
@@ -112,6 +118,9 @@ fn files(name: &str, language: Language, world: ProjectWorld) -> Vec<(String, St
         Language::Typescript => sdk::<TypescriptSdk>(),
         Language::Python => sdk::<PythonSdk>(),
     });
+    if language == Language::Rust {
+        files.push(("Cargo.lock".to_owned(), LOCK.to_owned()));
+    }
     let contract = if language == Language::Rust { "sdk/wit/plumbline.wit" } else { "wit/plumbline.wit" };
     files.push((contract.to_owned(), CONTRACT.to_owned()));
     files
@@ -132,7 +141,7 @@ mod tests {
     use super::*;
 
     const ALL: [(Language, &[&str]); 3] = [
-        (Language::Rust, &["Cargo.toml", "src/lib.rs", "sdk/Cargo.toml", "sdk/src/lib.rs", "sdk/wit/plumbline.wit"]),
+        (Language::Rust, &["Cargo.toml", "Cargo.lock", "src/lib.rs", "sdk/Cargo.toml", "sdk/src/lib.rs", "sdk/wit/plumbline.wit"]),
         (
             Language::Typescript,
             &["package.json", "package-lock.json", "src/plugin.ts", "sdk/plumbline.ts", "wit/plumbline.wit"],
