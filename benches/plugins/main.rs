@@ -10,6 +10,7 @@ mod sample;
 #[path = "../support/mod.rs"]
 mod support;
 
+#[allow(dead_code, reason = "the bench needs no more of the SDK's search")]
 #[path = "../../plugins/sdk/src/search.rs"]
 mod search;
 

@@ -68,9 +68,13 @@ pub fn run(options: &NewOptions) -> Result<ExitCode, Failure> {
 fn make(name: &str, language: Language, world: ProjectWorld, directory: &Path) -> Result<(), Failure> {
     let refused = |why: String| Failure::Said(format!("{}: {why}", directory.display()));
     match fs::read_dir(directory) {
-        Ok(mut entries) if entries.next().is_some() => return Err(refused("it is not empty".into())),
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(refused(error.to_string())),
-        _ => {}
+        Ok(mut entries) => {
+            if entries.next().is_some() {
+                return Err(refused("it is not empty".into()));
+            }
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(refused(error.to_string())),
     }
     for (path, text) in files(name, language, world) {
         let path = directory.join(path);

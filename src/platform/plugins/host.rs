@@ -1,10 +1,6 @@
 //! Where plugins run: bytes become a [`Plugin`], compiled once for each digest.
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use moka::future::Cache;
@@ -295,25 +291,31 @@ impl PluginHost {
     ) -> Result<Run<C::Out>, PluginError> {
         let permits = self.permits(share).await?;
         let text_bytes = call.text_bytes();
-        if linked.pace.is_short() {
+        if linked.pace.is_trusted() && share.is_none_or(|share| share.inner().pace.is_trusted()) {
             let mut turn = Turn::begin(self, limits, text_bytes, Some(pool::SHORT))?;
             let answer = call.ask(&linked.program, &mut turn.store).await;
-            if !turn.lost_patience() {
+            let is_over = !turn.lost_patience();
+            if !is_over || answer.is_err() {
+                linked.pace.went_badly();
+                share.iter().for_each(|share| share.inner().pace.went_badly());
+            }
+            if is_over {
                 return Ok(turn.end(answer));
             }
-            linked.pace.note(pool::SHORT);
         }
         let (host, linked, limits, call) = (self.clone(), Arc::clone(linked), limits.clone(), call.to_owned());
-        let lanes = share.map_or(&self.rooms.lanes, |share| &share.inner().lanes);
+        let lanes = Arc::clone(share.map_or(&self.rooms.lanes, |share| &share.inner().lanes));
+        let share = share.cloned();
         let run = async move {
             let _permits = permits;
             let mut turn = Turn::begin(&host, &limits, text_bytes, None)?;
             let answer = call.ask(&linked.program, &mut turn.store).await;
-            let run = turn.end(answer);
-            linked.pace.note(Duration::from_micros(run.elapsed_us));
-            Ok(run)
+            let went = if answer.is_ok() && turn.looks() < pool::SHORT { Pace::went_well } else { Pace::went_badly };
+            went(&linked.pace);
+            share.iter().for_each(|share| went(&share.inner().pace));
+            Ok(turn.end(answer))
         };
-        self.rooms.pool.run(Arc::clone(lanes), run).await?
+        self.rooms.pool.run(lanes, run).await?
     }
 
     async fn permits(&self, share: Option<&Share>) -> Result<Permits, PluginError> {

@@ -9,7 +9,6 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
     task::Poll,
-    time::Duration,
 };
 
 use tokio::{
@@ -20,9 +19,10 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{PluginError, share::processors};
 
-/// How long a call may run on its caller's thread before it is begun anew in the pool.
-pub(super) const SHORT: Duration = Duration::from_millis(1);
-/// Calls of a plugin that go straight to the pool after one that was long.
+/// Looks at the clock ([`super::engine::TICK`]) at the last of which a call on its caller's thread is begun anew in the pool. Looks and not time: a
+/// thread that others kept from running looks once, however long it waited.
+pub(super) const SHORT: u32 = 2;
+/// Calls of a plugin that go straight to the pool after one that was long or failed; so do those of its share.
 const DISTRUST: u32 = 32;
 /// How nice the pool's threads are to all others: a tenth of the time when everybody wants all of it, and the way is free at once for whoever wakes up.
 const NICE: i32 = 10;
@@ -82,25 +82,26 @@ async fn in_slices<T>(lanes: Arc<Semaphore>, mut call: Pin<Box<impl Future<Outpu
     }
 }
 
-/// How a plugin's calls went lately: short until one was long, and long until many were short.
+/// How the calls of a plugin, or of a share, went lately: well until one was long or failed, and badly until many went well.
 #[derive(Default)]
 pub(super) struct Pace {
     distrust: AtomicU32,
 }
 
 impl Pace {
-    /// Whether its next call may be tried on its caller's thread.
-    pub(super) fn is_short(&self) -> bool {
+    /// Whether the next call may be tried on its caller's thread.
+    pub(super) fn is_trusted(&self) -> bool {
         self.distrust.load(Ordering::Relaxed) == 0
     }
 
-    /// Notes a call of the pool, or one that was too long for its caller's thread.
-    pub(super) fn note(&self, took: Duration) {
-        if took * 2 > SHORT {
-            self.distrust.store(DISTRUST, Ordering::Relaxed);
-        } else {
-            let _ = self.distrust.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        }
+    /// Notes a call that was long or failed.
+    pub(super) fn went_badly(&self) {
+        self.distrust.store(DISTRUST, Ordering::Relaxed);
+    }
+
+    /// Notes a call of the pool that was short and did not fail.
+    pub(super) fn went_well(&self) {
+        let _ = self.distrust.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
     }
 }
 
@@ -109,15 +110,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_call_is_remembered_until_many_were_short() {
+    fn a_bad_call_is_remembered_until_many_went_well() {
         let pace = Pace::default();
-        assert!(pace.is_short());
-        pace.note(SHORT);
+        assert!(pace.is_trusted());
+        pace.went_badly();
         for _ in 0..DISTRUST {
-            assert!(!pace.is_short());
-            pace.note(Duration::from_micros(10));
+            assert!(!pace.is_trusted());
+            pace.went_well();
         }
-        assert!(pace.is_short());
+        assert!(pace.is_trusted());
     }
 
     /// With one lane, the slices of two calls alternate: none waits for the other's end.

@@ -1,6 +1,6 @@
 //! One run of a guest: its turn, its meters, and what it came to.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{Store, UpdateDeadline};
@@ -57,12 +57,12 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// A fresh store for one call, which gives up after `patience` if there is one.
+    /// A fresh store for one call, which gives up at so many looks at the clock if `patience` says a number.
     pub(super) fn begin(
         host: &PluginHost,
         limits: &Limits,
         text_bytes: usize,
-        patience: Option<Duration>,
+        patience: Option<u32>,
     ) -> Result<Self, PluginError> {
         let ticks = limits.call_budget.as_millis().div_ceil(engine::TICK.as_millis());
         let ticks = u32::try_from(ticks).unwrap_or(u32::MAX);
@@ -84,6 +84,11 @@ impl Turn {
     /// Whether it was ended because it took longer than its patience.
     pub(super) fn lost_patience(&self) -> bool {
         self.store.data().lost_patience
+    }
+
+    /// How often it looked at the clock.
+    pub(super) fn looks(&self) -> u32 {
+        self.store.data().looks
     }
 
     /// Says what came of it.

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::Semaphore;
 
-use super::Allowance;
+use super::{Allowance, pool::Pace};
 
 /// How large a share is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub(super) struct Inner {
     pub(super) turns: Arc<Semaphore>,
     /// Processors that its long calls may keep busy: one fewer than there are, so that another share finds one.
     pub(super) lanes: Arc<Semaphore>,
+    /// How its calls went lately, whatever their plugin: who has many bad ones may not try each of them on the server's threads.
+    pub(super) pace: Pace,
 }
 
 impl fmt::Debug for Share {
@@ -71,7 +73,8 @@ impl Shares {
         let inner = current.unwrap_or_else(|| {
             known.retain(|_, share| share.strong_count() > 0);
             let turns = Arc::new(Semaphore::new(limits.concurrency.max(1) as usize));
-            let inner = Arc::new(Inner { limits, turns, lanes: Arc::new(Semaphore::new(lanes())) });
+            let inner =
+                Arc::new(Inner { limits, turns, lanes: Arc::new(Semaphore::new(lanes())), pace: Pace::default() });
             known.insert(key.to_owned(), Arc::downgrade(&inner));
             inner
         });

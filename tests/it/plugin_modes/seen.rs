@@ -64,3 +64,45 @@ async fn no_guest_ever_sees_personal_data() {
     assert_eq!(verified(&app, &tenant, &shown).await["verdict"], json!("same"));
     app.finish().await;
 }
+
+/// Says that it reads who spoke and how sure the judge is, and nothing else; and logs everything that it was given.
+fn modest() -> Vec<u8> {
+    const READS: &str = "utterances.speaker answers.confidence";
+    let says = format!(
+        ";; in: describe
+(i32.store (i32.const 548) (i32.const 4096)) (i32.store (i32.const 552) (i32.const 1))
+(i32.store (i32.const 4096) (i32.const 4160)) (i32.store (i32.const 4100) (i32.const 5))
+(i32.store (i32.const 4104) (i32.const 4176)) (i32.store (i32.const 4108) (i32.const {}))
+;; in: module
+(data (i32.const 4160) \"reads\") (data (i32.const 4176) \"{READS}\")
+",
+        READS.len()
+    );
+    component("modest", "scorer", &format!("{says}{ECHO}"))
+}
+
+#[tokio::test]
+async fn a_guest_is_given_what_its_manifest_names_and_nothing_else() {
+    let app = TestApp::start().await;
+    let tenant = app.ready_tenant("acme").await;
+    let modest = modest();
+    bind(&app, &tenant, &modest, Bound { policy: "fall_back", ..Bound::default() }).await;
+    bind(&app, &tenant, &modest, SHADOW).await;
+    let sent = app.send(&app.admin(&tenant), &call(&tenant.sales)).await;
+    app.drain().await;
+    let runs = all_runs(&app, &tenant).await;
+    assert_eq!(runs.len(), 2, "the active one and the shadow");
+    for run in &runs {
+        let seen = run.log.to_string();
+        // The structure is always given.
+        assert!(seen.contains("next_step") && seen.contains("greeting"), "{seen}");
+        // Neither words, quotes and reasons, nor questions, nor which call it is.
+        let kept = ["Good morning", "[CARD_1]", "as it should be", "the agent says", sent.as_str(), "chat"];
+        for word in kept.iter().chain(PLANTED) {
+            assert!(!seen.contains(word), "{word} in {seen}");
+        }
+    }
+    let shown = evaluation(&app, &tenant, &sent).await;
+    assert_eq!(verified(&app, &tenant, &shown).await["verdict"], json!("same"));
+    app.finish().await;
+}

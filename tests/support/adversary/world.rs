@@ -360,7 +360,9 @@ impl World {
         headers: &[(String, String)],
         body: Vec<u8>,
     ) -> Got {
-        let mut request = poem::Request::builder().method(method.clone()).uri(path.parse().unwrap());
+        // Names are filters, too, and have blanks.
+        let uri = path.replace(' ', "%20").parse().unwrap();
+        let mut request = poem::Request::builder().method(method.clone()).uri(uri);
         if let Some(token) = &caller.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }

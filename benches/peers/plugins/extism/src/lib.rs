@@ -3,6 +3,7 @@
 use extism_pdk::{FnResult, plugin_fn};
 use types::Request;
 
+#[allow(dead_code, reason = "the bench needs no more of the SDK's search")]
 #[path = "../../../../../plugins/sdk/src/search.rs"]
 mod search;
 #[path = "../../rivals/src/types.rs"]

@@ -5,6 +5,7 @@
 
 mod extism_rival;
 mod quickjs;
+#[allow(dead_code, reason = "the bench needs no more of the SDK's search")]
 #[path = "../../../../../plugins/sdk/src/search.rs"]
 mod search;
 mod subprocess;
