@@ -124,6 +124,11 @@ impl Things {
                 self.add("etag", format!("\"{}.{revision}\"", id.replace('-', "")), owner);
             }
         }
+        if table == "plugin_versions"
+            && let Some(half) = row["digest"].as_str().and_then(|digest| digest.get(..32)?.parse::<Uuid>().ok())
+        {
+            self.add("half_of_a_digest", half.to_string(), owner.clone()); // where a list of plugins goes on
+        }
         for (column, pool) in TEXTS {
             let Some(text) = row[column].as_str().filter(|text| text.len() >= SHORTEST_VALUE) else { continue };
             let owner = match *column {
