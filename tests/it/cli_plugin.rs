@@ -147,7 +147,8 @@ async fn from_new_to_a_score(language: &str) {
         let tested = plugin(directory.path(), ["test", &name]).await;
         let text = said(&tested, 0);
         assert!(text.starts_with(&format!("{name} 0.1.0\n")), "{text}");
-        let came_out = if world == "scorer" { "calls/first_call: score 72.78" } else { "calls/first_call: a prompt of" };
+        let came_out =
+            if world == "scorer" { "calls/first_call: score 72.78" } else { "calls/first_call: a prompt of" };
         assert!(text.contains(came_out), "{text}");
         let checked = plugin(directory.path(), ["check", &component]).await;
         assert!(said(&checked, 0).starts_with(&format!("{name} 0.1.0: ")), "{}", checked.stdout);

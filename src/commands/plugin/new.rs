@@ -141,7 +141,10 @@ mod tests {
     use super::*;
 
     const ALL: [(Language, &[&str]); 3] = [
-        (Language::Rust, &["Cargo.toml", "Cargo.lock", "src/lib.rs", "sdk/Cargo.toml", "sdk/src/lib.rs", "sdk/wit/plumbline.wit"]),
+        (
+            Language::Rust,
+            &["Cargo.toml", "Cargo.lock", "src/lib.rs", "sdk/Cargo.toml", "sdk/src/lib.rs", "sdk/wit/plumbline.wit"],
+        ),
         (
             Language::Typescript,
             &["package.json", "package-lock.json", "src/plugin.ts", "sdk/plumbline.ts", "wit/plumbline.wit"],
