@@ -8,7 +8,7 @@ use crate::{
     platform::{
         db::DbError,
         jobs::{self, Handler, Job, JobError, Lease},
-        plugins::{Plugin, PluginError, ShareLimits},
+        plugins::{Plugin, PluginError},
     },
     product::{
         evaluations::backtest::{
@@ -84,10 +84,8 @@ impl BacktestRange {
     async fn load(&self, tenant: TenantId, standing: &Standing) -> Result<Result<Plugin, PluginError>, JobError> {
         let version = &standing.version;
         let (plugins, objects) = (&self.0.plugins, self.0.objects.as_ref());
-        let fetched = versions::load(plugins, objects, &version.digest, &version.object_key).await;
-        // Its calls wait for each other, and for those of the same tenant, before they wait for anybody else's.
-        let share = plugins.share(&tenant.to_string(), ShareLimits::default());
-        Ok(fetched.map_err(super::plugin::unavailable)?.map(|plugin| plugin.in_share(&share)))
+        let loaded = versions::load(plugins, objects, tenant, &version.digest, &version.object_key).await;
+        loaded.map_err(super::plugin::unavailable)
     }
 
     async fn end(

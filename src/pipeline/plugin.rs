@@ -5,12 +5,12 @@ use crate::{
     foundation::ids::TenantId,
     platform::{
         jobs::JobError,
-        plugins::{Plugin, PluginError, ShareLimits},
+        plugins::{Plugin, PluginError},
     },
     product::plugins::{binding, model::Binding},
 };
 
-/// The bound plugin, in the share of its tenant: what it waits for and takes is not taken from others. The inner error is the plugin's own fault and falls under its failure policy.
+/// The bound plugin. The inner error is the plugin's own fault and falls under its failure policy.
 ///
 /// # Errors
 /// [`JobError::Temporary`] when the object store does not give it: that is nobody's plugin's fault.
@@ -19,9 +19,7 @@ pub(super) async fn load(
     tenant: TenantId,
     binding: &Binding,
 ) -> Result<Result<Plugin, PluginError>, JobError> {
-    let fetched = binding::fetch(&means.plugins, means.objects.as_ref(), binding).await;
-    let share = means.plugins.share(&tenant.to_string(), ShareLimits::default());
-    fetched.map(|loaded| loaded.map(|plugin| plugin.in_share(&share))).map_err(unavailable)
+    binding::fetch(&means.plugins, means.objects.as_ref(), tenant, binding).await.map_err(unavailable)
 }
 
 /// The object store did not give a plugin: that is tried again.

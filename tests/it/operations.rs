@@ -147,10 +147,10 @@ pub fn all(ids: &Ids) -> Vec<Operation> {
             json!({"organization_id": organization, "dry_run": true}),
             ManagePlugins,
         ),
-        get("list_backtests", at("plugins", plugin, "/backtests"), ManagePlugins),
-        get("get_backtest", at("plugins", plugin, &format!("/backtests/{backtest}")), ManagePlugins),
+        get("list_backtests", at("plugins", plugin, "/backtests"), ReadPlugins),
+        get("get_backtest", at("plugins", plugin, &format!("/backtests/{backtest}")), ReadPlugins),
         post("cancel_backtest", at("plugins", plugin, &format!("/backtests/{backtest}/cancel")), no(), ManagePlugins),
-        get("get_backtest_plot", at("plugins", plugin, &format!("/backtests/{backtest}/plot.svg")), ManagePlugins),
+        get("get_backtest_plot", at("plugins", plugin, &format!("/backtests/{backtest}/plot.svg")), ReadPlugins),
         get("list_evaluations", of("evaluations"), ReadEvaluations),
         get("get_evaluation", at("evaluations", evaluation, ""), ReadEvaluations),
         post(

@@ -265,22 +265,22 @@ async fn a_policy_asks_for_a_back_test_before_a_version_scores() {
     // The other organization asks for nothing.
     bind(&admin, &new(&tenant, &digests[0], json!({"organization_id": tenant.support}))).await;
 
-    let tested = async |digest: &str, settings: &Value, calls: i32, status: &str| {
+    let tested = async |digest: &str, settings: &Value, (calls, scored): (i32, i32), status: &str| {
         let insert = format!(
             "insert into {}.backtests (backtest_id, organization_id, digest, settings, settings_digest, filter, status, calls_total, calls_done,
-                 requested_by, created_at)
-             values (gen_random_uuid(), '{}', '{digest}', '{settings}', '{}', '{{}}', '{status}', {calls}, {calls}, 'user:admin', now())",
+                 calls_scored, requested_by, created_at)
+             values (gen_random_uuid(), '{}', '{digest}', '{settings}', '{}', '{{}}', '{status}', {calls}, {calls}, {scored}, 'user:admin', now())",
             tenant.schema, tenant.sales, digest::of_json(settings)
         );
         app.database.execute(&insert).await;
     };
-    tested(&digests[0], &settings(), 99, "succeeded").await;
-    tested(&digests[0], &settings(), 500, "cancelled").await;
-    tested(&digests[0], &json!({}), 500, "succeeded").await;
-    tested(&digests[1], &settings(), 500, "succeeded").await;
+    tested(&digests[0], &settings(), (500, 99), "succeeded").await;
+    tested(&digests[0], &settings(), (500, 500), "cancelled").await;
+    tested(&digests[0], &json!({}), (500, 500), "succeeded").await;
+    tested(&digests[1], &settings(), (500, 500), "succeeded").await;
     let refused = admin.post("/api/plugin-bindings", &body).await.refused(409, "backtest-required");
     assert!(refused["detail"].as_str().unwrap().contains("went over 99"), "{refused}");
-    tested(&digests[0], &settings(), 100, "succeeded").await;
+    tested(&digests[0], &settings(), (100, 100), "succeeded").await;
     after(&admin, &shadow, "promote").await.expect(200);
     // A roll-back is not held up by the policy.
     let other = bind(&admin, &new(&tenant, &digests[1], json!({}))).await;

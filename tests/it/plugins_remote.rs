@@ -9,7 +9,7 @@ use crate::{
     cli::{Ended, Program, run},
     hostile::attack_named,
     plugins::EXAMPLE,
-    support::{Client, TestApp},
+    support::{Client, TestApp, conversation},
 };
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -33,6 +33,14 @@ fn refused(ended: &Ended, words: &str) {
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
     assert_eq!(ended.stderr.trim_end().lines().count(), 1, "{ended:?}");
     assert!(ended.stderr.starts_with("plumbline: ") && ended.stderr.contains(words), "{ended:?}");
+}
+
+/// Does whatever is queued, without end.
+async fn working(app: &TestApp) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        app.drain().await;
+    }
 }
 
 #[tokio::test]
@@ -84,6 +92,25 @@ async fn a_component_is_pushed_bound_looked_at_and_rolled_back() {
     assert_eq!(well(plugin(home.path(), &admin, &["runs", &digest]).await), "no runs\n");
     let statistics = well(plugin(home.path(), &admin, &["statistics", &digest]).await);
     assert!(statistics.lines().any(|line| line.trim_start().starts_with("all")), "{statistics}");
+
+    // A version over what is stored.
+    let over =
+        |more: &[&'static str]| [&["backtest", "monologue_deduction@1.1.0", "--organization", "sales"], more].concat();
+    refused(&plugin(home.path(), &admin, &over(&[])).await, "no evaluated call of the organization fits");
+    app.send(&admin, &conversation(&tenant.sales)).await;
+    app.drain_all().await;
+    let begun = well(plugin(home.path(), &admin, &over(&["--settings", "settings.json", "--json"])).await);
+    let begun: Value = serde_json::from_str(&begun).unwrap();
+    assert_eq!((&begun["status"], &begun["calls_total"]), (&"waiting".into(), &1.into()));
+    refused(&plugin(home.path(), &admin, &over(&["--watch"])).await, "(409)");
+    app.drain_all().await;
+    let watched = over(&["--calls", "10", "--watch"]);
+    let watched = tokio::select! {
+        ended = plugin(home.path(), &admin, &watched) => ended,
+        () = working(&app) => unreachable!("it never ends"),
+    };
+    let watched = well(watched);
+    assert!(watched.contains("succeeded, 1 of 1 calls") && watched.contains("greeting"), "{watched}");
 
     // What is refused is one line and a status that is not 0.
     refused(&plugin(home.path(), &admin, &["rollback", canary]).await, "Not possible in this state (409)");

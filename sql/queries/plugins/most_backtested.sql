@@ -1,5 +1,5 @@
--- plugins/most_backtested: the most calls that a finished back-test of a version and its settings went over
-select coalesce(max(calls_done), 0) as calls
+-- plugins/most_backtested: the most calls that a version scored without a fault under its settings in one finished back-test
+select coalesce(max(calls_scored), 0) as calls
 from tenant.backtests
 where organization_id = $1
   and digest = $2

@@ -1,10 +1,14 @@
-//! `plumbline plugin push | list | show | bind | bindings | rollback | runs | statistics`: plugins of a server, by its API. Which server and who asks
+//! `plumbline plugin push | list | show | bind | bindings | rollback | runs | statistics | backtest`: plugins of a server, by its API. Which server and who asks
 //! is told by PLUMBLINE_URL and PLUMBLINE_TOKEN; a token on a command line would be read by everybody on the machine.
 
+mod backtest;
 mod server;
 mod shown;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
@@ -90,6 +94,8 @@ pub enum RemoteCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Let a version score stored calls, and tell what would be otherwise; nothing is changed.
+    Backtest(backtest::Backtest),
 }
 
 /// How an organization is to use a version.
@@ -171,23 +177,24 @@ pub async fn run(command: RemoteCommand) -> Result<ExitCode, Failure> {
             let digest = server.digest(&plugin).await?;
             (server.get(&format!("api/plugins/{digest}/statistics")).await?, json, shown::statistics)
         }
+        RemoteCommand::Backtest(wanted) => return backtest::run(&server, wanted).await,
     };
     shown::say(&if as_json { serde_json::to_string_pretty(&answer)? } else { show(&answer) })?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// What the file holds; nothing without one.
+fn settings(file: Option<&Path>) -> Result<Value, Failure> {
+    let Some(file) = file else { return Ok(json!({})) };
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::Said(format!("{} cannot be read: {error}", file.display())))?;
+    serde_json::from_str(&text).map_err(|error| Failure::Said(format!("{} is not JSON: {error}", file.display())))
+}
+
 impl How {
     /// As the API takes it, without version and organization.
     fn document(&self) -> Result<Value, Failure> {
-        let settings = match &self.settings {
-            None => json!({}),
-            Some(file) => {
-                let text = std::fs::read_to_string(file)
-                    .map_err(|error| Failure::Said(format!("{} cannot be read: {error}", file.display())))?;
-                serde_json::from_str(&text)
-                    .map_err(|error| Failure::Said(format!("{} is not JSON: {error}", file.display())))?
-            }
-        };
+        let settings = settings(self.settings.as_deref())?;
         let word = |value: Option<clap::builder::PossibleValue>| value.map(|value| value.get_name().to_owned());
         let mut document = json!({
             "mode": word(self.mode.to_possible_value()),

@@ -33,6 +33,15 @@ pub(super) fn description(found: &Description) -> Result<(), PluginError> {
         return invalid("its version is not 1 to 64 printable characters");
     }
     fits("the summary", &found.summary, SENTENCE_BYTES)?;
+    // A table holds no such character, nor does a terminal show it.
+    let texts = found.metadata.iter().flat_map(|(key, value)| [key, value]).chain([&found.summary]);
+    if texts.chain(&found.settings_schema).any(|text| text.contains(is_control)) {
+        return invalid("its description has control characters");
+    }
+    // The same, written as JSON writes it.
+    if found.settings_schema.as_ref().is_some_and(|schema| schema.contains("\\u0000")) {
+        return invalid("its settings schema has a NUL");
+    }
     if let Some(schema) = &found.settings_schema {
         fits("the settings schema", schema, SCHEMA_BYTES)?;
         if !serde_json::from_str::<serde_json::Value>(schema).is_ok_and(|schema| schema.is_object()) {
@@ -40,6 +49,11 @@ pub(super) fn description(found: &Description) -> Result<(), PluginError> {
         }
     }
     metadata(&found.metadata)
+}
+
+/// Line ends and tabs stand in texts of people.
+fn is_control(c: char) -> bool {
+    c.is_control() && !matches!(c, '\n' | '\r' | '\t')
 }
 
 /// A score of the criteria that were asked for, within the range, pointing only at what exists.
@@ -144,5 +158,20 @@ mod tests {
         assert_eq!(called("monologue"), Ok(()));
         assert_eq!(called("builtin-like"), Ok(()));
         assert!(matches!(called("builtin"), Err(PluginError::InvalidOutput(_))));
+    }
+
+    #[test]
+    fn a_description_has_no_character_that_no_table_holds() {
+        let said = |summary: &str, schema: Option<&str>, value: &str| {
+            let (name, version) = ("a".to_owned(), "1".to_owned());
+            let metadata = vec![("hint".to_owned(), value.to_owned())];
+            let (summary, settings_schema) = (summary.to_owned(), schema.map(str::to_owned));
+            description(&Description { name, version, summary, settings_schema, metadata })
+        };
+        assert_eq!(said("Two\nlines.", Some("{}"), "a\tb"), Ok(()));
+        assert!(said("\0", None, "").is_err());
+        assert!(said("", Some("{\"title\": \"\u{1b}\"}"), "").is_err());
+        assert!(said("", Some("{\"title\": \"\\u0000\"}"), "").is_err());
+        assert!(said("", None, "a\0b").is_err());
     }
 }

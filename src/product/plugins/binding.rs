@@ -13,7 +13,7 @@ use super::{
 use crate::{
     foundation::{
         access::Grant,
-        ids::{BindingId, OrganizationId},
+        ids::{BindingId, OrganizationId, TenantId},
     },
     platform::{
         db::Db,
@@ -69,14 +69,15 @@ pub async fn bind(
     Ok(bindings::bind(place, grant, &keyed, wanted, now).await?.value.binding_id)
 }
 
-/// The bound plugin, from this process or from the object store; the inner error is the plugin's own fault.
+/// The bound plugin, from this process or from the object store, in its tenant's share of the host; the inner error is the plugin's own fault.
 ///
 /// # Errors
 /// When the object store does not give it: that is nobody's plugin's fault.
 pub async fn fetch(
     plugins: &PluginHost,
     objects: &dyn ObjectStore,
+    tenant: TenantId,
     binding: &Binding,
 ) -> Result<Result<Plugin, PluginError>, object_store::Error> {
-    versions::load(plugins, objects, &binding.digest, &binding.object_key).await
+    versions::load(plugins, objects, tenant, &binding.digest, &binding.object_key).await
 }

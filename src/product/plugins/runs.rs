@@ -192,7 +192,8 @@ fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-fn storable_json(value: &Value) -> Value {
+/// JSON that a table can hold: its text may have any character but one.
+pub(super) fn storable_json(value: &Value) -> Value {
     match value {
         Value::String(text) => Value::String(storable(text)),
         Value::Array(values) => Value::Array(values.iter().map(storable_json).collect()),

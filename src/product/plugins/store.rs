@@ -173,7 +173,7 @@ pub(super) async fn set_policy(
     row.map(|row| Ok(row.try_get("revision")?)).transpose()
 }
 
-/// The most calls that a finished back-test of the version and settings went over.
+/// The most calls that the version scored without a fault under the settings in one finished back-test.
 pub(super) async fn most_backtested(
     on: &impl InTenant,
     organization: OrganizationId,

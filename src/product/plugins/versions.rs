@@ -16,10 +16,10 @@ use tokio::{
 use super::{
     Place, Plugins, PluginsError, VersionFilter,
     model::{PluginVersion, PluginWorld},
-    settings, store,
+    runs, settings, store,
 };
 use crate::{
-    foundation::{access::Grant, digest},
+    foundation::{access::Grant, digest, ids::TenantId},
     platform::{
         audit::audit,
         db::{DbError, InTenant},
@@ -98,7 +98,8 @@ impl Plugins {
         settings: &Value,
     ) -> Result<Vec<SettingsFault>, PluginsError> {
         let version = self.version(grant, digest).await?;
-        let plugin = load(self.host.as_ref(), self.objects.as_ref(), &version.digest, &version.object_key).await??;
+        let plugin =
+            load(&self.host, self.objects.as_ref(), grant.tenant(), &version.digest, &version.object_key).await??;
         settings::faults(&plugin, &version, settings).await
     }
 
@@ -208,7 +209,7 @@ struct Validated {
 async fn validated(host: &PluginHost, component: Bytes) -> Result<Validated, PluginsError> {
     let found = host.validate(component).await?;
     let written = |source| DbError::Stored { what: "report of a validation", source };
-    let report = serde_json::to_value(&found).map_err(written)?;
+    let report = runs::storable_json(&serde_json::to_value(&found).map_err(written)?);
     let ValidationReport { accepted: true, world: Some(world), description: Some(described), manifest, .. } = found
     else {
         let message = found.problem.map_or_else(|| "it did not pass its validation".to_owned(), |why| why.message);
@@ -226,24 +227,27 @@ async fn validated(host: &PluginHost, component: Bytes) -> Result<Validated, Plu
     })
 }
 
-/// The plugin of a digest, from this process or from the object store; the inner error is the plugin's own fault.
+/// The plugin of a digest, from this process or from the object store, in its tenant's share of the host: what it waits for and takes is not taken
+/// from others, whoever calls it for whatever. The inner error is the plugin's own fault.
 ///
 /// # Errors
 /// When the object store does not give it: that is nobody's plugin's fault.
 pub async fn load(
     host: &PluginHost,
     objects: &dyn object_store::ObjectStore,
+    tenant: TenantId,
     digest: &str,
     object_key: &str,
 ) -> Result<Result<Plugin, PluginError>, object_store::Error> {
+    let share = host.share(&tenant.to_string(), host.usual_share());
     if let Some(plugin) = host.loaded(digest).await {
-        return Ok(Ok(plugin));
+        return Ok(Ok(plugin.in_share(&share)));
     }
     let bytes = objects.get(&Path::from(object_key)).await?.bytes().await?;
     let loaded = host.load(bytes).await;
     Ok(loaded.and_then(|plugin| {
         if plugin.sha256() == digest {
-            Ok(plugin)
+            Ok(plugin.in_share(&share))
         } else {
             Err(PluginError::NotAComponent("its bytes are not those that were bound".to_owned()))
         }

@@ -185,6 +185,13 @@ impl World {
 
     /// A scorer of the tenant's with bytes of its own, a back-test of it that has ended, and one that nobody works off here.
     async fn backtest(&mut self, tenant: &TestTenant, organization: &str) {
+        // One that was furnished before still waits, and an organization has one at a time.
+        let text = format!(
+            "update {}.backtests set status = 'cancelled', ended_at = now()
+             where organization_id = $1 and status in ('waiting', 'running')",
+            tenant.schema
+        );
+        self.owner.execute(&text, &[&organization.parse::<Uuid>().unwrap()]).await.unwrap();
         let component = with_a_word(EXAMPLE, &self.word());
         let digest = plumbline::foundation::digest::of_bytes(&component);
         let key = format!("{}/plugins/{digest}.wasm", tenant.id);
@@ -222,6 +229,7 @@ impl World {
         let text = format!(
             "with asked as (
                  insert into {0}.plugin_policies (organization_id, backtest_calls, updated_by, updated_at) values ($1, 5, $5, now())
+                 on conflict (organization_id) do update set updated_by = excluded.updated_by
              )
              insert into {0}.plugin_runs
                  (plugin_run_id, organization_id, digest, binding_id, purpose, outcome, message, fuel, elapsed_us, memory_bytes, ran_at)

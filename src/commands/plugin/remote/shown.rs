@@ -146,3 +146,42 @@ pub fn statistics(found: &Value) -> String {
     let header = ["purpose", "runs", "faults", "ms p50/p95/p99", "fuel p50/p95/p99", "bytes p50/p95/p99"];
     table(header, all.chain(purposes).map(row))
 }
+
+/// How far a back-test is; what it came to, once it has ended.
+pub fn backtest(one: &Value) -> String {
+    let mut lines = vec![format!(
+        "back-test {}: {}, {} of {} calls",
+        word(&one["backtest_id"]),
+        word(&one["status"]),
+        word(&one["calls_done"]),
+        word(&one["calls_total"])
+    )];
+    if let Some(failure) = one["failure"].as_str() {
+        lines.push(failure.to_owned());
+    }
+    let report = &one["report"];
+    if report.is_object() {
+        let overall = &report["overall"];
+        lines.push(format!(
+            "mean {} now, {} by {}; {} of {} calls change, {} to pass, {} to fail",
+            word(&overall["mean_before"]),
+            word(&overall["mean_after"]),
+            word(&report["plugin"]),
+            word(&overall["changed"]),
+            word(&overall["calls"]),
+            word(&overall["to_pass"]),
+            word(&overall["to_fail"])
+        ));
+        let left_out = items(&report["skipped"]).map(|one| (&one["reason"], &one["calls"]));
+        let failed = items(&report["faults"]).map(|one| (&one["code"], &one["calls"]));
+        lines.extend(left_out.map(|(why, calls)| format!("{} calls left out: {}", word(calls), word(why))));
+        lines.extend(failed.map(|(code, calls)| format!("{} calls failed: {}", word(calls), word(code))));
+        let row = |one: &Value| {
+            let tally = &one["tally"];
+            let means = format!("{} to {}", word(&tally["mean_before"]), word(&tally["mean_after"]));
+            [word(&one["key"]), word(&tally["calls"]), word(&tally["to_pass"]), word(&tally["to_fail"]), means]
+        };
+        lines.push(table(["criterion", "calls", "to pass", "to fail", "mean"], items(&report["criteria"]).map(row)));
+    }
+    lines.join("\n")
+}

@@ -86,7 +86,7 @@ impl BacktestsApi {
         limit: Query<Limit>,
         cursor: Query<Cursor>,
     ) -> Result<Json<Page<BacktestView>>, Refusal> {
-        let grant = caller.may(Permission::ManagePlugins)?;
+        let grant = caller.may(Permission::ReadPlugins)?;
         let listing = Listing::new("list_backtests", &(&digest.0, organization_id.0), limit.0, &cursor.0)?;
         let found = self.backtests.list(&grant, &digest.0, organization_id.0, &listing).await?;
         let position = |one: &Backtest| Position::new(one.created_at, one.backtest_id.0);
@@ -103,7 +103,7 @@ impl BacktestsApi {
         digest: Path<String>,
         backtest_id: Path<BacktestId>,
     ) -> Result<Json<BacktestView>, Refusal> {
-        let grant = caller.may(Permission::ManagePlugins)?;
+        let grant = caller.may(Permission::ReadPlugins)?;
         Ok(Json(self.backtests.get(&grant, &digest.0, backtest_id.0).await?.into()))
     }
 
@@ -133,7 +133,7 @@ impl BacktestsApi {
         digest: Path<String>,
         backtest_id: Path<BacktestId>,
     ) -> Result<Plot, Refusal> {
-        let grant = caller.may(Permission::ManagePlugins)?;
+        let grant = caller.may(Permission::ReadPlugins)?;
         Ok(Plot::Svg(PlainText(self.backtests.plot(&grant, &digest.0, backtest_id.0).await?)))
     }
 }

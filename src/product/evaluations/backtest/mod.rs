@@ -238,7 +238,8 @@ impl Backtests {
             return Err(BacktestError::PromptBuilder);
         }
         let fetched =
-            versions::load(&self.plugins, self.objects.as_ref(), &version.digest, &version.object_key).await?;
+            versions::load(&self.plugins, self.objects.as_ref(), grant.tenant(), &version.digest, &version.object_key)
+                .await?;
         Ok(fetched?.validate_settings(&new.settings.to_string()).await?)
     }
 

@@ -21,21 +21,6 @@ use crate::{
 
 type Param<'a> = &'a (dyn ToSql + Sync);
 
-/// The most calls of the organization that the version scored without a fault under these settings in one finished back-test; none without one.
-/// What a policy asks for before a version may score.
-///
-/// # Errors
-/// [`DbError`].
-pub async fn succeeded_calls(
-    on: &impl InTenant,
-    digest: &str,
-    settings_digest: &str,
-    organization: OrganizationId,
-) -> Result<Option<i32>, DbError> {
-    let params: [Param<'_>; 4] = [&digest, &settings_digest, &organization, &on.organizations()];
-    Ok(on.one(sql!("backtests/succeeded_calls"), &params).await?.try_get("calls")?)
-}
-
 /// A version of the tenant's, whether it is bound or not.
 ///
 /// # Errors

@@ -137,7 +137,7 @@ impl Receipts {
             Err(why) => provided.without_keys = Some(why.to_owned()),
         }
         for bound in &stored.plugins {
-            match binding::fetch(&self.plugins, self.objects.as_ref(), bound).await {
+            match binding::fetch(&self.plugins, self.objects.as_ref(), grant.tenant(), bound).await {
                 Ok(Ok(plugin)) => provided.plugins.push(plugin),
                 Ok(Err(error)) => provided.without_plugins = Some(error.code().to_owned()),
                 Err(_) => provided.without_plugins = Some("the object store did not give it".to_owned()),

@@ -27,7 +27,7 @@ use crate::{
     platform::{
         db::{Db, DbError, Statements},
         http::{Kind, Problem, Refusal},
-        plugins::{CriterionScore, Insight, Plugin, PluginError, PluginHost, Prompt, ShareLimits, Trace, World},
+        plugins::{CriterionScore, Insight, Plugin, PluginError, PluginHost, Prompt, Trace, World},
         tenancy::quotas,
     },
     product::{
@@ -363,9 +363,8 @@ impl Replays {
         settings: &str,
     ) -> Result<Result<Plugin, PluginError>, ReplayError> {
         let (digest, key) = (&component.digest, &component.object_key);
-        let loaded = versions::load(&self.plugins, self.objects.as_ref(), digest, key).await?;
-        let share = self.plugins.share(&grant.tenant().to_string(), ShareLimits::default());
-        Ok(match loaded.map(|plugin| plugin.in_share(&share)) {
+        let loaded = versions::load(&self.plugins, self.objects.as_ref(), grant.tenant(), digest, key).await?;
+        Ok(match loaded {
             Ok(plugin) => plugin.validate_settings(settings).await.map(|()| plugin),
             Err(error) => Err(error),
         })
