@@ -78,6 +78,7 @@ impl Artefacts {
             return None;
         }
         // Used last: a file system that does not keep it makes the order of eviction worse, nothing else.
+        #[allow(clippy::disallowed_methods, reason = "the time of a file is the system's")]
         let _ = fs::File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
         content.drain(..MAGIC.len() + SEAL_BYTES);
         Some(content)
@@ -226,6 +227,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let ours = open(directory.path(), 1, 2_500, &Limits::default());
         let long_ago = |sha256: &str, seconds: u64| {
+            #[allow(clippy::disallowed_methods, reason = "the time of a file is the system's")]
             let then = SystemTime::now() - std::time::Duration::from_secs(seconds);
             fs::File::open(ours.path(sha256)).unwrap().set_modified(then).unwrap();
         };

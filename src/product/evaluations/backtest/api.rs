@@ -184,6 +184,7 @@ impl BacktestBody {
 
 /// What came of asking for a back-test.
 #[derive(ApiResponse)]
+#[allow(clippy::large_enum_variant, reason = "made once and sent")]
 enum Begun {
     /// How many calls fit; nothing was begun.
     #[oai(status = 200)]
