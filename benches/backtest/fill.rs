@@ -62,7 +62,9 @@ pub async fn fill(house: &House, definition: &Definition, calls: i32) -> Outcome
     let text = text.replace("CALLS", &calls.to_string()).replace("AGENTS", &AGENTS.to_string());
     tx.batch_execute(&text.replace("ORGANIZATION", &house.organization.to_string())).await?;
     tx.commit().await?;
-    client.batch_execute("vacuum analyze; checkpoint").await?;
+    // Apart: several statements that are sent together are one transaction, in which nothing is vacuumed.
+    client.batch_execute("vacuum analyze").await?;
+    client.batch_execute("checkpoint").await?;
     Ok(())
 }
 
