@@ -55,7 +55,7 @@ fn utterance(n: u32, clock: &mut u64, random: &mut Random) -> Utterance {
     let end = start + 300 * words;
     *clock = end;
     // Two turns of the agent for each of the customer.
-    let speaker = if n % 3 == 0 { Speaker::Customer } else { Speaker::Agent };
+    let speaker = if n.is_multiple_of(3) { Speaker::Customer } else { Speaker::Agent };
     Utterance { n, speaker, start_ms: Some(start), end_ms: Some(end), text: text.join(" ") }
 }
 

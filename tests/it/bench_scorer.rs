@@ -5,6 +5,7 @@ use plumbline::platform::plugins::{Limits, PluginHost};
 #[path = "../../benches/plugins/sample.rs"]
 mod sample;
 #[allow(dead_code, reason = "the bench needs no more of the SDK's search")]
+#[allow(clippy::nonminimal_bool, reason = "the SDK's search")]
 #[path = "../../plugins/sdk/src/search.rs"]
 mod search;
 
