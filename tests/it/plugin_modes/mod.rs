@@ -7,7 +7,7 @@ mod seen;
 mod shadows;
 
 use object_store::ObjectStoreExt;
-use plumbline::foundation::digest;
+use plumbline::foundation::{digest, ids::BindingId};
 use serde_json::{Value, json};
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -60,7 +60,7 @@ pub async fn bind(app: &TestApp, tenant: &TestTenant, component: &[u8], bound: B
     let (digest, key) = (digest::of_bytes(component), format!("plugins/{}", digest::of_bytes(component)));
     let at = object_store::path::Path::from(key.as_str());
     app.app.objects().put(&at, component.to_vec().into()).await.unwrap();
-    let (schema, organization, id) = (&tenant.schema, &tenant.sales, Uuid::now_v7());
+    let (schema, organization, id) = (&tenant.schema, &tenant.sales, BindingId::new().0);
     let Bound { world, settings, policy, mode, share, most_faults, most_drift, least_runs } = bound;
     let share = share.map_or_else(|| "null".to_owned(), |share| share.to_string());
     app.database

@@ -1,6 +1,6 @@
 //! Plugins tried by hand: on stored calls, pasted conversations and stored evaluations, and the comparison of shadows and canaries.
 
-use plumbline::foundation::digest;
+use plumbline::foundation::{digest, ids::CallId};
 use serde_json::{Value, json};
 
 use super::{Bound, CANARY, SHADOW, all_runs, bind, evaluation, runs_of, scored, unbind};
@@ -103,7 +103,7 @@ async fn what_a_version_does_wrong_is_in_the_answer() {
     let nothing = admin.post(&format!("/api/plugins/{}/test-runs", "0".repeat(64)), &json!({"call_id": call})).await;
     nothing.refused(404, "not-found");
     stored(&app, &tenant, EXAMPLE, "scorer").await;
-    let nowhere = admin.post(&test_runs(EXAMPLE), &json!({"call_id": uuid::Uuid::now_v7()})).await;
+    let nowhere = admin.post(&test_runs(EXAMPLE), &json!({"call_id": CallId::new()})).await;
     nowhere.refused(404, "not-found");
     admin.post(&test_runs(EXAMPLE), &json!({})).await.refused(422, "unprocessable");
     let both = json!({"call_id": call, "conversation": conversation(&tenant.sales)});
@@ -197,7 +197,7 @@ async fn an_evaluation_is_replayed_by_the_version_that_scored_it_or_by_another()
     assert_eq!(admin.post(&path(&plain), &on_plain).await.expect(200)["difference"], json!(-2.5));
     assert_eq!(evaluation(&app, &tenant, &call).await["overall_score"], json!(85.0), "nothing changed");
 
-    let nowhere = format!("/api/evaluations/{}/replays", uuid::Uuid::now_v7());
+    let nowhere = format!("/api/evaluations/{}/replays", CallId::new());
     admin.post(&nowhere, &json!({})).await.refused(404, "not-found");
     app.finish().await;
 }
@@ -229,7 +229,7 @@ async fn shadows_and_canaries_are_compared() {
     assert_eq!((&compared["faults"], &compared["ended_because"]), (&json!(2), &json!("faults")));
     assert_eq!(compared["faults_by_kind"], json!([{"kind": "trap", "runs": 2}]));
     assert_eq!(compared["mean_difference"], Value::Null);
-    let nowhere = format!("/api/plugin-bindings/{}/comparison", uuid::Uuid::now_v7());
+    let nowhere = format!("/api/plugin-bindings/{}/comparison", CallId::new());
     admin.get(&nowhere).await.refused(404, "not-found");
     app.finish().await;
 }
