@@ -5,7 +5,12 @@
 //! once and as many again that wait, and one more that uploads the whole set. Both in one process on one runtime, each in its share, turn by turn
 //! in one run.
 
-#[allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "the tests' attacks, of which the bench needs the components")]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the tests' attacks, of which the bench needs the components"
+)]
 #[path = "../tests/support/attacks.rs"]
 mod attacks;
 mod support;
