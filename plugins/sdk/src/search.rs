@@ -51,8 +51,8 @@ impl Phrase {
         let (Some(before), Some(after)) = (text.get(..start), text.get(end..)) else { return false };
         let Some(found) = text.get(start..end) else { return false };
         let letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-        !(letter(before.chars().next_back()) && letter(found.chars().next()))
-            && !(letter(found.chars().next_back()) && letter(after.chars().next()))
+        !(letter(before.chars().next_back()) && letter(found.chars().next())
+            || letter(found.chars().next_back()) && letter(after.chars().next()))
     }
 }
 
