@@ -274,13 +274,14 @@ async fn compile_bombs_go_off_in_children() {
 
 #[tokio::test]
 async fn a_compiler_that_wants_too_much_memory_breaks_down_alone() {
-    let validator = ValidatorOptions { program: PROGRAM.into(), compile_seconds: 60, memory_bytes: 128 << 20 };
+    let validator = ValidatorOptions { program: PROGRAM.into(), compile_seconds: 60, memory_bytes: 192 << 20 };
     let options = HostOptions { limits: limits(), validator: Some(validator), ..HostOptions::default() };
     let host = PluginHost::with(options).unwrap();
     let bomb = module(&many(300_000, |n| format!("(func (result i32) i32.const {n})")));
     let problem = host.validate(bomb).await.unwrap().problem.unwrap();
     assert_eq!(problem.code, "compile");
-    assert!(host.validate(EXAMPLE).await.unwrap().accepted, "what is of use fits in");
+    let fits = host.validate(EXAMPLE).await.unwrap();
+    assert!(fits.accepted, "what is of use fits in: {:?}", fits.problem);
     assert!(problem.message.contains("broke down"), "{problem:?}");
 }
 
