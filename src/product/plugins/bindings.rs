@@ -35,7 +35,8 @@ impl Plugins {
     /// Lets an organization use a version.
     ///
     /// # Errors
-    /// As [`bind`].
+    /// [`PluginsError::NoOrganization`], [`PluginsError::NoVersion`], [`PluginsError::Share`], [`PluginsError::InvalidSettings`],
+    /// [`PluginsError::NotBacktested`], [`PluginsError::Overtaken`].
     pub async fn bind(&self, grant: &Grant, keyed: &Keyed, wanted: Use) -> Result<Once<BindingRecord>, PluginsError> {
         bind(self.place(), grant, keyed, wanted, self.now()).await
     }
